@@ -1,0 +1,101 @@
+//! HTTP/1.1 as far as WebSocket needs it: heads, bodies to skip, and the
+//! opening handshake (RFC 6455, section 4) on any port.
+
+mod head;
+mod upgrade;
+
+pub use head::{Headers, Request, Response};
+pub use upgrade::{Agreement, DeflateParameters, HandshakeBreach};
+
+use crate::stream::{Direction, PacketRef, StreamEvent};
+
+/// What the HTTP layer noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An opening handshake began: a request that asks for a WebSocket.
+    UpgradeRequested {
+        /// The request.
+        request: Box<Request>,
+        /// Everything in which it breaks RFC 6455, section 4.1 and 4.2.1.
+        breaches: Vec<HandshakeBreach>,
+    },
+    /// A 1xx answer other than 101 came first.
+    Interim {
+        /// 100, 102 or 103.
+        status: u16,
+        /// Its packet.
+        at: PacketRef,
+    },
+    /// The final answer to the opening handshake, other than 101. Comes when its
+    /// head is complete; what is known of its body follows as [`Event::RefusalBody`].
+    Refused {
+        /// The response.
+        response: Box<Response>,
+    },
+    /// The first part of the body of a refusal, decoded (chunked, gzip, deflate).
+    RefusalBody {
+        /// At most 2,048 bytes.
+        excerpt: Vec<u8>,
+    },
+    /// 101: the connection speaks WebSocket from here on, or pretends to.
+    Upgraded {
+        /// The response.
+        response: Box<Response>,
+        /// Everything in which it breaks RFC 6455, section 4.2.2, RFC 7692 section 7.1.
+        breaches: Vec<HandshakeBreach>,
+        /// What the two agreed on.
+        agreement: Agreement,
+    },
+    /// The client sent bytes after its request and before the 101.
+    EarlyData {
+        /// The first such packet.
+        at: PacketRef,
+        /// How many bytes came before the answer.
+        len: u64,
+    },
+    /// An ordinary request (not for a WebSocket) was answered; counted, not kept.
+    Exchange,
+    /// The bytes of this direction are no HTTP. Said once per direction; the
+    /// connection's later bytes are not looked at, unless an Upgrade request
+    /// of the client is still unanswered.
+    NotHttp {
+        /// Whose bytes.
+        direction: Direction,
+        /// Where they begin.
+        at: PacketRef,
+        /// What they look like.
+        looks_like: Lookalike,
+    },
+    /// A head could not be read because bytes of it are missing or it is longer than the limit.
+    HeadLost {
+        /// Whose head.
+        direction: Direction,
+        /// Where that became clear.
+        at: PacketRef,
+    },
+}
+
+/// What bytes that are no HTTP/1 look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookalike {
+    /// A TLS handshake record: a ClientHello or a ServerHello (RFC 8446, section 5.1).
+    TlsHandshake,
+    /// A TLS alert record, with its level and description.
+    TlsAlert(u8, u8),
+    /// The HTTP/2 connection preface (RFC 9113, section 3.4).
+    Http2Preface,
+    /// The PROXY protocol, version 1 or 2.
+    ProxyProtocol,
+    /// Nothing that we know.
+    Unknown,
+}
+
+/// What goes out of the layer.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Something for the session.
+    Fact(Event),
+    /// Bytes of the WebSocket connection, both directions, offsets unchanged.
+    /// Only after [`Event::Upgraded`].
+    Stream(StreamEvent<'a>),
+}

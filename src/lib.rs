@@ -1,0 +1,8 @@
+//! wscope: why did the WebSocket drop? Answered from a packet capture.
+
+pub mod http;
+pub mod packet;
+pub mod source;
+pub mod stream;
+pub mod time;
+pub mod websocket;

@@ -1,0 +1,3 @@
+//! wscope's command line.
+
+fn main() {}

@@ -1,0 +1,37 @@
+//! Data messages: fragments put together (RFC 6455, section 5.4).
+
+use super::{Breach, Opcode};
+use crate::stream::{Direction, PacketRef};
+
+/// A data message, as far as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who sent it.
+    pub direction: Direction,
+    /// Text or binary; `Continuation` if its first fragment is unknown.
+    pub opcode: Opcode,
+    /// Bytes of the message, uncompressed. Of what was seen, if incomplete.
+    pub len: u64,
+    /// Bytes of all its frames, headers included.
+    pub wire_len: u64,
+    /// RSV1 was set and permessage-deflate agreed on.
+    pub compressed: bool,
+    /// How many frames it came in.
+    pub fragments: u32,
+    /// Every byte was seen and (if compressed) inflated.
+    pub complete: bool,
+    /// The packet with its first byte.
+    pub first: PacketRef,
+    /// The packet that brought its last missing byte (the latest `seen`).
+    pub last: PacketRef,
+    /// When the receiver could have all of it (the latest `released`).
+    pub available: PacketRef,
+    /// Stream offset just after its last frame.
+    pub end: u64,
+    /// What its frames broke, in order, each once.
+    pub breaches: Vec<Breach>,
+    /// SHA-256 of the uncompressed, unmasked message, where asked for and complete.
+    pub sha256: Option<[u8; 32]>,
+    /// The uncompressed, unmasked message, where asked for: as many bytes as the limit allows.
+    pub payload: Option<Vec<u8>>,
+}
