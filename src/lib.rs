@@ -2,7 +2,9 @@
 
 pub mod http;
 pub mod packet;
+pub mod session;
 pub mod source;
 pub mod stream;
+pub mod tcp;
 pub mod time;
 pub mod websocket;

@@ -154,7 +154,7 @@ pub struct Gap {
     /// Position of the first missing byte.
     pub offset: u64,
     /// How many are missing; `None` where that can't be known (the stream
-    /// then goes on at an offset of its own choosing, greater than `offset`).
+    /// then goes on at an offset of its own choosing, at or after `offset`).
     pub len: Option<u64>,
     /// Why.
     pub cause: GapCause,

@@ -1,0 +1,100 @@
+//! What was read, and what of it could not be used: the report's *capture quality*.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::stream::{GapCause, PacketRef};
+use crate::time::Timestamp;
+
+/// One input file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureFile {
+    /// As given.
+    pub path: PathBuf,
+    /// `pcap` or `pcapng`.
+    pub format: &'static str,
+    /// Packets read.
+    pub packets: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Time of the first packet.
+    pub first: Option<Timestamp>,
+    /// Time of the last packet.
+    pub last: Option<Timestamp>,
+    /// Where and how it is damaged.
+    pub damage: Option<Damage>,
+}
+
+/// Where a file stops making sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Byte offset in the (uncompressed) file.
+    pub offset: u64,
+    /// What stands there.
+    pub what: String,
+}
+
+/// Missing bytes of one cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GapTotal {
+    /// Why.
+    pub cause: GapCause,
+    /// How many gaps.
+    pub count: u64,
+    /// How many bytes, where that is known.
+    pub bytes: u64,
+}
+
+/// TLS connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TlsTotals {
+    /// Connections on which a TLS handshake or record was seen at the start.
+    pub connections: u64,
+    /// Those that could be decrypted.
+    pub decrypted: u64,
+}
+
+/// All that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capture {
+    /// The files, in the order given.
+    pub files: Vec<CaptureFile>,
+    /// Packets of all of them.
+    pub packets: u64,
+    /// TCP segments among them.
+    pub tcp_segments: u64,
+    /// TCP connections.
+    pub tcp_connections: u64,
+    /// Packets that gave nothing, by reason, the most frequent first.
+    pub not_decoded: Vec<(&'static str, u64)>,
+    /// Missing bytes, by cause.
+    pub gaps: Vec<GapTotal>,
+    /// Packets that were captured twice.
+    pub duplicates: u64,
+    /// The first of them, and its connection.
+    pub first_duplicate: Option<(PacketRef, u32)>,
+    /// The first packet that the snap length cut.
+    pub first_cut: Option<(PacketRef, u32)>,
+    /// How many packets it cut.
+    pub cut: u64,
+    /// Packets that the capturing machine says it dropped.
+    pub dropped: u64,
+    /// TLS.
+    pub tls: TlsTotals,
+    /// Ordinary HTTP exchanges.
+    pub http_exchanges: u64,
+    /// Connections that began with the HTTP/2 preface.
+    pub http2_connections: u64,
+    /// The first step back of the clock by more than 1 s... where packets ran backwards in time: packet and nanoseconds.
+    pub clock_back: Option<(PacketRef, u64)>,
+    /// How often the clock ran backwards.
+    pub clock_backs: u64,
+    /// Connections let go to stay within the limits.
+    pub evicted: u64,
+    /// Hosts that were heard: they exist and a path from them to the capture point does.
+    pub heard: Vec<IpAddr>,
+    /// The newest packet.
+    pub last: PacketRef,
+    /// The stack of one connection failed and was dropped: how often. Never, if we have no bugs.
+    pub failures: u64,
+}

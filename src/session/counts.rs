@@ -1,0 +1,80 @@
+//! Frames and messages, counted.
+
+use crate::websocket::{Message, Opcode};
+
+/// Frames of one sender, by opcode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameCounts {
+    /// Opcode 1.
+    pub text: u64,
+    /// Opcode 2.
+    pub binary: u64,
+    /// Opcode 0.
+    pub continuation: u64,
+    /// Opcode 8.
+    pub close: u64,
+    /// Opcode 9.
+    pub ping: u64,
+    /// Opcode 10.
+    pub pong: u64,
+    /// All other opcodes.
+    pub reserved: u64,
+}
+
+impl FrameCounts {
+    pub(super) fn add(&mut self, opcode: Opcode) {
+        let count = match opcode {
+            Opcode::Text => &mut self.text,
+            Opcode::Binary => &mut self.binary,
+            Opcode::Continuation => &mut self.continuation,
+            Opcode::Close => &mut self.close,
+            Opcode::Ping => &mut self.ping,
+            Opcode::Pong => &mut self.pong,
+            Opcode::Reserved(_) => &mut self.reserved,
+        };
+        *count += 1;
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.text + self.binary + self.continuation + self.close + self.ping + self.pong + self.reserved
+    }
+}
+
+/// Data messages of one sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageCounts {
+    /// Messages that ended, incomplete ones included.
+    pub count: u64,
+    /// Those of which bytes are missing or unreadable.
+    pub incomplete: u64,
+    /// Uncompressed bytes.
+    pub bytes: u64,
+    /// Bytes of their frames, headers included.
+    pub wire_bytes: u64,
+    /// Compressed messages, their uncompressed and their frames' bytes.
+    pub compressed: (u64, u64, u64),
+    /// The largest complete message, uncompressed.
+    pub largest: u64,
+}
+
+impl MessageCounts {
+    pub(super) fn add(&mut self, message: &Message) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(message.len);
+        self.wire_bytes = self.wire_bytes.saturating_add(message.wire_len);
+        if message.complete {
+            self.largest = self.largest.max(message.len);
+        } else {
+            self.incomplete += 1;
+        }
+        if message.compressed {
+            let (count, bytes, wire) = self.compressed;
+            self.compressed = (
+                count + 1,
+                bytes.saturating_add(message.len),
+                wire.saturating_add(message.wire_len),
+            );
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The opening handshake as it was seen (RFC 6455, section 4).
+
+use crate::http::{Agreement, Event, HandshakeBreach, Request, Response};
+use crate::stream::PacketRef;
+
+/// Request, answer, and what they break.
+#[derive(Clone, Debug)]
+pub struct Handshake {
+    /// The request. Holds secrets: show its parts through `session::redact`.
+    pub request: Request,
+    /// What it breaks.
+    pub request_breaches: Vec<HandshakeBreach>,
+    /// 1xx answers before the final one.
+    pub interim: Vec<(u16, PacketRef)>,
+    /// The final answer.
+    pub response: Option<Response>,
+    /// What a 101 breaks.
+    pub response_breaches: Vec<HandshakeBreach>,
+    /// What both agreed on, after a 101.
+    pub agreement: Agreement,
+    /// The first part of a refusal's body, decoded.
+    pub body: Vec<u8>,
+    /// Bytes that the client sent before the answer: first packet and how many.
+    pub early_data: Option<(PacketRef, u64)>,
+    /// The server answered with something that is no HTTP.
+    pub not_http: Option<(PacketRef, crate::http::Lookalike)>,
+    /// The answer's head is missing or could not be read.
+    pub answer_lost: Option<PacketRef>,
+}
+
+impl Handshake {
+    pub(super) fn new(request: Request, request_breaches: Vec<HandshakeBreach>) -> Self {
+        Self {
+            request,
+            request_breaches,
+            interim: Vec::new(),
+            response: None,
+            response_breaches: Vec::new(),
+            agreement: Agreement::default(),
+            body: Vec::new(),
+            early_data: None,
+            not_http: None,
+            answer_lost: None,
+        }
+    }
+
+    pub(super) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Interim { status, at } => {
+                if self.interim.len() < 16 {
+                    self.interim.push((*status, *at));
+                }
+            }
+            Event::Refused { response } => self.response = Some((**response).clone()),
+            Event::RefusalBody { excerpt } => self.body.clone_from(excerpt),
+            Event::Upgraded { response, breaches, agreement } => {
+                self.response = Some((**response).clone());
+                self.response_breaches.clone_from(breaches);
+                self.agreement = agreement.clone();
+            }
+            Event::EarlyData { at, len } => self.early_data = Some((*at, *len)),
+            Event::NotHttp { direction, at, looks_like } => {
+                if *direction == crate::stream::Direction::ServerToClient && self.response.is_none() {
+                    self.not_http = Some((*at, *looks_like));
+                }
+            }
+            Event::HeadLost { direction, at } => {
+                if *direction == crate::stream::Direction::ServerToClient && self.response.is_none() {
+                    self.answer_lost = Some(*at);
+                }
+            }
+            Event::UpgradeRequested { .. } | Event::Exchange => {}
+        }
+    }
+
+    /// The status code of the final answer.
+    pub fn status(&self) -> Option<u16> {
+        self.response.as_ref().map(|response| response.status)
+    }
+
+    /// The answer was 101.
+    pub fn is_upgraded(&self) -> bool {
+        self.status() == Some(101)
+    }
+
+    /// The subprotocols that the client offered, in its order.
+    pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.request.headers.list("Sec-WebSocket-Protocol")
+    }
+}

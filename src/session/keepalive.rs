@@ -1,0 +1,178 @@
+//! The ping ledger: which Ping was answered, when, and which never
+//! (RFC 6455, sections 5.5.2 and 5.5.3).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Distribution;
+use crate::stream::PacketRef;
+
+/// Rationale: a peer that answers none of 256 Pings is gone; older ones are counted, not kept.
+const OUTSTANDING: usize = 256;
+/// Rationale: a report names a handful.
+const KEPT: usize = 16;
+
+/// A Ping without its Pong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// The packet with its first byte.
+    pub at: PacketRef,
+    /// Stream offset after its frame.
+    pub end: u64,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// The acknowledgment of its bytes by the peer's TCP.
+    pub acked: Option<PacketRef>,
+}
+
+/// A Ping and its Pong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The Ping.
+    pub ping: PacketRef,
+    /// The Pong, as the pinger could have it.
+    pub pong: PacketRef,
+    /// The time between the two.
+    pub rtt: Duration,
+}
+
+/// Two consecutive Pings of one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// The earlier.
+    pub from: PacketRef,
+    /// The later.
+    pub to: PacketRef,
+    /// The time between the two.
+    pub len: Duration,
+}
+
+/// What a Pong turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PongKind {
+    /// It answers a Ping.
+    Answer(Exchange),
+    /// Pings were waiting, but none with this payload.
+    Mismatch,
+    /// No Ping was waiting: a one-way heartbeat (RFC 6455, section 5.5.3).
+    Unsolicited,
+}
+
+/// The Pings that one side sent, and what came back.
+#[derive(Clone, Debug, Default)]
+pub struct PingLedger {
+    /// Pings sent.
+    pub sent: u64,
+    /// Pings answered by a Pong of their payload.
+    pub answered: u64,
+    /// Pings passed over: a newer one was answered instead, which is legal.
+    pub superseded: u64,
+    /// Pings that wait, oldest first.
+    pub outstanding: VecDeque<Ping>,
+    /// Pings no longer kept although unanswered.
+    pub forgotten: u64,
+    /// Round trips of the answered.
+    pub rtt: Distribution,
+    /// The slowest, worst first: at most 3.
+    pub slowest: Vec<Exchange>,
+    /// Times between consecutive Pings.
+    pub intervals: Distribution,
+    /// The longest, longest first: at most 3.
+    pub longest: Vec<Interval>,
+    /// The newest Ping.
+    pub last: Option<PacketRef>,
+    /// The newest Pong from the other side, and its payload.
+    pub last_pong: Option<(PacketRef, Vec<u8>)>,
+    /// Pongs that echo no waiting Ping although some wait: the first 16.
+    pub mismatched: Vec<PacketRef>,
+    /// All of them.
+    pub mismatched_count: u64,
+    /// Pongs from the other side when no Ping waited.
+    pub unsolicited: u64,
+    /// The first of them.
+    pub first_unsolicited: Option<PacketRef>,
+}
+
+impl PingLedger {
+    /// This side sent a Ping. Returns the time since its Ping before.
+    pub fn on_ping(&mut self, at: PacketRef, end: u64, payload: &[u8]) -> Option<Duration> {
+        self.sent += 1;
+        let since_last = self.last.replace(at).map(|last| {
+            let len = at.time.saturating_since(last.time);
+            self.intervals.record(len);
+            keep_worst(&mut self.longest, Interval { from: last, to: at, len }, |i| i.len);
+            len
+        });
+        if self.outstanding.len() == OUTSTANDING {
+            self.outstanding.pop_front();
+            self.forgotten += 1;
+        }
+        self.outstanding.push_back(Ping { at, end, payload: payload.to_vec(), acked: None });
+        since_last
+    }
+
+    /// The other side sent a Pong, which this side could have at `at`.
+    pub fn on_pong(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
+        self.last_pong = Some((at, payload.to_vec()));
+        let Some(index) = self.outstanding.iter().position(|ping| ping.payload == payload) else {
+            if self.outstanding.is_empty() {
+                self.unsolicited += 1;
+                self.first_unsolicited.get_or_insert(at);
+                return PongKind::Unsolicited;
+            }
+            self.mismatched_count += 1;
+            if self.mismatched.len() < KEPT {
+                self.mismatched.push(at);
+            }
+            return PongKind::Mismatch;
+        };
+        // RFC 6455, section 5.5.3: an endpoint may answer only the newest Ping,
+        // so those before this one are settled too.
+        self.superseded += index as u64;
+        self.outstanding.drain(..index);
+        let exchange = self.outstanding.pop_front().map(|ping| Exchange {
+            ping: ping.at,
+            pong: at,
+            rtt: at.time.saturating_since(ping.at.time),
+        });
+        let Some(exchange) = exchange else { return PongKind::Unsolicited };
+        self.answered += 1;
+        self.rtt.record(exchange.rtt);
+        keep_worst(&mut self.slowest, exchange, |e| e.rtt);
+        PongKind::Answer(exchange)
+    }
+
+    /// The other side's TCP acknowledged everything before `upto`.
+    pub fn on_acked(&mut self, upto: u64, at: PacketRef) {
+        for ping in self.outstanding.iter_mut().filter(|p| p.acked.is_none() && p.end <= upto) {
+            ping.acked = Some(at);
+        }
+    }
+
+    /// The Pings that no Pong can have answered: those that wait, without
+    /// those that share a payload with the newest Pong and were sent before
+    /// it. A peer that answers only the newest of several equal Pings leaves such.
+    pub fn waiting(&self) -> impl Iterator<Item = &Ping> {
+        self.outstanding.iter().filter(|ping| !self.is_covered(ping))
+    }
+
+    /// How many Pings wait that an equal Pong after them may have answered.
+    pub fn covered(&self) -> u64 {
+        self.outstanding.iter().filter(|ping| self.is_covered(ping)).count() as u64
+    }
+
+    fn is_covered(&self, ping: &Ping) -> bool {
+        self.last_pong
+            .as_ref()
+            .is_some_and(|(at, payload)| *payload == ping.payload && at.time >= ping.at.time)
+    }
+}
+
+/// Keeps the three largest, largest first.
+fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
+    let place = worst.partition_point(|kept| size(kept) >= size(&item));
+    if place < 3 {
+        worst.insert(place, item);
+        worst.truncate(3);
+    }
+}

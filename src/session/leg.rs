@@ -1,0 +1,309 @@
+//! What TCP showed of one connection: the transport side of a session's record.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
+use crate::tcp::{Event, Reset};
+
+use super::rtt::RttSeries;
+
+/// Rationale: a report shows a handful; beyond that only the count matters.
+const KEPT: usize = 16;
+
+/// How it is known which side is the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orientation {
+    /// A SYN, or a SYN-ACK, was captured.
+    Syn,
+    /// The first bytes told: a request, a ClientHello, a masked frame.
+    Payload,
+    /// Nobody told; the sender of the first packet is taken for the client.
+    Provisional,
+}
+
+/// An ICMP error about this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Its packet.
+    pub at: PacketRef,
+    /// Who reported it.
+    pub reporter: IpAddr,
+    /// ICMP type.
+    pub kind: u8,
+    /// ICMP code.
+    pub code: u8,
+    /// ICMPv6 rather than ICMP.
+    pub v6: bool,
+}
+
+/// Spans in which a side accepted no data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ZeroWindow {
+    /// How many.
+    pub episodes: u32,
+    /// All of them together, closed ones only.
+    pub total: Duration,
+    /// The longest, and where it began and ended.
+    pub longest: Option<(Duration, PacketRef, PacketRef)>,
+    /// Still closed, since here.
+    pub since: Option<PacketRef>,
+}
+
+/// One TCP connection's facts.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// Wireshark's `tcp.stream`.
+    pub tcp_stream: u32,
+    /// The side that opened the connection.
+    pub client: SocketAddr,
+    /// The other side.
+    pub server: SocketAddr,
+    /// How that is known.
+    pub orientation: Orientation,
+    /// The first packet.
+    pub first: PacketRef,
+    /// The newest packet of each sender.
+    pub last_packet: Sides<Option<PacketRef>>,
+    /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
+    pub syns: Sides<Vec<PacketRef>>,
+    /// All of them.
+    pub syn_count: Sides<u32>,
+    /// The first packet of the client after the SYN-ACK.
+    pub established: Option<PacketRef>,
+    /// The first payload of each sender.
+    pub first_payload: Sides<Option<PacketRef>>,
+    /// The newest payload, acknowledged or not.
+    pub last_payload: Sides<Option<PacketRef>>,
+    /// The newest payload that was acknowledged, and its acknowledgment.
+    pub last_delivered: Sides<Option<(PacketRef, PacketRef)>>,
+    /// Payload bytes on the wire, each counted once.
+    pub payload_bytes: Sides<u64>,
+    /// The longest time without payload from anyone that payload ended.
+    pub longest_silence: Duration,
+    /// Segments sent again.
+    pub retransmissions: Sides<u64>,
+    /// The newest of them.
+    pub last_retransmission: Sides<Option<PacketRef>>,
+    /// Segments overtaken on their way.
+    pub out_of_order: Sides<u64>,
+    /// Packets captured twice.
+    pub duplicates: u64,
+    /// The first of them.
+    pub first_duplicate: Option<PacketRef>,
+    /// Keep-alive and zero-window probes.
+    pub probes: Sides<u64>,
+    /// Bytes sent again with another content: the first 16.
+    pub conflicts: Vec<(Direction, PacketRef)>,
+    /// Round trips between the capture point and each side.
+    pub rtt: Sides<RttSeries>,
+    /// Zero windows, by the side that advertised them.
+    pub zero_window: Sides<ZeroWindow>,
+    /// The first FIN of each sender.
+    pub fin: Sides<Option<PacketRef>>,
+    /// Resets: the first 16.
+    pub resets: Vec<Reset>,
+    /// A claimed sender of a reset went on sending: the first such packet.
+    pub sent_after_reset: Sides<Option<PacketRef>>,
+    /// Bytes that are missing: the first 16 gaps.
+    pub gaps: Vec<Gap>,
+    /// Gaps and missing bytes by cause, those that began mid-stream not counted in bytes.
+    pub missing: Vec<(GapCause, u64, u64)>,
+    /// ICMP errors about it: the first 16.
+    pub unreachable: Vec<Unreachable>,
+}
+
+impl Leg {
+    /// A connection of which `first` is the first packet.
+    pub fn new(tcp_stream: u32, client: SocketAddr, server: SocketAddr, first: PacketRef) -> Self {
+        Self {
+            tcp_stream,
+            client,
+            server,
+            orientation: Orientation::Provisional,
+            first,
+            last_packet: Sides::default(),
+            syns: Sides::default(),
+            syn_count: Sides::default(),
+            established: None,
+            first_payload: Sides::default(),
+            last_payload: Sides::default(),
+            last_delivered: Sides::default(),
+            payload_bytes: Sides::default(),
+            longest_silence: Duration::ZERO,
+            retransmissions: Sides::default(),
+            last_retransmission: Sides::default(),
+            out_of_order: Sides::default(),
+            duplicates: 0,
+            first_duplicate: None,
+            probes: Sides::default(),
+            conflicts: Vec::new(),
+            rtt: Sides::default(),
+            zero_window: Sides::default(),
+            fin: Sides::default(),
+            resets: Vec::new(),
+            sent_after_reset: Sides::default(),
+            gaps: Vec::new(),
+            missing: Vec::new(),
+            unreachable: Vec::new(),
+        }
+    }
+
+    /// A segment came, whatever is in it.
+    pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
+        self.last_packet[direction] = Some(at);
+        if self.established.is_none()
+            && direction == Direction::ClientToServer
+            && let Some(syn_ack) = self.syns.server.first().copied()
+        {
+            self.established = Some(at);
+            self.round_trip(Direction::ServerToClient, syn_ack, at);
+        }
+    }
+
+    /// Takes a fact of TCP.
+    pub fn apply(&mut self, event: &Event) {
+        match *event {
+            Event::Syn { direction, at, .. } => self.on_syn(direction, at),
+            Event::Payload { direction, at, len } => self.on_payload(direction, at, len),
+            Event::Retransmission { direction, at, .. } => {
+                self.retransmissions[direction] += 1;
+                self.last_retransmission[direction] = Some(at);
+            }
+            Event::OutOfOrder { direction, .. } => self.out_of_order[direction] += 1,
+            Event::Duplicate { at, .. } => {
+                self.duplicates += 1;
+                self.first_duplicate.get_or_insert(at);
+            }
+            Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
+            Event::Probe { direction, .. } => self.probes[direction] += 1,
+            Event::Acked { direction, at, covers, .. } => {
+                if let Some(payload) = covers {
+                    self.last_delivered[direction] = Some((payload, at));
+                }
+            }
+            Event::RoundTrip { direction, at, nanos } => {
+                self.rtt[direction.reverse()].record(at.time, nanos);
+            }
+            Event::WindowClosed { direction, at } => self.zero_window[direction].since = Some(at),
+            Event::WindowOpened { direction, at } => self.zero_window[direction].opened(at),
+            Event::Fin { direction, at, .. } => {
+                self.fin[direction].get_or_insert(at);
+            }
+            Event::Reset(reset) => keep(&mut self.resets, reset),
+            Event::SentAfterReset { direction, at } => {
+                self.sent_after_reset[direction].get_or_insert(at);
+            }
+        }
+    }
+
+    fn on_syn(&mut self, direction: Direction, at: PacketRef) {
+        self.syn_count[direction] += 1;
+        keep(&mut self.syns[direction], at);
+        if direction == Direction::ServerToClient
+            && self.syn_count.server == 1
+            && self.syn_count.client == 1
+            && let Some(syn) = self.syns.client.first().copied()
+        {
+            self.round_trip(Direction::ClientToServer, syn, at);
+        }
+    }
+
+    /// `sent` went in `direction` and was answered by `answered`.
+    fn round_trip(&mut self, direction: Direction, sent: PacketRef, answered: PacketRef) {
+        if let Some(nanos) = answered.time.since(sent.time).and_then(|d| u64::try_from(d.as_nanos()).ok()) {
+            self.rtt[direction.reverse()].record(answered.time, nanos);
+        }
+    }
+
+    fn on_payload(&mut self, direction: Direction, at: PacketRef, len: u32) {
+        if let Some(last) = self.last_payload_any() {
+            let silence = at.time.saturating_since(last.time);
+            self.longest_silence = self.longest_silence.max(silence);
+        }
+        self.first_payload[direction].get_or_insert(at);
+        self.last_payload[direction] = Some(at);
+        self.payload_bytes[direction] += u64::from(len);
+    }
+
+    /// Missing bytes.
+    pub fn on_gap(&mut self, gap: &Gap) {
+        keep(&mut self.gaps, *gap);
+        let bytes = gap.len.unwrap_or(0);
+        match self.missing.iter_mut().find(|(cause, ..)| *cause == gap.cause) {
+            Some((_, count, total)) => {
+                *count += 1;
+                *total = total.saturating_add(bytes);
+            }
+            None => self.missing.push((gap.cause, 1, bytes)),
+        }
+    }
+
+    /// An ICMP error.
+    pub fn on_unreachable(&mut self, error: Unreachable) {
+        keep(&mut self.unreachable, error);
+    }
+
+    /// The first guess at who is the client was wrong, and no payload was taken yet.
+    pub fn swap_sides(&mut self) {
+        std::mem::swap(&mut self.client, &mut self.server);
+        fn swap<T>(sides: &mut Sides<T>) {
+            std::mem::swap(&mut sides.client, &mut sides.server);
+        }
+        swap(&mut self.last_packet);
+        swap(&mut self.syns);
+        swap(&mut self.syn_count);
+        swap(&mut self.fin);
+        swap(&mut self.zero_window);
+        swap(&mut self.rtt);
+        swap(&mut self.probes);
+    }
+
+    /// The newest payload of either side.
+    pub fn last_payload_any(&self) -> Option<PacketRef> {
+        self.last_payload.client.max(self.last_payload.server)
+    }
+
+    /// The newest payload of this side that its peer took, as far as that can
+    /// be seen: data sent into a void doesn't end a silence. Where no
+    /// acknowledgment of the peer was captured at all, the newest payload.
+    pub fn last_taken(&self, direction: Direction) -> Option<PacketRef> {
+        match self.last_packet[direction.reverse()] {
+            Some(_) => self.last_delivered[direction].map(|(payload, _)| payload),
+            None => self.last_payload[direction],
+        }
+    }
+
+    /// The newest packet of either side.
+    pub fn last_packet_any(&self) -> PacketRef {
+        self.last_packet.client.max(self.last_packet.server).unwrap_or(self.first)
+    }
+
+    /// Both directions were captured.
+    pub fn both_ways(&self) -> bool {
+        self.last_packet.client.is_some() && self.last_packet.server.is_some()
+    }
+
+    /// Bytes are missing that were on the wire.
+    pub fn has_loss(&self, cause: GapCause) -> bool {
+        self.missing.iter().any(|(c, ..)| *c == cause)
+    }
+}
+
+impl ZeroWindow {
+    fn opened(&mut self, at: PacketRef) {
+        let Some(since) = self.since.take() else { return };
+        let span = at.time.saturating_since(since.time);
+        self.episodes += 1;
+        self.total = self.total.saturating_add(span);
+        if self.longest.is_none_or(|(longest, ..)| span > longest) {
+            self.longest = Some((span, since, at));
+        }
+    }
+}
+
+fn keep<T>(kept: &mut Vec<T>, item: T) {
+    if kept.len() < KEPT {
+        kept.push(item);
+    }
+}

@@ -1,0 +1,289 @@
+//! What happened: the facts of all layers, one record per WebSocket session.
+//!
+//! Facts only. What they mean, and every threshold, is `diagnosis`' business.
+
+mod attempt;
+mod capture;
+mod counts;
+mod distribution;
+mod handshake;
+mod keepalive;
+mod leg;
+pub mod redact;
+mod rtt;
+
+pub use attempt::Attempt;
+pub use capture::{Capture, CaptureFile, Damage, GapTotal, TlsTotals};
+pub use counts::{FrameCounts, MessageCounts};
+pub use distribution::Distribution;
+pub use handshake::Handshake;
+pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
+pub use leg::{Leg, Orientation, Unreachable, ZeroWindow};
+pub use rtt::RttSeries;
+
+use crate::stream::{Direction, GapCause, PacketRef, Sides};
+use crate::websocket::{Breach, CloseFrame, Opcode};
+use crate::{http, tcp, websocket};
+
+/// Rationale: a report names the first few; all are counted.
+const BREACHES_KEPT: usize = 64;
+
+/// A fact, from whichever layer noticed it.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// From TCP.
+    Tcp(tcp::Event),
+    /// From HTTP.
+    Http(http::Event),
+    /// From WebSocket.
+    WebSocket(websocket::Event),
+}
+
+/// Why nothing more comes to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its transport ended, or its request was refused and another followed.
+    Settled,
+    /// The capture ended first.
+    CaptureEnd,
+    /// It was let go to stay within a limit.
+    LimitReached,
+}
+
+/// A breach of the standards, where and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreachNote {
+    /// What was broken.
+    pub breach: Breach,
+    /// By whom.
+    pub direction: Direction,
+    /// The packet that shows it.
+    pub at: PacketRef,
+    /// The frame's position in its stream.
+    pub offset: u64,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// Where a direction's transport ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// The FIN or RST.
+    pub at: PacketRef,
+    /// Payload bytes seen and announced, where it ended inside a frame.
+    pub inside_frame: Option<(u64, u64)>,
+}
+
+/// Missing bytes, as the WebSocket layer met them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameGap {
+    /// Whose bytes.
+    pub direction: Direction,
+    /// Why.
+    pub cause: GapCause,
+    /// Where that became clear.
+    pub at: PacketRef,
+    /// The next frame's place stayed known.
+    pub in_step: bool,
+}
+
+/// One attempt to open a WebSocket, and what became of it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// 1 for the first session of the capture: `s1`.
+    pub id: u32,
+    /// Its TCP connection.
+    pub leg: Leg,
+    /// Its opening handshake.
+    pub handshake: Handshake,
+    /// Frames by sender.
+    pub frames: Sides<FrameCounts>,
+    /// Messages by sender.
+    pub messages: Sides<MessageCounts>,
+    /// The newest frame of each sender, and its packet.
+    pub last_frame: Sides<Option<(Opcode, PacketRef)>>,
+    /// The newest whole data message of each sender.
+    pub last_message: Sides<Option<PacketRef>>,
+    /// The largest payload that a data frame's header announced, and where.
+    pub largest_announced: Sides<Option<(u64, PacketRef)>>,
+    /// Fragmented messages: the most fragments of one.
+    pub most_fragments: Sides<u32>,
+    /// The first 64 breaches of RFC 6455 and 7692.
+    pub breaches: Vec<BreachNote>,
+    /// All of them, by kind and sender.
+    pub breach_counts: Vec<(Breach, Direction, u64)>,
+    /// The first Close frame of each sender.
+    pub close: Sides<Option<Box<CloseFrame>>>,
+    /// What the pinging side's Pings met with.
+    pub pings: Sides<PingLedger>,
+    /// Frames of a direction can't be told any more from here on.
+    pub lost_sync: Sides<Option<PacketRef>>,
+    /// Compressed messages of a direction can't be read any more from here on.
+    pub context_lost: Sides<Option<PacketRef>>,
+    /// Missing bytes inside the frame stream: the first 16.
+    pub frame_gaps: Vec<FrameGap>,
+    /// Where each direction ended.
+    pub ends: Sides<Option<StreamEnd>>,
+    /// Masking keys of the client's first frames, at most 16.
+    pub masks: Vec<([u8; 4], PacketRef)>,
+    /// Why nothing more comes; `None` while it is open.
+    pub ended: Option<Ended>,
+    /// The capture's last packet so far, whoever's, when `ended` was set.
+    pub horizon: PacketRef,
+}
+
+impl Session {
+    /// A session that begins with this request on this connection.
+    pub fn new(id: u32, leg: Leg, request: http::Request, breaches: Vec<http::HandshakeBreach>) -> Self {
+        let horizon = request.last;
+        Self {
+            id,
+            leg,
+            handshake: Handshake::new(request, breaches),
+            frames: Sides::default(),
+            messages: Sides::default(),
+            last_frame: Sides::default(),
+            last_message: Sides::default(),
+            largest_announced: Sides::default(),
+            most_fragments: Sides::default(),
+            breaches: Vec::new(),
+            breach_counts: Vec::new(),
+            close: Sides::default(),
+            pings: Sides::default(),
+            lost_sync: Sides::default(),
+            context_lost: Sides::default(),
+            frame_gaps: Vec::new(),
+            ends: Sides::default(),
+            masks: Vec::new(),
+            ended: None,
+            horizon,
+        }
+    }
+
+    /// The id that users see: `s1`.
+    pub fn name(&self) -> String {
+        format!("s{}", self.id)
+    }
+
+    /// Takes a fact.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Tcp(event) => self.on_tcp(event),
+            Event::Http(event) => self.handshake.apply(event),
+            Event::WebSocket(event) => self.on_websocket(event),
+        }
+    }
+
+    /// Takes a fact of TCP.
+    pub fn on_tcp(&mut self, event: &tcp::Event) {
+        self.leg.apply(event);
+        if let tcp::Event::Acked { direction, upto, at, .. } = *event {
+            self.pings[direction].on_acked(upto, at);
+        }
+    }
+
+    /// Takes a fact of the WebSocket layer.
+    pub fn on_websocket(&mut self, event: &websocket::Event) {
+        use websocket::Event as E;
+        match event {
+            E::Frame(frame) => self.on_frame(frame),
+            E::Message(message) => {
+                let sender = message.direction;
+                self.messages[sender].add(message);
+                self.most_fragments[sender] = self.most_fragments[sender].max(message.fragments);
+                if message.complete {
+                    self.last_message[sender] = Some(message.last);
+                }
+            }
+            E::Ping(ping) => {
+                let frame = &ping.frame;
+                self.pings[frame.direction].on_ping(frame.at, frame.end(), &ping.payload);
+            }
+            E::Pong(pong) => {
+                let pinger = pong.frame.direction.reverse();
+                self.pings[pinger].on_pong(pong.available, &pong.payload);
+            }
+            E::Close(close) => {
+                let sender = close.control.frame.direction;
+                self.close[sender].get_or_insert_with(|| close.clone());
+            }
+            E::Breach { breach, direction, at, offset, detail } => {
+                self.on_breach(BreachNote {
+                    breach: *breach,
+                    direction: *direction,
+                    at: *at,
+                    offset: *offset,
+                    detail: detail.clone(),
+                });
+            }
+            E::Gap { direction, cause, at, in_step } => {
+                if self.frame_gaps.len() < 16 {
+                    let (direction, cause, at, in_step) = (*direction, *cause, *at, *in_step);
+                    self.frame_gaps.push(FrameGap { direction, cause, at, in_step });
+                }
+            }
+            E::LostSync { direction, at } => {
+                self.lost_sync[*direction].get_or_insert(*at);
+            }
+            E::ContextLost { direction, at } => {
+                self.context_lost[*direction].get_or_insert(*at);
+            }
+            E::End { direction, at, inside_frame } => {
+                let (at, inside_frame) = (*at, *inside_frame);
+                self.ends[*direction].get_or_insert(StreamEnd { at, inside_frame });
+            }
+        }
+    }
+
+    fn on_frame(&mut self, frame: &websocket::Frame) {
+        let sender = frame.direction;
+        self.frames[sender].add(frame.opcode);
+        self.last_frame[sender] = Some((frame.opcode, frame.at));
+        if !frame.opcode.is_control() {
+            let largest = &mut self.largest_announced[sender];
+            if largest.is_none_or(|(len, _)| frame.payload_len > len) {
+                *largest = Some((frame.payload_len, frame.at));
+            }
+        }
+        if let (Direction::ClientToServer, Some(key)) = (sender, frame.mask)
+            && self.masks.len() < 16
+        {
+            self.masks.push((key, frame.at));
+        }
+    }
+
+    fn on_breach(&mut self, note: BreachNote) {
+        let key = (note.breach, note.direction);
+        match self.breach_counts.iter_mut().find(|(b, d, _)| (*b, *d) == key) {
+            Some((.., count)) => *count += 1,
+            None => self.breach_counts.push((note.breach, note.direction, 1)),
+        }
+        if self.breaches.len() < BREACHES_KEPT {
+            self.breaches.push(note);
+        }
+    }
+
+    /// Nothing more comes. `horizon` is the newest packet of the whole capture.
+    pub fn end(&mut self, ended: Ended, horizon: PacketRef) {
+        self.ended = Some(ended);
+        self.horizon = horizon;
+    }
+
+    /// The handshake was accepted, rightly or not, so frames may follow.
+    pub fn is_open_or_was(&self) -> bool {
+        self.handshake.is_upgraded()
+    }
+
+    /// The first breach of this kind, by anyone.
+    pub fn first_breach(&self, breach: Breach) -> Option<&BreachNote> {
+        self.breaches.iter().find(|note| note.breach == breach)
+    }
+
+    /// Frames of this sender may have passed that nobody can show: bytes are
+    /// missing, the decoder lost its place, or the direction was never captured.
+    pub fn may_hide_frames(&self, sender: Direction) -> bool {
+        self.lost_sync[sender].is_some()
+            || self.frame_gaps.iter().any(|gap| gap.direction == sender)
+            || self.leg.last_packet[sender].is_none()
+    }
+}

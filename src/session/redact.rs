@@ -1,0 +1,244 @@
+//! Secrets don't leave the program unless asked for: tokens in URLs, Cookie,
+//! Authorization, tokens offered as subprotocols.
+
+use std::borrow::Cow;
+
+/// Whether secrets are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// Replaced by [`REPLACEMENT`].
+    #[default]
+    Redacted,
+    /// Shown as they are (`--show-secrets`).
+    Shown,
+}
+
+/// What stands in a secret's place.
+pub const REPLACEMENT: &str = "[redacted]";
+
+/// Names of query parameters whose values are secrets if a part of the name is one of these.
+const SECRET_PARTS: [&str; 22] = [
+    "token", "auth", "jwt", "key", "secret", "pass", "pwd", "sig", "sess", "code", "cred", "ticket",
+    "cookie", "access", "bearer", "otp", "nonce", "hash", "hmac", "saml", "assertion", "state",
+];
+/// The same, for whole names: as parts they would hide too much (`side`, `aside`, `id`).
+const SECRET_NAMES: [&str; 6] = ["sid", "t", "st", "a", "pin", "connectiontoken"];
+
+impl Secrets {
+    /// A request target: the values of secret query parameters, whatever looks
+    /// like a token, and credentials before an `@` are replaced.
+    pub fn target(self, target: &str) -> Cow<'_, str> {
+        if self == Self::Shown {
+            return Cow::Borrowed(target);
+        }
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let mut shown = hide_in_path(path);
+        if let Some(query) = query {
+            shown.push('?');
+            let mut first = true;
+            for part in query.split('&') {
+                if !first {
+                    shown.push('&');
+                }
+                first = false;
+                shown.push_str(&hide_in_parameter(part));
+            }
+        }
+        Cow::Owned(shown)
+    }
+
+    /// A subprotocol, as offered or chosen. Clients that can't set headers put
+    /// tokens there.
+    pub fn subprotocol(self, name: &str) -> Cow<'_, str> {
+        if self == Self::Shown || !is_secret_subprotocol(name) {
+            return Cow::Borrowed(name);
+        }
+        Cow::Borrowed(REPLACEMENT)
+    }
+
+    /// The value of a header field.
+    pub fn header<'a>(self, name: &str, value: &'a str) -> Cow<'a, str> {
+        const SECRET: [&str; 5] =
+            ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+        let lower = name.to_ascii_lowercase();
+        if self == Self::Shown {
+            return Cow::Borrowed(value);
+        }
+        if SECRET.contains(&lower.as_str()) || (lower != "sec-websocket-key" && is_secret_name(&lower) && lower != "sec-websocket-accept") {
+            return Cow::Borrowed(REPLACEMENT);
+        }
+        match lower.as_str() {
+            "location" | "referer" => self.target(value),
+            "sec-websocket-protocol" => {
+                let shown: Vec<_> = value.split(',').map(|p| self.subprotocol(p.trim())).collect();
+                Cow::Owned(shown.join(", "))
+            }
+            _ => Cow::Borrowed(value),
+        }
+    }
+
+    /// Free text of an endpoint, a refusal's body or a Close reason: what
+    /// looks like a token, and every secret value that `known` names, is replaced.
+    pub fn text<'a>(self, text: &'a str, known: &[String]) -> Cow<'a, str> {
+        if self == Self::Shown {
+            return Cow::Borrowed(text);
+        }
+        let mut shown = Cow::Borrowed(text);
+        for secret in known.iter().filter(|s| s.len() >= 4) {
+            if shown.contains(secret.as_str()) {
+                shown = Cow::Owned(shown.replace(secret.as_str(), REPLACEMENT));
+            }
+        }
+        let tokens: Vec<String> = shown
+            .split(|c: char| c.is_whitespace() || "\"'<>,;()[]{}=&?".contains(c))
+            .filter(|word| looks_like_token(word))
+            .map(str::to_owned)
+            .collect();
+        for token in tokens {
+            shown = Cow::Owned(shown.replace(&token, REPLACEMENT));
+        }
+        shown
+    }
+}
+
+/// The secret values that a request carries: to be found again in what the server echoes.
+pub fn secrets_of(target: &str, headers: &[(String, String)]) -> Vec<String> {
+    let mut secrets = Vec::new();
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
+        if is_secret_name(&name.to_ascii_lowercase()) || looks_like_token(value) {
+            secrets.push(value.to_owned());
+        }
+    }
+    for (name, value) in headers {
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" | "proxy-authorization" => {
+                secrets.extend(value.split_whitespace().skip(1).map(str::to_owned));
+            }
+            "cookie" => secrets.extend(
+                value.split(';').filter_map(|c| c.split_once('=')).map(|(_, v)| v.trim().to_owned()),
+            ),
+            "sec-websocket-protocol" => secrets.extend(
+                value.split(',').map(str::trim).filter(|p| is_secret_subprotocol(p)).map(str::to_owned),
+            ),
+            _ => {}
+        }
+    }
+    secrets
+}
+
+fn hide_in_parameter(part: &str) -> Cow<'_, str> {
+    match part.split_once('=') {
+        Some((name, value)) if !value.is_empty() && (is_secret_name(&name.to_ascii_lowercase()) || looks_like_token(value)) => {
+            Cow::Owned(format!("{name}={REPLACEMENT}"))
+        }
+        None if looks_like_token(part) => Cow::Borrowed(REPLACEMENT),
+        _ => Cow::Borrowed(part),
+    }
+}
+
+fn hide_in_path(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len());
+    let path = match path.rsplit_once('@') {
+        // `ws://user:password@host/`: only in absolute form.
+        Some((before, after)) if before.contains("://") => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            shown.push_str(scheme);
+            shown.push_str("://");
+            shown.push_str(REPLACEMENT);
+            shown.push('@');
+            after
+        }
+        _ => path,
+    };
+    for (index, segment) in path.split('/').enumerate() {
+        if index > 0 {
+            shown.push('/');
+        }
+        shown.push_str(if looks_like_token(segment) { REPLACEMENT } else { segment });
+    }
+    shown
+}
+
+fn is_secret_name(lower: &str) -> bool {
+    SECRET_NAMES.contains(&lower) || SECRET_PARTS.iter().any(|part| lower.contains(part))
+}
+
+fn is_secret_subprotocol(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    // `base64url.bearer.authorization.k8s.io.<token>`, `token.abc`, `Bearer-...`
+    let says_so = ["bearer", "authorization", "token", "apikey", "api-key", "jwt"]
+        .iter()
+        .any(|word| lower.contains(word) && lower.len() > word.len() + 1);
+    says_so || looks_like_token(name)
+}
+
+/// Long, and made as only machines make: a JWT, or at least 20 characters of a
+/// base64 or hex alphabet with letters and digits mixed.
+///
+/// Rationale: subprotocols and path parts that people name are shorter or have
+/// few digits (`graphql-transport-ws`, `v1.kernel.websocket.jupyter.org`).
+fn looks_like_token(word: &str) -> bool {
+    if word.starts_with("eyJ") && word.len() >= 16 {
+        return true;
+    }
+    let alphabet = |c: char| c.is_ascii_alphanumeric() || "-_.~+/=%:".contains(c);
+    if word.len() < 20 || !word.chars().all(alphabet) {
+        return false;
+    }
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let longest_run = word
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
+    digits * 12 >= word.len() && longest_run >= 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_parameters_lose_their_values_and_others_keep_them() {
+        let shown = Secrets::Redacted.target("/ws?room=7&token=abc123&EIO=4&transport=websocket");
+        assert_eq!(shown, "/ws?room=7&token=[redacted]&EIO=4&transport=websocket");
+    }
+
+    #[test]
+    fn a_jwt_is_hidden_wherever_it_stands() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln";
+        assert_eq!(Secrets::Redacted.target(&format!("/ws/{jwt}")), "/ws/[redacted]");
+        assert_eq!(Secrets::Redacted.target(&format!("/ws?x={jwt}")), "/ws?x=[redacted]");
+        assert_eq!(Secrets::Redacted.subprotocol(jwt), "[redacted]");
+        assert_eq!(Secrets::Redacted.text(&format!("bad token \"{jwt}\""), &[]), "bad token \"[redacted]\"");
+    }
+
+    #[test]
+    fn names_of_real_subprotocols_stay() {
+        for name in ["graphql-transport-ws", "v1.kernel.websocket.jupyter.org", "v12.stomp", "ocpp2.0.1", "wamp.2.msgpack.batched"] {
+            assert_eq!(Secrets::Redacted.subprotocol(name), name);
+        }
+    }
+
+    #[test]
+    fn credentials_of_an_absolute_target_are_hidden() {
+        assert_eq!(Secrets::Redacted.target("ws://me:pw@host/ws"), "ws://[redacted]@host/ws");
+    }
+
+    #[test]
+    fn an_echoed_secret_is_found_again() {
+        let known = secrets_of("/ws?token=hunter2", &[("Cookie".into(), "a=topsecret; b=2".into())]);
+        let shown = Secrets::Redacted.text("token hunter2 for topsecret refused", &known);
+        assert_eq!(shown, "token [redacted] for [redacted] refused");
+    }
+
+    #[test]
+    fn shown_means_untouched() {
+        assert_eq!(Secrets::Shown.target("/ws?token=a"), "/ws?token=a");
+        assert_eq!(Secrets::Shown.header("Cookie", "a=b"), "a=b");
+    }
+}

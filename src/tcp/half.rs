@@ -1,0 +1,386 @@
+//! One direction of a connection: its bytes in order, each at most once, and
+//! what is missing of them.
+//!
+//! ```text
+//!        acked        next                      highest
+//!          |           |                           |
+//!  ========+===========+......hole......[held][held]   stream offset ->
+//!  delivered upwards   |                 copied, waiting
+//! ```
+
+use super::held::Held;
+use super::recent::Recent;
+use super::rtt::InFlight;
+use super::window::Window;
+use super::{Event, Output, Patience, unwrap_offset};
+use crate::packet::{Segment, Seq};
+use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, StreamEvent};
+
+/// What one side sent.
+#[derive(Debug, Default)]
+pub(super) struct Half {
+    /// Sequence number of its SYN.
+    pub(super) isn: Option<Seq>,
+    /// Sequence number of stream offset 0.
+    base: Option<Seq>,
+    /// Offset of the next byte for the layer above.
+    next: u64,
+    /// Offset after the last byte seen.
+    pub(super) highest: u64,
+    /// What the other side acknowledged; may lie beyond `highest`.
+    pub(super) acked: Option<u64>,
+    /// Acknowledged bytes that the capture doesn't have: since when.
+    unseen: Option<Unseen>,
+    /// Offset of the FIN and its packet.
+    pub(super) fin: Option<(u64, PacketRef)>,
+    /// The layer above was told that nothing more comes.
+    pub(super) ended: bool,
+    /// This side sent a reset.
+    pub(super) reset: bool,
+    pub(super) held: Held,
+    /// When the newest hole was first seen, and the IP identification of the segment after it.
+    hole: Option<(PacketRef, Option<u16>)>,
+    in_flight: InFlight,
+    pub(super) window: Window,
+    pub(super) recent: Recent,
+    /// Segments seen.
+    pub(super) segments: u64,
+    pub(super) last_segment: Option<PacketRef>,
+    pub(super) timestamps: bool,
+    /// TTL of the last segments, and how many in a row had it.
+    pub(super) ttl: Option<(u8, u32)>,
+}
+
+/// The other side acknowledged bytes that were not captured.
+#[derive(Clone, Copy, Debug)]
+struct Unseen {
+    since: PacketRef,
+    segments: u32,
+}
+
+/// What a payload is to a bystander.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    New,
+    Late,
+    Again { offset: u64 },
+    Probe,
+}
+
+/// What an acknowledgment changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ack {
+    pub(super) advanced_to: Option<u64>,
+    pub(super) covers: Option<PacketRef>,
+    pub(super) round_trip: Option<u64>,
+}
+
+impl Half {
+    /// Returns true if the same SYN was seen before.
+    pub(super) fn on_syn(&mut self, segment: &Segment<'_>) -> bool {
+        let repeated = self.isn == Some(segment.seq);
+        if self.base.is_none() {
+            self.isn = Some(segment.seq);
+            self.base = Some(segment.seq.plus(1));
+        }
+        repeated
+    }
+
+    /// Offset of a sequence number; negative for what lies before the stream's
+    /// first known byte. `None` while that isn't known.
+    pub(super) fn offset_of(&self, seq: Seq) -> Option<i64> {
+        Some(unwrap_offset(self.base?, self.next, seq))
+    }
+
+    /// Takes note of a segment, after everything else was done with it.
+    pub(super) fn remember(&mut self, segment: &Segment<'_>) {
+        self.segments += 1;
+        self.last_segment = Some(segment.at);
+        self.timestamps |= segment.options.timestamps.is_some();
+        if !segment.flags.rst() {
+            self.ttl = match self.ttl {
+                Some((ttl, steady)) if ttl == segment.ttl => Some((ttl, steady.saturating_add(1))),
+                _ => Some((segment.ttl, 1)),
+            };
+        }
+        self.recent.remember(segment);
+    }
+
+    /// The other side's acknowledgment.
+    pub(super) fn on_ack(&mut self, segment: &Segment<'_>) -> Option<Ack> {
+        // An acknowledgment of the SYN alone: a round trip of the handshake is
+        // measured by the session, from the packets of SYN and SYN-ACK.
+        let base = *self.base.get_or_insert(segment.ack);
+        if segment.flags.syn() && self.isn.is_none() && self.segments == 0 {
+            // The SYN itself was not captured, but the SYN-ACK names it.
+            self.isn = Some(Seq(segment.ack.0.wrapping_sub(1)));
+        }
+        let offset = u64::try_from(unwrap_offset(base, self.next, segment.ack)).ok()?;
+        if self.acked.is_some_and(|acked| offset <= acked) {
+            return None;
+        }
+        // A FIN takes a sequence number, but is no byte of the stream.
+        let upto = match self.fin {
+            Some((fin, _)) if offset == fin.saturating_add(1) => fin,
+            _ => offset,
+        };
+        // Rationale: no window is larger than 1 GiB (RFC 7323, section 2.3).
+        if upto > self.highest.saturating_add(1 << 30) {
+            return None;
+        }
+        let first = self.acked.is_none();
+        self.acked = Some(offset);
+        if upto > self.highest.saturating_add(1) || self.held.start().is_some_and(|start| upto >= start) {
+            self.unseen.get_or_insert(Unseen { since: segment.at, segments: 0 });
+        }
+        let settled = self.in_flight.acked(upto, segment.at);
+        let advanced_to = (upto > 0 && !(first && self.highest == 0)).then_some(upto);
+        Some(Ack { advanced_to, covers: settled.covers, round_trip: settled.round_trip })
+    }
+
+    /// A segment that carries no byte and stands one before the next: a
+    /// keep-alive, or a zero-window probe of Linux.
+    pub(super) fn is_probe(&self, segment: &Segment<'_>) -> bool {
+        let flags = segment.flags;
+        segment.wire_len == 0
+            && !flags.syn()
+            && !flags.fin()
+            && self.highest_offset().is_some_and(|highest| {
+                self.offset_of(segment.seq) == Some(highest.saturating_sub(1))
+            })
+    }
+
+    fn highest_offset(&self) -> Option<i64> {
+        self.base?;
+        i64::try_from(self.highest).ok()
+    }
+
+    /// What the payload is, before it is taken.
+    pub(super) fn classify(&self, segment: &Segment<'_>, peer_closed: bool) -> Taken {
+        let Some(offset) = self.offset_of(segment.seq) else { return Taken::New };
+        let end = offset.saturating_add(i64::from(segment.wire_len));
+        let highest = i64::try_from(self.highest).unwrap_or(i64::MAX);
+        let acked = i64::try_from(self.acked.unwrap_or(0)).unwrap_or(i64::MAX);
+        if segment.wire_len <= 1 && (end == highest && end <= acked || peer_closed) {
+            return Taken::Probe;
+        }
+        if segment.wire_len == 0 {
+            return Taken::Probe;
+        }
+        let start = u64::try_from(offset).unwrap_or(0);
+        if end <= highest {
+            let next = i64::try_from(self.next).unwrap_or(i64::MAX);
+            let known = end <= next || self.held.covers(start, u64::from(segment.wire_len));
+            return match known || self.is_resent(segment) {
+                true => Taken::Again { offset: start },
+                false => Taken::Late,
+            };
+        }
+        Taken::New
+    }
+
+    /// A segment that fills a hole: was it overtaken on the way, or lost
+    /// before the capture point and sent again? The IP identification counts
+    /// up as segments are sent; without it, 3 ms decide.
+    fn is_resent(&self, segment: &Segment<'_>) -> bool {
+        let Some((since, after)) = self.hole else { return false };
+        match (segment.ip_id, after) {
+            (Some(this), Some(after)) if this != 0 && after != 0 && this != after => {
+                this.wrapping_sub(after) < 0x8000
+            }
+            // Rationale: reordering on one path takes less than 3 ms; no
+            // retransmission of a lost segment comes sooner than a round trip.
+            _ => segment.at.time.saturating_since(since.time).as_millis() >= 3,
+        }
+    }
+
+    /// Hands over what is in order and keeps what came early.
+    pub(super) fn take(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+        let at = segment.at;
+        if segment.wire_len == 0 {
+            return;
+        }
+        if self.isn.is_none() && self.highest == 0 && self.next == 0 {
+            self.begin_mid_stream(direction, segment, out);
+        }
+        let Some(offset) = self.offset_of(segment.seq) else { return };
+        let end = offset.saturating_add(i64::from(segment.wire_len));
+        let Ok(end) = u64::try_from(end) else { return };
+        let start = u64::try_from(offset).unwrap_or(0);
+        if self.recent.contradicts(segment) {
+            out(Output::Fact(Event::Conflict { direction, at, offset: start }));
+        }
+        if end > self.highest {
+            self.highest = end;
+            self.in_flight.sent(end, at);
+        } else {
+            self.in_flight.sent_again(start);
+        }
+        let skip = self.next.saturating_sub(start).max(u64::try_from(offset.saturating_neg()).unwrap_or(0));
+        let (bytes, cut) = trim(segment, skip);
+        if end <= self.next {
+            return;
+        }
+        if start <= self.next && self.held.is_empty() {
+            self.deliver(direction, bytes, cut, at, at, out);
+            return;
+        }
+        if start > self.next && self.hole.is_none() {
+            self.hole = Some((at, segment.ip_id));
+        }
+        if self.held.insert(start.max(self.next), bytes, cut, at) {
+            out(Output::Fact(Event::Conflict { direction, at, offset: start }));
+        }
+        self.drain(direction, at, out);
+    }
+
+    /// Without a SYN the stream begins with the first payload that was seen.
+    fn begin_mid_stream(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+        self.base = Some(segment.seq);
+        self.acked = None;
+        out(Output::Stream(StreamEvent::Gap(Gap {
+            direction,
+            offset: 0,
+            len: None,
+            cause: GapCause::BeganMidStream,
+            at: segment.at,
+        })));
+    }
+
+    /// Hands bytes that are next in order to the layer above.
+    fn deliver(&mut self, direction: Direction, bytes: &[u8], cut: u64, seen: PacketRef, released: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        if !bytes.is_empty() {
+            let offset = self.next;
+            self.next = self.next.saturating_add(bytes.len() as u64);
+            out(Output::Stream(StreamEvent::Chunk(Chunk { direction, offset, bytes, seen, released })));
+        }
+        if cut > 0 {
+            self.gap(direction, cut, GapCause::SnapLength, seen, out);
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, len: u64, cause: GapCause, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        let offset = self.next;
+        self.next = self.next.saturating_add(len);
+        let gap = Gap { direction, offset, len: Some(len), cause, at };
+        out(Output::Stream(StreamEvent::Gap(gap)));
+    }
+
+    /// Hands over held pieces that have become next in order.
+    fn drain(&mut self, direction: Direction, released: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        while self.held.start().is_some_and(|start| start <= self.next) {
+            let Some((offset, piece)) = self.held.pop() else { break };
+            let skip = usize::try_from(self.next.saturating_sub(offset)).unwrap_or(usize::MAX);
+            let bytes = piece.bytes.get(skip..).unwrap_or(&[]);
+            self.deliver(direction, bytes, piece.cut, piece.seen, released, out);
+            self.hole = None;
+        }
+        if self.held.is_empty() {
+            self.hole = None;
+            if self.acked.is_none_or(|acked| acked <= self.next) {
+                self.unseen = None;
+            }
+        }
+    }
+
+    /// Notes a FIN; returns true if it was seen before.
+    pub(super) fn on_fin(&mut self, segment: &Segment<'_>) -> bool {
+        let offset = self
+            .offset_of(segment.seq)
+            .map_or(self.next, |o| u64::try_from(o).unwrap_or(0))
+            .saturating_add(u64::from(segment.wire_len));
+        let repeated = self.fin.is_some();
+        self.fin.get_or_insert((offset, segment.at));
+        repeated
+    }
+
+    /// Says the end once every byte before the FIN was handed over.
+    pub(super) fn end_if_complete(&mut self, direction: Direction, out: &mut impl FnMut(Output<'_>)) {
+        if let Some((_, at)) = self.fin.filter(|(fin, _)| *fin <= self.next) {
+            self.end(direction, at, out);
+        }
+    }
+
+    pub(super) fn end(&mut self, direction: Direction, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        if !self.ended {
+            self.ended = true;
+            out(Output::Stream(StreamEvent::End(direction, at)));
+        }
+    }
+
+    /// Gives up the first hole when waiting for it has become pointless.
+    pub(super) fn settle(&mut self, direction: Direction, now: PacketRef, patience: &Patience, reverse_seen: bool, out: &mut impl FnMut(Output<'_>)) {
+        // The usual case: in order, nothing acknowledged that wasn't seen.
+        if self.held.is_empty() && self.unseen.is_none() {
+            return;
+        }
+        if let Some(unseen) = &mut self.unseen {
+            unseen.segments = unseen.segments.saturating_add(1);
+            let waited = nanos_since(unseen.since, now) >= patience.acked_nanos;
+            if waited || unseen.segments >= patience.acked_segments {
+                let since = unseen.since;
+                self.give_up_acked(direction, since, out);
+            }
+        }
+        let one_way = !reverse_seen
+            && self.hole.is_some_and(|(since, _)| nanos_since(since, now) >= patience.one_way_nanos);
+        if one_way {
+            self.give_up_first(direction, GapCause::NotCaptured, now, out);
+        }
+        while self.held.bytes() > patience.bytes {
+            self.give_up_first(direction, GapCause::LimitReached, now, out);
+        }
+        self.end_if_complete(direction, out);
+    }
+
+    /// Turns acknowledged holes into gaps. The application could have the
+    /// bytes after them when the acknowledgment was sent, so that packet is
+    /// what released them.
+    fn give_up_acked(&mut self, direction: Direction, since: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        let acked = self.acked.unwrap_or(0);
+        self.unseen = None;
+        while self.next < acked {
+            let end = self.held.start().unwrap_or(acked).min(acked);
+            // One byte beyond everything is a FIN that was not captured.
+            if self.held.is_empty() && end == self.highest.saturating_add(1) {
+                break;
+            }
+            self.gap(direction, end.saturating_sub(self.next), GapCause::NotCaptured, since, out);
+            self.highest = self.highest.max(self.next);
+            self.drain(direction, since, out);
+        }
+    }
+
+    fn give_up_first(&mut self, direction: Direction, cause: GapCause, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        let Some(start) = self.held.start() else { return };
+        if start > self.next {
+            self.gap(direction, start.saturating_sub(self.next), cause, at, out);
+        }
+        self.drain(direction, at, out);
+    }
+
+    /// Hands over everything that is held, holes as gaps.
+    pub(super) fn flush(&mut self, direction: Direction, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        if let Some(unseen) = self.unseen {
+            self.give_up_acked(direction, unseen.since, out);
+        }
+        while !self.held.is_empty() {
+            self.give_up_first(direction, GapCause::NotCaptured, at, out);
+        }
+        self.end_if_complete(direction, out);
+    }
+}
+
+/// The captured bytes after the first `skip`, and how many more the snap length cut.
+fn trim<'a>(segment: &Segment<'a>, skip: u64) -> (&'a [u8], u64) {
+    let captured = segment.payload.len() as u64;
+    let wire = u64::from(segment.wire_len);
+    let from = usize::try_from(skip).unwrap_or(usize::MAX);
+    let bytes = segment.payload.get(from..).unwrap_or(&[]);
+    let cut = wire.saturating_sub(captured.max(skip));
+    (bytes, cut)
+}
+
+fn nanos_since(earlier: PacketRef, now: PacketRef) -> u64 {
+    u64::try_from(now.time.saturating_since(earlier.time).as_nanos()).unwrap_or(u64::MAX)
+}

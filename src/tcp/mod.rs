@@ -1,0 +1,371 @@
+//! TCP as a bystander sees it (RFC 9293): two half-streams put in order, and
+//! what the segments tell about the endpoints and the path.
+//!
+//! Neither side is ours: nothing is answered, nothing is assumed delivered
+//! unless the peer acknowledged it.
+
+mod closing;
+mod half;
+mod held;
+mod recent;
+mod rtt;
+mod window;
+
+pub use closing::Reset;
+
+use crate::packet::{Segment, Seq};
+use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
+use half::{Half, Taken};
+
+/// What TCP noticed. `direction` is that of the segment's sender, unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A SYN, or a SYN that acknowledges one.
+    Syn {
+        /// Who sent it.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+        /// It acknowledges the other side's SYN.
+        acknowledges: bool,
+        /// The same SYN was seen before.
+        repeated: bool,
+        /// The maximum segment size that it announces.
+        mss: Option<u16>,
+    },
+    /// Payload that was not seen before, in order or not.
+    Payload {
+        /// Who sent it.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+        /// Bytes on the wire.
+        len: u32,
+    },
+    /// Payload that was sent (or seen) before, or filled a hole too late for mere reordering.
+    Retransmission {
+        /// Who sent it.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+        /// Stream offset of its first byte; 0 also for anything before the stream's start.
+        offset: u64,
+        /// Bytes on the wire.
+        len: u32,
+    },
+    /// A segment came after a later one, without having been sent twice.
+    OutOfOrder {
+        /// Who sent it.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+    },
+    /// The same packet was captured again: same numbers, flags and identification within 1 ms.
+    Duplicate {
+        /// Who sent it.
+        direction: Direction,
+        /// The second copy.
+        at: PacketRef,
+    },
+    /// Bytes were sent again with another content; the first ones were kept.
+    Conflict {
+        /// Who sent them.
+        direction: Direction,
+        /// The packet with the second version.
+        at: PacketRef,
+        /// Stream offset of its first byte.
+        offset: u64,
+    },
+    /// A keep-alive or zero-window probe: nothing new in it (RFC 9293, sections 3.8.4 and 3.8.6.1).
+    Probe {
+        /// Who sent it.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+    },
+    /// The receiver acknowledged more of the payload.
+    Acked {
+        /// Whose payload.
+        direction: Direction,
+        /// All bytes before this stream offset are acknowledged.
+        upto: u64,
+        /// The packet with the acknowledgment.
+        at: PacketRef,
+        /// The newest payload packet that it covers, where that is known.
+        covers: Option<PacketRef>,
+    },
+    /// A round trip between the capture point and the side that acknowledged.
+    RoundTrip {
+        /// Whose segment was acknowledged; the time is that from the capture
+        /// point to the *receiver* and back.
+        direction: Direction,
+        /// The packet with the acknowledgment.
+        at: PacketRef,
+        /// Nanoseconds.
+        nanos: u64,
+    },
+    /// A side advertised a window of 0: it accepts no more.
+    WindowClosed {
+        /// The side that accepts no more.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+    },
+    /// The window is open again.
+    WindowOpened {
+        /// The side that accepts data again.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+    },
+    /// This side sends nothing any more.
+    Fin {
+        /// Who says so.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+        /// The FIN was seen before.
+        repeated: bool,
+    },
+    /// A reset, with what tells who really sent it.
+    Reset(Reset),
+    /// The side that is said to have sent a reset goes on sending.
+    SentAfterReset {
+        /// Which side.
+        direction: Direction,
+        /// Its packet.
+        at: PacketRef,
+    },
+}
+
+/// What goes out of the layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output<'a> {
+    /// Something for the session.
+    Fact(Event),
+    /// Bytes for the layer above.
+    Stream(StreamEvent<'a>),
+}
+
+/// How much may be held, and for how long, while earlier bytes are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Bytes held per direction before the first hole is given up.
+    pub bytes: usize,
+    /// How long a hole that the peer has acknowledged may stay open, in
+    /// nanoseconds: only a capture that is out of order still fills it.
+    pub acked_nanos: u64,
+    /// The same, counted in segments of the connection.
+    pub acked_segments: u32,
+    /// How long a hole may stay open where no acknowledgment can be seen,
+    /// because the capture has one direction only.
+    pub one_way_nanos: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            // Rationale: the largest receive windows in the field are a few MiB.
+            bytes: 4 << 20,
+            // Rationale: several interfaces or capture threads put packets out
+            // of order by milliseconds; after an acknowledgment nothing is sent again.
+            acked_nanos: 1_000_000_000,
+            acked_segments: 64,
+            // Rationale: a few retransmission timeouts (RFC 6298: 1 s at first).
+            one_way_nanos: 5_000_000_000,
+        }
+    }
+}
+
+/// One TCP connection.
+#[derive(Debug)]
+pub struct Connection {
+    halves: Sides<Half>,
+    patience: Patience,
+}
+
+impl Connection {
+    /// A connection of which nothing was seen yet.
+    pub fn new(patience: Patience) -> Self {
+        Self { halves: Sides::default(), patience }
+    }
+
+    /// Takes a segment; `direction` says which side sent it.
+    pub fn on_segment(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        let at = segment.at;
+        if self.halves[direction].recent.is_duplicate(segment) {
+            out(Output::Fact(Event::Duplicate { direction, at }));
+            return;
+        }
+        if self.halves[direction].reset && !segment.flags.rst() {
+            out(Output::Fact(Event::SentAfterReset { direction, at }));
+        }
+        if segment.flags.syn() {
+            self.on_syn(direction, segment, out);
+        }
+        if segment.flags.ack() {
+            self.on_ack(direction, segment, out);
+        }
+        if segment.flags.rst() {
+            self.on_reset(direction, segment, out);
+        } else {
+            self.on_window(direction, segment, out);
+            self.on_payload(direction, segment, out);
+        }
+        self.halves[direction].remember(segment);
+        for direction in Direction::BOTH {
+            self.settle(direction, at, out);
+        }
+    }
+
+    fn on_syn(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+        let repeated = self.halves[direction].on_syn(segment);
+        out(Output::Fact(Event::Syn {
+            direction,
+            at: segment.at,
+            acknowledges: segment.flags.ack(),
+            repeated,
+            mss: segment.options.mss,
+        }));
+    }
+
+    /// The acknowledgment speaks about what the *other* side sent.
+    fn on_ack(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+        let sent = direction.reverse();
+        let half = &mut self.halves[sent];
+        let Some(ack) = half.on_ack(segment) else { return };
+        if let Some(nanos) = ack.round_trip {
+            out(Output::Fact(Event::RoundTrip { direction: sent, at: segment.at, nanos }));
+        }
+        if let Some(upto) = ack.advanced_to {
+            let (at, covers) = (segment.at, ack.covers);
+            out(Output::Fact(Event::Acked { direction: sent, upto, at, covers }));
+        }
+    }
+
+    fn on_window(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+        let at = segment.at;
+        match self.halves[direction].window.on_segment(segment) {
+            Some(window::Change::Closed) => {
+                out(Output::Fact(Event::WindowClosed { direction, at }));
+            }
+            Some(window::Change::Opened) => {
+                out(Output::Fact(Event::WindowOpened { direction, at }));
+            }
+            None => {}
+        }
+    }
+
+    fn on_payload(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+        let at = segment.at;
+        let peer_closed = self.halves[direction.reverse()].window.is_closed();
+        let half = &mut self.halves[direction];
+        if segment.wire_len > 0 || half.is_probe(segment) {
+            let (len, taken) = (segment.wire_len, half.classify(segment, peer_closed));
+            match taken {
+                Taken::New => out(Output::Fact(Event::Payload { direction, at, len })),
+                Taken::Late => {
+                    out(Output::Fact(Event::OutOfOrder { direction, at }));
+                    out(Output::Fact(Event::Payload { direction, at, len }));
+                }
+                Taken::Again { offset } => {
+                    out(Output::Fact(Event::Retransmission { direction, at, offset, len }));
+                }
+                Taken::Probe => out(Output::Fact(Event::Probe { direction, at })),
+            }
+            half.take(direction, segment, out);
+        }
+        if segment.flags.fin() {
+            let repeated = half.on_fin(segment);
+            out(Output::Fact(Event::Fin { direction, at, repeated }));
+        }
+        half.end_if_complete(direction, out);
+    }
+
+    fn on_reset(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+        let reset = closing::reset(
+            direction,
+            segment,
+            &self.halves[direction],
+            &self.halves[direction.reverse()],
+        );
+        let counts = reset.in_window;
+        out(Output::Fact(Event::Reset(reset)));
+        if !counts {
+            return;
+        }
+        self.halves[direction].reset = true;
+        for direction in Direction::BOTH {
+            self.halves[direction].flush(direction, segment.at, out);
+            self.halves[direction].end(direction, segment.at, out);
+        }
+    }
+
+    /// Gives up holes that can't be filled any more.
+    fn settle(&mut self, direction: Direction, now: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        let reverse_seen = self.halves[direction.reverse()].segments > 0;
+        let patience = self.patience;
+        self.halves[direction].settle(direction, now, &patience, reverse_seen, out);
+    }
+
+    /// The capture, or what we keep of this connection, is over: hands over
+    /// what is held, holes as gaps.
+    pub fn finish(&mut self, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        for direction in Direction::BOTH {
+            self.halves[direction].flush(direction, at, out);
+        }
+    }
+
+    /// Bytes held, both directions.
+    pub fn buffered(&self) -> usize {
+        self.halves.client.held.bytes() + self.halves.server.held.bytes()
+    }
+
+    /// Payload was seen in this direction.
+    pub fn has_payload(&self, direction: Direction) -> bool {
+        self.halves[direction].highest > 0
+    }
+
+    /// A SYN of this direction was seen.
+    pub fn has_syn(&self, direction: Direction) -> bool {
+        self.halves[direction].isn.is_some()
+    }
+
+    /// Both sides have ended, by FIN or reset.
+    pub fn is_closed(&self) -> bool {
+        self.halves.client.ended && self.halves.server.ended
+    }
+
+    /// A SYN with this number opens another connection between the same
+    /// endpoints, rather than repeating this one's (RFC 9293, section 3.6.1).
+    pub fn is_new_opening(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        if !segment.flags.syn() || segment.flags.ack() {
+            return false;
+        }
+        match self.halves[direction].isn {
+            Some(isn) => isn != segment.seq,
+            None => self.halves[direction].segments > 0 || self.is_closed(),
+        }
+    }
+
+    /// Exchanges the two sides: the first guess at who is the client was wrong.
+    pub fn swap_sides(&mut self) {
+        std::mem::swap(&mut self.halves.client, &mut self.halves.server);
+    }
+}
+
+/// A 64-bit stream offset for a sequence number near `next`.
+fn unwrap_offset(base: Seq, next: u64, seq: Seq) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32 is what is meant")]
+    let expected = base.plus(next as u32);
+    let near = i64::try_from(next).unwrap_or(i64::MAX);
+    near.saturating_add(i64::from(seq.distance(expected)))
+}
+
+#[cfg(test)]
+mod tests;

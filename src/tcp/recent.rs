@@ -1,0 +1,115 @@
+//! The last few segments of one direction: the same packet captured twice, and
+//! bytes that were sent again with another content.
+
+use crate::packet::Segment;
+use crate::stream::PacketRef;
+
+/// Rationale: duplicates of bridges and of `-i any` follow within a few
+/// packets; a retransmission that carries other bytes is rarely further away.
+const KEPT: usize = 8;
+
+/// Rationale: FINDINGS.md 1.0.8 has duplicates within 1 ms; a retransmission takes longer.
+const DUPLICATE_NANOS: u64 = 1_000_000;
+
+/// What is kept of a segment.
+#[derive(Clone, Copy, Debug)]
+struct Trace {
+    at: PacketRef,
+    seq: u32,
+    ack: u32,
+    flags: u8,
+    len: u32,
+    ip_id: Option<u16>,
+    timestamps: Option<(u32, u32)>,
+    sample: u64,
+}
+
+/// A ring of traces.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    traces: [Option<Trace>; KEPT],
+    next: usize,
+}
+
+impl Recent {
+    pub(super) fn remember(&mut self, segment: &Segment<'_>) {
+        if let Some(slot) = self.traces.get_mut(self.next % KEPT) {
+            *slot = Some(Trace {
+                at: segment.at,
+                seq: segment.seq.0,
+                ack: segment.ack.0,
+                flags: segment.flags.0,
+                len: segment.wire_len,
+                ip_id: segment.ip_id,
+                timestamps: segment.options.timestamps,
+                sample: sample(segment.payload),
+            });
+        }
+        self.next = self.next.wrapping_add(1);
+    }
+
+    /// The same packet again. An identification of 0 (Linux, DF set) or none
+    /// (IPv6) tells nothing, so there the timestamps option has to agree.
+    pub(super) fn is_duplicate(&self, segment: &Segment<'_>) -> bool {
+        self.traces.iter().flatten().any(|t| {
+            t.seq == segment.seq.0
+                && t.ack == segment.ack.0
+                && t.flags == segment.flags.0
+                && t.len == segment.wire_len
+                && t.ip_id == segment.ip_id
+                && t.timestamps == segment.options.timestamps
+                && (segment.ip_id.is_some_and(|id| id != 0) || segment.options.timestamps.is_some() && segment.wire_len > 0)
+                && t.sample == sample(segment.payload)
+                && within(t.at, segment.at)
+        })
+    }
+
+    /// A segment of the same place and length carried other bytes.
+    pub(super) fn contradicts(&self, segment: &Segment<'_>) -> bool {
+        self.traces.iter().flatten().any(|t| {
+            t.seq == segment.seq.0
+                && t.len == segment.wire_len
+                // A single byte may be the garbage of a keep-alive (RFC 9293, section 3.8.4).
+                && segment.wire_len > 1
+                && t.sample != sample(segment.payload)
+        })
+    }
+
+    /// The IP identification of the newest segment.
+    pub(super) fn last_ip_id(&self) -> Option<u16> {
+        let newest = self.next.checked_sub(1)?;
+        self.traces.get(newest % KEPT).copied().flatten()?.ip_id
+    }
+}
+
+fn within(first: PacketRef, second: PacketRef) -> bool {
+    let apart = second.time.as_nanos().abs_diff(first.time.as_nanos());
+    apart <= DUPLICATE_NANOS
+}
+
+/// A fingerprint of the payload's first and last 16 bytes: enough to show
+/// that two payloads differ, not that they are the same.
+///
+/// Rationale: the payload has been handed on and is not kept; hashing all of
+/// it would cost more than everything else that is done with a segment.
+fn sample(payload: &[u8]) -> u64 {
+    let mut hash = payload.len() as u64;
+    for part in [payload.first_chunk::<16>(), payload.last_chunk::<16>()].into_iter().flatten() {
+        hash = mix(hash, u128::from_le_bytes(*part));
+    }
+    if payload.len() < 16 {
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(payload) {
+            *to = *from;
+        }
+        hash = mix(hash, u128::from_le_bytes(short));
+    }
+    hash
+}
+
+fn mix(hash: u64, part: u128) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
+    let folded = (part as u64) ^ ((part >> 64) as u64).rotate_left(29);
+    (hash ^ folded).wrapping_mul(ODD).rotate_left(31)
+}

@@ -1,0 +1,1 @@
+//! Segments in, stream events out.
