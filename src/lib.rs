@@ -1,7 +1,9 @@
 //! wscope: why did the WebSocket drop? Answered from a packet capture.
 
+pub mod diagnosis;
 pub mod http;
 pub mod packet;
+pub mod pipeline;
 pub mod session;
 pub mod source;
 pub mod stream;

@@ -14,6 +14,12 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl From<Endpoint> for std::net::SocketAddr {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(endpoint.ip, endpoint.port)
+    }
+}
+
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::net::SocketAddr::new(self.ip, self.port).fmt(f)

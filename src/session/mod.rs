@@ -39,6 +39,20 @@ pub enum Event {
     WebSocket(websocket::Event),
 }
 
+/// What the session made of a WebSocket fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// A Ping, and the time since the same side's Ping before.
+    Ping {
+        /// That time; `None` for the first.
+        gap: Option<std::time::Duration>,
+    },
+    /// A Pong.
+    Pong(PongKind),
+    /// Nothing that anyone asks for.
+    Nothing,
+}
+
 /// Why nothing more comes to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -169,8 +183,10 @@ impl Session {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Tcp(event) => self.on_tcp(event),
-            Event::Http(event) => self.handshake.apply(event),
-            Event::WebSocket(event) => self.on_websocket(event),
+            Event::Http(event) => self.handshake_event(event),
+            Event::WebSocket(event) => {
+                self.on_websocket(event);
+            }
         }
     }
 
@@ -182,8 +198,13 @@ impl Session {
         }
     }
 
+    /// Takes a fact of the opening handshake.
+    pub fn handshake_event(&mut self, event: &http::Event) {
+        self.handshake.apply(event);
+    }
+
     /// Takes a fact of the WebSocket layer.
-    pub fn on_websocket(&mut self, event: &websocket::Event) {
+    pub fn on_websocket(&mut self, event: &websocket::Event) -> Noted {
         use websocket::Event as E;
         match event {
             E::Frame(frame) => self.on_frame(frame),
@@ -197,11 +218,12 @@ impl Session {
             }
             E::Ping(ping) => {
                 let frame = &ping.frame;
-                self.pings[frame.direction].on_ping(frame.at, frame.end(), &ping.payload);
+                let gap = self.pings[frame.direction].on_ping(frame.at, frame.end(), &ping.payload);
+                return Noted::Ping { gap };
             }
             E::Pong(pong) => {
                 let pinger = pong.frame.direction.reverse();
-                self.pings[pinger].on_pong(pong.available, &pong.payload);
+                return Noted::Pong(self.pings[pinger].on_pong(pong.available, &pong.payload));
             }
             E::Close(close) => {
                 let sender = close.control.frame.direction;
@@ -233,6 +255,7 @@ impl Session {
                 self.ends[*direction].get_or_insert(StreamEnd { at, inside_frame });
             }
         }
+        Noted::Nothing
     }
 
     fn on_frame(&mut self, frame: &websocket::Frame) {

@@ -1,0 +1,233 @@
+//! How a session ended: from whom, by what, and after how much silence.
+
+use std::time::Duration;
+
+use super::{Provenance, Thresholds, api, reset_provenance};
+use crate::session::{Ended, Session};
+use crate::stream::{Direction, PacketRef};
+use crate::tcp::Reset;
+
+/// What the wire shows of the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Both sides sent a Close frame.
+    Clean,
+    /// One side did.
+    Half,
+    /// The transport ended, and nobody had sent a Close frame.
+    Abnormal,
+    /// The capture ended first.
+    Open,
+    /// It was never opened.
+    None,
+}
+
+impl Kind {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Half => "half",
+            Self::Abnormal => "abnormal",
+            Self::Open => "open",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Who ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The client.
+    Client,
+    /// The server, or whatever answers in its name.
+    Server,
+    /// A proxy that is seen to be one.
+    Proxy,
+    /// A device on the path that wrote packets in another's name.
+    Middlebox,
+    /// The path.
+    Network,
+    /// It can't be told.
+    Unknown,
+}
+
+impl EndedBy {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Proxy => "proxy",
+            Self::Middlebox => "middlebox",
+            Self::Network => "network",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The side that sends in this direction.
+    pub const fn side(direction: Direction) -> Self {
+        match direction {
+            Direction::ClientToServer => Self::Client,
+            Direction::ServerToClient => Self::Server,
+        }
+    }
+}
+
+/// By what it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// Close frames.
+    Close,
+    /// A FIN.
+    Fin,
+    /// A reset.
+    Rst,
+    /// The capture ended.
+    CaptureEnd,
+}
+
+impl How {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Fin => "fin",
+            Self::Rst => "rst",
+            Self::CaptureEnd => "capture-end",
+        }
+    }
+}
+
+/// The first FIN or reset that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminator {
+    /// Its (claimed) sender.
+    pub direction: Direction,
+    /// Its packet.
+    pub at: PacketRef,
+    /// The reset, if it is one.
+    pub reset: Option<Reset>,
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closing {
+    /// What the wire shows.
+    pub kind: Kind,
+    /// Who.
+    pub ended_by: EndedBy,
+    /// By what; `None` while nothing can be said.
+    pub how: Option<How>,
+    /// The side that sent a Close frame first.
+    pub first_close: Option<Direction>,
+    /// What ended the transport.
+    pub terminator: Option<Terminator>,
+    /// Time without payload from anyone before the first sign of the end:
+    /// the first Close frame, FIN or reset.
+    pub idle: Option<Duration>,
+    /// The last payload before that silence.
+    pub idle_from: Option<PacketRef>,
+    /// What each side's API reported.
+    pub sees: api::Sees,
+}
+
+/// How `session` ended, as far as the capture shows it.
+pub fn close_of(session: &Session, thresholds: &Thresholds) -> Closing {
+    let terminator = terminator(session);
+    let first_close = first_close(session);
+    let kind = kind(session, terminator.as_ref());
+    let (ended_by, how) = who_and_how(session, kind, first_close, terminator.as_ref());
+    let (idle, idle_from) = idle(session, kind, first_close, terminator.as_ref());
+    let sees = api::sees(session, kind, terminator.as_ref(), thresholds);
+    Closing { kind, ended_by, how, first_close, terminator, idle, idle_from, sees }
+}
+
+fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
+    let closes = (session.close.client.is_some(), session.close.server.is_some());
+    if !session.handshake.is_upgraded() {
+        return Kind::None;
+    }
+    match closes {
+        (true, true) => Kind::Clean,
+        (true, false) | (false, true) => Kind::Half,
+        (false, false) if terminator.is_some() => {
+            // A Close frame may hide in bytes that were not captured; the end
+            // of the transport without one is only then a fact.
+            Kind::Abnormal
+        }
+        (false, false) => Kind::Open,
+    }
+}
+
+/// The first FIN, or reset that its receiver would accept.
+fn terminator(session: &Session) -> Option<Terminator> {
+    let leg = &session.leg;
+    let fins = Direction::BOTH.into_iter().filter_map(|direction| {
+        leg.fin[direction].map(|at| Terminator { direction, at, reset: None })
+    });
+    let resets = leg.resets.iter().filter(|reset| reset.in_window).map(|reset| Terminator {
+        direction: reset.direction,
+        at: reset.at,
+        reset: Some(*reset),
+    });
+    fins.chain(resets).min_by_key(|t| t.at)
+}
+
+fn first_close(session: &Session) -> Option<Direction> {
+    let at = |direction: Direction| {
+        session.close[direction].as_ref().map(|close| close.control.frame.at)
+    };
+    let (client, server) = (at(Direction::ClientToServer), at(Direction::ServerToClient));
+    match (client, server) {
+        (Some(client), Some(server)) if server < client => Some(Direction::ServerToClient),
+        (Some(_), _) => Some(Direction::ClientToServer),
+        (None, Some(_)) => Some(Direction::ServerToClient),
+        (None, None) => None,
+    }
+}
+
+fn who_and_how(session: &Session, kind: Kind, first_close: Option<Direction>, terminator: Option<&Terminator>) -> (EndedBy, Option<How>) {
+    if let (Kind::Clean | Kind::Half, Some(first)) = (kind, first_close) {
+        let how = match (kind, terminator) {
+            (Kind::Clean, _) => How::Close,
+            (_, Some(end)) => end.how(),
+            (_, None) => How::CaptureEnd,
+        };
+        return (EndedBy::side(first), Some(how));
+    }
+    match terminator {
+        Some(end) => {
+            let injected = end
+                .reset
+                .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
+            let by = if injected { EndedBy::Middlebox } else { EndedBy::side(end.direction) };
+            (by, Some(end.how()))
+        }
+        None if session.ended == Some(Ended::Settled) => (EndedBy::Unknown, None),
+        None => (EndedBy::Unknown, Some(How::CaptureEnd)),
+    }
+}
+
+impl Terminator {
+    fn how(&self) -> How {
+        if self.reset.is_some() { How::Rst } else { How::Fin }
+    }
+}
+
+/// The silence before the end began. Payload that its receiver never
+/// acknowledged doesn't end a silence: it went into a void.
+fn idle(session: &Session, kind: Kind, first_close: Option<Direction>, terminator: Option<&Terminator>) -> (Option<Duration>, Option<PacketRef>) {
+    let end = match (kind, first_close, terminator) {
+        (Kind::Abnormal, _, Some(end)) => end.at,
+        (Kind::Open, ..) => session.horizon,
+        _ => return (None, None),
+    };
+    let leg = &session.leg;
+    let last = [Direction::ClientToServer, Direction::ServerToClient]
+        .into_iter()
+        .filter_map(|direction| leg.last_taken(direction))
+        .filter(|at| *at <= end)
+        .max();
+    (last.and_then(|last| end.time.since(last.time)), last)
+}

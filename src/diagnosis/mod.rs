@@ -1,0 +1,72 @@
+//! What it means: rules that turn a session's facts into findings with evidence.
+//!
+//! Pure functions of the facts and the thresholds: no clock, no parsing, no I/O.
+
+pub mod api;
+pub mod closing;
+mod finding;
+mod heartbeat;
+mod provenance;
+mod rule;
+pub mod rules;
+mod thresholds;
+
+pub use closing::{Closing, EndedBy, How, Kind};
+pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
+pub use heartbeat::{PingVerdict, judge_pings};
+pub use provenance::{Provenance, reset_provenance};
+pub use rule::{Case, Check, Overview, Rule};
+pub use thresholds::Thresholds;
+
+use crate::session::{Attempt, Capture, Session};
+
+/// What one session's facts mean. Called when the session is settled, or at
+/// any time for a report on open ones.
+pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -> Vec<Finding> {
+    let closing = closing::close_of(session, thresholds);
+    let case = Case { session, closing: &closing, capture, thresholds };
+    let mut findings = Vec::new();
+    for rule in rules::ALL {
+        for check in rule.checks {
+            if let Check::Session(check) = check {
+                check(&case, &mut findings);
+            }
+        }
+    }
+    findings
+}
+
+/// What the connections without a session mean, and the capture as a whole.
+/// `found` holds the findings of the sessions.
+pub fn diagnose_capture(
+    sessions: &[Session],
+    attempts: &[Attempt],
+    capture: &Capture,
+    thresholds: &Thresholds,
+) -> Vec<Finding> {
+    let overview = Overview { sessions, attempts, capture, thresholds };
+    let mut findings = Vec::new();
+    for rule in rules::ALL {
+        for check in rule.checks {
+            if let Check::Capture(check) = check {
+                check(&overview, &mut findings);
+            }
+        }
+    }
+    findings
+}
+
+/// The order of a report: capture quality first, then the worst, then by place.
+pub fn rank(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| {
+        let quality = finding.rule.id.starts_with("cap-");
+        let place = finding.evidence.first().map(|e| e.at);
+        (
+            !quality,
+            std::cmp::Reverse(finding.severity),
+            std::cmp::Reverse(finding.confidence),
+            finding.subject,
+            place,
+        )
+    });
+}

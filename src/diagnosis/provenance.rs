@@ -1,0 +1,86 @@
+//! Who really sent a reset: an aborted socket, a host without that socket, or
+//! a device on the path (after Weaver, Sommer and Paxson, "Detecting Forged
+//! TCP Reset Packets", NDSS 2009).
+
+use crate::session::Session;
+use crate::stream::PacketRef;
+use crate::tcp::Reset;
+
+/// The sender, as far as the packet tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provenance {
+    /// The socket of the claimed sender was aborted: SO_LINGER 0, a close with unread data, a kill.
+    AbortedSocket,
+    /// The claimed sender's host has no such socket any more: restarted, failed over, flow forgotten.
+    NoSocket,
+    /// A device between the two wrote it.
+    Middlebox,
+    /// It can't be told.
+    Unclear,
+}
+
+/// The verdict and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetReading {
+    /// Who.
+    pub verdict: Provenance,
+    /// One of the signs is decisive, or two agree.
+    pub sure: bool,
+    /// The signs, in plain words.
+    pub signs: Vec<String>,
+    /// The packet that decides, where another one than the reset does.
+    pub decisive: Option<PacketRef>,
+}
+
+/// Rationale: routes vary a TTL by one; a direction whose TTL stood still over
+/// 5 packets doesn't (FINDINGS.md, 1.0.8).
+const STEADY: u32 = 5;
+
+/// Reads a reset.
+pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
+    let mut signs = Vec::new();
+    let went_on = session.leg.sent_after_reset[reset.direction];
+    let sender = reset.direction.sender();
+    if went_on.is_some() {
+        signs.push(format!("the {sender} goes on sending after it"));
+    }
+    let ttl = reset.usual_ttl.filter(|(usual, steady)| {
+        let apart = usual.abs_diff(reset.ttl);
+        apart >= 2 || (apart == 1 && *steady >= STEADY)
+    });
+    if let Some((usual, _)) = ttl {
+        signs.push(format!("its TTL is {}, the {sender}'s packets have {usual}", reset.ttl));
+    }
+    let id_jumps = id_jumps(reset);
+    if let (true, Some(id), Some(last)) = (id_jumps, reset.ip_id, reset.last_ip_id) {
+        signs.push(format!("its IP identification is {id}, the one before was {last}"));
+    }
+    if went_on.is_some() || ttl.is_some() {
+        let sure = went_on.is_some() || (ttl.is_some() && id_jumps);
+        return ResetReading { verdict: Provenance::Middlebox, sure, signs, decisive: went_on };
+    }
+    let bare = !reset.acknowledges && reset.window == 0 && !reset.timestamps;
+    if bare && reset.ip_id.is_none_or(|id| id == 0) {
+        signs.push("bare: no ACK, no window, no IP identification".to_owned());
+        return ResetReading { verdict: Provenance::NoSocket, sure: true, signs, decisive: None };
+    }
+    let follows = match (reset.last_ip_id, reset.ip_id) {
+        (Some(last), Some(id)) => id.wrapping_sub(last) < 64 && id != 0,
+        _ => false,
+    };
+    if reset.acknowledges && (follows || reset.timestamps || reset.window > 0) {
+        signs.push("it continues that socket's numbering".to_owned());
+        let sure = follows || reset.timestamps;
+        return ResetReading { verdict: Provenance::AbortedSocket, sure, signs, decisive: None };
+    }
+    ResetReading { verdict: Provenance::Unclear, sure: false, signs, decisive: None }
+}
+
+/// The identification neither continues the sender's count nor is 0, which
+/// kernels use for packets without a socket.
+fn id_jumps(reset: &Reset) -> bool {
+    match (reset.last_ip_id, reset.ip_id) {
+        (Some(last), Some(id)) => last != 0 && id != 0 && id.wrapping_sub(last) > 1_024,
+        _ => false,
+    }
+}

@@ -1,0 +1,190 @@
+//! Puts one stack of layers on each connection and carries facts to sessions.
+
+mod limits;
+mod orientation;
+pub mod records;
+mod stack;
+mod table;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use limits::Limits;
+pub use records::{Record, RecordKind};
+
+use crate::packet::{Decoded, Decoder, IcmpError, Segment};
+use crate::session::{Attempt, Capture, Session, Unreachable};
+use crate::source::{Input, Packet};
+use crate::stream::PacketRef;
+use crate::websocket::Wants;
+use records::Records;
+use table::Table;
+
+/// What is to be done beyond the analysis itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Bounds on memory.
+    pub limits: Limits,
+    /// Hand over messages and control frames one by one.
+    pub records: bool,
+    /// What to keep of messages; nothing unless somebody asked.
+    pub wants: Wants,
+}
+
+/// A record to which nothing more comes.
+#[derive(Clone, Debug)]
+pub enum Finished {
+    /// A WebSocket session.
+    Session(Box<Session>),
+    /// A connection without one that went wrong.
+    Attempt(Box<Attempt>),
+}
+
+/// What all stacks share while a packet is worked on.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    options: Options,
+    capture: Capture,
+    next_session: u32,
+    next_stream: u32,
+    records: Records,
+}
+
+/// The whole analysis of one vantage point, from inputs to finished sessions.
+#[derive(Debug)]
+pub struct Analyzer {
+    decoder: Decoder,
+    table: Table,
+    shared: Shared,
+}
+
+impl Analyzer {
+    /// An analysis that has seen nothing.
+    pub fn new(options: Options) -> Self {
+        Self {
+            decoder: Decoder::new(),
+            table: Table::new(),
+            shared: Shared {
+                options,
+                capture: Capture::default(),
+                next_session: 1,
+                next_stream: 0,
+                records: Records::default(),
+            },
+        }
+    }
+
+    /// Takes the next input. Sessions and failed connections that this settles
+    /// are appended to `finished`.
+    pub fn push(&mut self, input: &Input<'_>, finished: &mut Vec<Finished>) {
+        match input {
+            Input::Packet(packet) => self.on_packet(packet, finished),
+            Input::Dropped(count) => self.shared.capture.dropped += count,
+            // Nothing of ours uses keys yet, and only a live capture ticks.
+            Input::KeyLog(_) | Input::Tick(_) => {}
+        }
+    }
+
+    fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
+        self.shared.on_time(packet.at);
+        match self.decoder.decode(packet) {
+            Decoded::Tcp(segment) => {
+                on_segment(&mut self.table, &mut self.shared, &segment, finished);
+            }
+            Decoded::Icmp(error) => self.on_icmp(&error),
+            Decoded::Neighbour(host) => {
+                self.shared.heard(host);
+                self.shared.ignored("arp");
+            }
+            Decoded::Pending => {}
+            Decoded::Ignored(why) => self.shared.ignored(why),
+        }
+    }
+
+    fn on_icmp(&mut self, error: &IcmpError) {
+        self.shared.ignored(if error.v6 { "icmpv6" } else { "icmp" });
+        if let Some(stack) = self.table.find(error.from, error.to) {
+            stack.on_unreachable(Unreachable {
+                at: error.at,
+                reporter: error.reporter,
+                kind: error.kind,
+                code: error.code,
+                v6: error.v6,
+            });
+        }
+    }
+
+    /// The sessions that are not finished, in no order.
+    pub fn open(&self) -> impl Iterator<Item = &Session> {
+        self.table.stacks().filter_map(stack::Stack::session)
+    }
+
+    /// Messages and control frames that are settled, in capture order; only with [`Options::records`].
+    pub fn next_record(&mut self) -> Option<Record> {
+        self.shared.records.next(self.shared.capture.last.time)
+    }
+
+    /// The input is at its end: settles everything. The sessions are appended
+    /// to `finished`, the last records to `records`; what was read is returned.
+    pub fn finish(mut self, finished: &mut Vec<Finished>, mut record: impl FnMut(Record)) -> Capture {
+        for mut stack in self.table.into_stacks() {
+            stack.finish(false, &mut self.shared, finished);
+        }
+        self.shared.records.release();
+        let last = self.shared.capture.last.time;
+        while let Some(next) = self.shared.records.next(last) {
+            record(next);
+        }
+        let capture = &mut self.shared.capture;
+        capture.not_decoded.sort_by_key(|(why, count)| (std::cmp::Reverse(*count), *why));
+        capture.gaps.sort_by_key(|gap| gap.cause);
+        self.shared.capture
+    }
+}
+
+/// A bug in one connection's stack costs that connection, not the analysis.
+fn on_segment(table: &mut Table, shared: &mut Shared, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
+    shared.capture.tcp_segments += 1;
+    if segment.payload.len() < usize::try_from(segment.wire_len).unwrap_or(usize::MAX) {
+        shared.capture.cut += 1;
+    }
+    let worked = catch_unwind(AssertUnwindSafe(|| table.on_segment(segment, shared, finished)));
+    if worked.is_err() {
+        shared.capture.failures += 1;
+        table.forget(segment);
+    }
+}
+
+impl Shared {
+    fn on_time(&mut self, at: PacketRef) {
+        let capture = &mut self.capture;
+        capture.packets += 1;
+        match capture.last.time.since(at.time) {
+            Some(back) if capture.packets > 1 && !back.is_zero() => {
+                let nanos = u64::try_from(back.as_nanos()).unwrap_or(u64::MAX);
+                capture.clock_backs += 1;
+                if capture.clock_back.is_none_or(|(_, worst)| nanos > worst) {
+                    capture.clock_back = Some((at, nanos));
+                }
+            }
+            _ => capture.last = at,
+        }
+    }
+
+    fn ignored(&mut self, why: &'static str) {
+        let counts = &mut self.capture.not_decoded;
+        match counts.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((why, 1)),
+        }
+    }
+
+    fn heard(&mut self, host: std::net::IpAddr) {
+        // Rationale: enough for a subnet; only hosts that were dialled in vain are looked up.
+        if self.capture.heard.len() < 1_024 && !self.capture.heard.contains(&host) {
+            self.capture.heard.push(host);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod script;

@@ -1,0 +1,197 @@
+//! Messages and control frames one by one, in capture order, each with what
+//! came to be known of it later: the acknowledgment, the answer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::session::{Noted, PongKind, Session};
+use crate::stream::{Direction, PacketRef, Sides};
+use crate::time::Timestamp;
+use crate::websocket::{CloseFrame, Control, Event, Message};
+
+/// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
+/// 3.8.6.3); a Pong that takes longer than this is shown without its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Rationale: payloads wait with their records; 64 MiB bound them.
+const MOST_BYTES: usize = 64 << 20;
+
+/// A message or a control frame.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The session's number.
+    pub session: u32,
+    /// Wireshark's `tcp.stream`.
+    pub tcp_stream: u32,
+    /// What it is.
+    pub kind: RecordKind,
+    /// The acknowledgment of its last byte.
+    pub acked: Option<PacketRef>,
+}
+
+/// What a record is.
+#[derive(Clone, Debug)]
+pub enum RecordKind {
+    /// A data message.
+    Message(Message),
+    /// A Ping.
+    Ping {
+        /// The frame.
+        control: Control,
+        /// The time to its Pong.
+        rtt: Option<Duration>,
+        /// The time since the same side's Ping before.
+        gap: Option<Duration>,
+    },
+    /// A Pong.
+    Pong(Control),
+    /// A Close.
+    Close(Box<CloseFrame>),
+}
+
+impl Record {
+    /// The packet with its first byte.
+    pub fn first(&self) -> PacketRef {
+        match &self.kind {
+            RecordKind::Message(message) => message.first,
+            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.at,
+            RecordKind::Close(close) => close.control.frame.at,
+        }
+    }
+
+    /// Who sent it.
+    pub fn direction(&self) -> Direction {
+        match &self.kind {
+            RecordKind::Message(message) => message.direction,
+            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.direction,
+            RecordKind::Close(close) => close.control.frame.direction,
+        }
+    }
+
+    fn end(&self) -> u64 {
+        match &self.kind {
+            RecordKind::Message(message) => message.end,
+            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.end(),
+            RecordKind::Close(close) => close.control.frame.end(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.kind {
+            RecordKind::Message(message) => message.payload.as_ref().map_or(0, Vec::len),
+            _ => 0,
+        }
+    }
+}
+
+/// Which of a connection's records wait, and for what.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    acks: Sides<VecDeque<(u64, u64)>>,
+    pings: VecDeque<(PacketRef, u64)>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    record: Record,
+    waits_for_ack: bool,
+    waits_for_pong: bool,
+}
+
+/// The records that wait, oldest first. A record's place is its number less `base`.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    slots: VecDeque<Slot>,
+    base: u64,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Records {
+    pub(crate) fn on_event(&mut self, session: &Session, event: Event, noted: Noted, pending: &mut Pending, limit: usize) {
+        self.limit = limit;
+        let kind = match event {
+            Event::Message(message) => RecordKind::Message(message),
+            Event::Close(close) => RecordKind::Close(close),
+            Event::Pong(control) => {
+                if let Noted::Pong(PongKind::Answer(exchange)) = noted {
+                    self.on_answer(pending, exchange.ping, exchange.rtt);
+                }
+                RecordKind::Pong(control)
+            }
+            Event::Ping(control) => {
+                let gap = if let Noted::Ping { gap } = noted { gap } else { None };
+                RecordKind::Ping { control, rtt: None, gap }
+            }
+            _ => return,
+        };
+        let record = Record { session: session.id, tcp_stream: session.leg.tcp_stream, kind, acked: None };
+        let number = self.base + self.slots.len() as u64;
+        let waits_for_pong = matches!(record.kind, RecordKind::Ping { .. });
+        if waits_for_pong {
+            pending.pings.push_back((record.first(), number));
+        }
+        pending.acks[record.direction()].push_back((record.end(), number));
+        self.bytes += record.bytes();
+        self.slots.push_back(Slot { record, waits_for_ack: true, waits_for_pong });
+    }
+
+    pub(crate) fn on_acked(&mut self, pending: &mut Pending, direction: Direction, upto: u64, at: PacketRef) {
+        while let Some((_, number)) = pending.acks[direction].pop_front_if(|(end, _)| *end <= upto) {
+            if let Some(slot) = self.slot(number) {
+                slot.record.acked = Some(at);
+                slot.waits_for_ack = false;
+            }
+        }
+    }
+
+    fn on_answer(&mut self, pending: &mut Pending, ping: PacketRef, after: Duration) {
+        // Pings before the answered one were passed over.
+        while let Some((at, number)) = pending.pings.pop_front_if(|(at, _)| *at <= ping) {
+            if let Some(slot) = self.slot(number) {
+                slot.waits_for_pong = false;
+                if let (true, RecordKind::Ping { rtt, .. }) = (at == ping, &mut slot.record.kind) {
+                    *rtt = Some(after);
+                }
+            }
+        }
+    }
+
+    /// Nothing more comes to the records of this connection.
+    pub(crate) fn end_of_session(&mut self, pending: &mut Pending) {
+        let Pending { acks, pings } = std::mem::take(pending);
+        let numbers = acks.client.into_iter().chain(acks.server).map(|(_, n)| n);
+        for number in numbers.chain(pings.into_iter().map(|(_, n)| n)) {
+            if let Some(slot) = self.slot(number) {
+                slot.waits_for_ack = false;
+                slot.waits_for_pong = false;
+            }
+        }
+    }
+
+    fn slot(&mut self, number: u64) -> Option<&mut Slot> {
+        let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
+        self.slots.get_mut(index)
+    }
+
+    /// Nothing is waited for any more.
+    pub(crate) fn release(&mut self) {
+        for slot in &mut self.slots {
+            slot.waits_for_ack = false;
+            slot.waits_for_pong = false;
+        }
+    }
+
+    /// The oldest record, if it is settled, or has waited long enough.
+    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Record> {
+        let oldest = self.slots.front()?;
+        let waits = oldest.waits_for_ack || oldest.waits_for_pong;
+        let full = self.slots.len() > self.limit || self.bytes > MOST_BYTES;
+        if waits && !full && now.saturating_since(oldest.record.first().time) < PATIENCE {
+            return None;
+        }
+        let slot = self.slots.pop_front()?;
+        self.base += 1;
+        self.bytes = self.bytes.saturating_sub(slot.record.bytes());
+        Some(slot.record)
+    }
+}

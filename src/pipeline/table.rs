@@ -1,0 +1,198 @@
+//! Every TCP connection of the capture, found by its endpoints.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+
+use super::stack::Stack;
+use super::{Finished, Shared};
+use crate::packet::{Endpoint, Segment};
+use crate::time::Timestamp;
+
+/// Both endpoints, the lower one first, IPv4 as mapped IPv6: 36 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct FlowKey {
+    low: (u128, u16),
+    high: (u128, u16),
+}
+
+impl FlowKey {
+    fn of(a: Endpoint, b: Endpoint) -> Self {
+        let (a, b) = (flat(a), flat(b));
+        if a <= b { Self { low: a, high: b } } else { Self { low: b, high: a } }
+    }
+}
+
+fn flat(endpoint: Endpoint) -> (u128, u16) {
+    let ip = match endpoint.ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    (ip, endpoint.port)
+}
+
+/// Rationale: after a connection has closed, late packets still tell something
+/// for a few round trips (a forged reset is given away by its claimed sender
+/// going on); retransmission timeouts rarely exceed this.
+const LINGER_NANOS: i64 = 10_000_000_000;
+
+/// The connections. The keys are the attacker's, so the hasher is seeded.
+#[derive(Debug)]
+pub(super) struct Table {
+    flows: HashMap<FlowKey, usize, foldhash::fast::RandomState>,
+    stacks: Vec<Slot>,
+    free: Vec<usize>,
+    /// Closed connections that wait to be let go, oldest first.
+    closing: VecDeque<(Timestamp, usize, u32)>,
+    /// Bytes held over all stacks.
+    held: usize,
+    live: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: FlowKey,
+    /// Counts the connections that used this slot, so that an old note about it can be told from a new one.
+    generation: u32,
+    stack: Option<Stack>,
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self {
+            flows: HashMap::default(),
+            stacks: Vec::new(),
+            free: Vec::new(),
+            closing: VecDeque::new(),
+            held: 0,
+            live: 0,
+        }
+    }
+
+    pub(super) fn on_segment(&mut self, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        let key = FlowKey::of(segment.from, segment.to);
+        let index = match self.flows.get(&key) {
+            Some(index) => *index,
+            None => self.insert(key, segment, shared, finished),
+        };
+        self.reopen_if_reused(index, segment, shared, finished);
+        let Some(slot) = self.stacks.get_mut(index) else { return };
+        let Some(stack) = &mut slot.stack else { return };
+        let before = stack.buffered();
+        let was_closed = stack.is_closed();
+        stack.on_segment(segment, shared, finished);
+        self.held = self.held.saturating_sub(before).saturating_add(stack.buffered());
+        if stack.is_closed() && !was_closed {
+            self.closing.push_back((segment.at.time, index, slot.generation));
+        }
+        self.let_go_of_closed(segment.at.time, shared, finished);
+        if self.held > shared.options.limits.bytes {
+            self.shed(shared, segment.at);
+        }
+    }
+
+    fn insert(&mut self, key: FlowKey, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) -> usize {
+        if self.live >= shared.options.limits.connections {
+            self.evict(shared, finished);
+        }
+        let stack = Stack::new(segment, shared);
+        self.live += 1;
+        let index = match self.free.pop() {
+            Some(index) => {
+                if let Some(slot) = self.stacks.get_mut(index) {
+                    slot.key = key;
+                    slot.generation = slot.generation.wrapping_add(1);
+                    slot.stack = Some(stack);
+                }
+                index
+            }
+            None => {
+                self.stacks.push(Slot { key, generation: 0, stack: Some(stack) });
+                self.stacks.len() - 1
+            }
+        };
+        self.flows.insert(key, index);
+        index
+    }
+
+    /// A SYN of its own number opens another connection between the same endpoints.
+    fn reopen_if_reused(&mut self, index: usize, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        let Some(slot) = self.stacks.get_mut(index) else { return };
+        let Some(stack) = slot.stack.as_mut().filter(|stack| stack.is_new_opening(segment)) else { return };
+        self.held = self.held.saturating_sub(stack.buffered());
+        stack.finish(true, shared, finished);
+        *stack = Stack::new(segment, shared);
+        slot.generation = slot.generation.wrapping_add(1);
+    }
+
+    fn let_go_of_closed(&mut self, now: Timestamp, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        while let Some((since, index, generation)) = self.closing.front().copied() {
+            if now.as_nanos().saturating_sub(since.as_nanos()) < LINGER_NANOS {
+                return;
+            }
+            self.closing.pop_front();
+            let Some(slot) = self.stacks.get_mut(index).filter(|s| s.generation == generation) else { continue };
+            let Some(stack) = &mut slot.stack else { continue };
+            self.held = self.held.saturating_sub(stack.buffered());
+            stack.finish(true, shared, finished);
+            // What remains keeps the connection's number for stragglers.
+        }
+    }
+
+    /// Lets go of the sixteenth that was silent longest, so that the search for it is paid rarely.
+    fn evict(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        let mut by_age: Vec<(Timestamp, usize)> = self
+            .stacks
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((slot.stack.as_ref()?.last_seen(), index)))
+            .collect();
+        by_age.sort_unstable();
+        for (_, index) in by_age.into_iter().take((self.live / 16).max(1)) {
+            let Some(slot) = self.stacks.get_mut(index) else { continue };
+            if let Some(mut stack) = slot.stack.take() {
+                self.held = self.held.saturating_sub(stack.buffered());
+                stack.let_go(shared, finished);
+                self.flows.remove(&slot.key);
+                self.free.push(index);
+                self.live -= 1;
+                shared.capture.evicted += 1;
+            }
+        }
+    }
+
+    /// Gives up the holes of the connection that holds most.
+    fn shed(&mut self, shared: &mut Shared, at: crate::stream::PacketRef) {
+        let largest = self.stacks.iter_mut().filter_map(|slot| slot.stack.as_mut()).max_by_key(|s| s.buffered());
+        if let Some(stack) = largest {
+            let before = stack.buffered();
+            stack.shed(shared, at);
+            self.held = self.held.saturating_sub(before).saturating_add(stack.buffered());
+        }
+    }
+
+    /// The connection between these endpoints.
+    pub(super) fn find(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Stack> {
+        let index = *self.flows.get(&FlowKey::of(a, b))?;
+        self.stacks.get_mut(index)?.stack.as_mut()
+    }
+
+    /// Drops a connection whose stack failed, with what it knew.
+    pub(super) fn forget(&mut self, segment: &Segment<'_>) {
+        let key = FlowKey::of(segment.from, segment.to);
+        if let Some(index) = self.flows.get(&key)
+            && let Some(slot) = self.stacks.get_mut(*index)
+            && let Some(stack) = &mut slot.stack
+        {
+            stack.abandon();
+        }
+    }
+
+    pub(super) fn stacks(&self) -> impl Iterator<Item = &Stack> {
+        self.stacks.iter().filter_map(|slot| slot.stack.as_ref())
+    }
+
+    /// All that remain, in the order of their slots: the same for the same input.
+    pub(super) fn into_stacks(self) -> impl Iterator<Item = Stack> {
+        self.stacks.into_iter().filter_map(|slot| slot.stack)
+    }
+}
