@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod item;
 mod magic;
+mod merge;
 mod options;
 mod order;
 mod pcap;
@@ -15,6 +16,7 @@ mod summary;
 
 pub use error::SourceError;
 pub use file::CaptureFile;
+pub use merge::Merged;
 pub use summary::{Comment, Damage, FileSummary, Format, Interface};
 
 use crate::stream::PacketRef;
