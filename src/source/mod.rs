@@ -1,6 +1,7 @@
 //! Where packets come from: the only module that reads the world.
 
 mod block;
+mod directory;
 mod error;
 mod file;
 mod item;
@@ -14,6 +15,7 @@ mod resolution;
 mod section;
 mod summary;
 
+pub use directory::expand;
 pub use error::SourceError;
 pub use file::CaptureFile;
 pub use merge::Merged;
