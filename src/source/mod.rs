@@ -1,6 +1,25 @@
 //! Where packets come from: the only module that reads the world.
 
-use std::path::PathBuf;
+mod block;
+mod directory;
+mod error;
+mod file;
+mod item;
+mod magic;
+mod merge;
+mod options;
+mod order;
+mod pcap;
+mod pcapng;
+mod resolution;
+mod section;
+mod summary;
+
+pub use directory::expand;
+pub use error::SourceError;
+pub use file::CaptureFile;
+pub use merge::Merged;
+pub use summary::{Comment, Damage, FileSummary, Format, Interface};
 
 use crate::stream::PacketRef;
 use crate::time::Timestamp;
@@ -35,15 +54,11 @@ pub enum Input<'a> {
     Tick(Timestamp),
 }
 
-/// What can't be read and why, in one line that names the way out.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// Placeholder of the skeleton.
-    #[error("{path}: {why}", path = path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong and what to do.
-        why: String,
-    },
+/// Hands over packets, one at a time.
+pub trait Source {
+    /// The next input, lent until the next call; `None` at the end, and then always.
+    ///
+    /// # Errors
+    /// The world refused, and nothing more comes.
+    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError>;
 }

@@ -1,0 +1,304 @@
+//! One capture file, from a path or a stream, pcap or pcapng.
+
+use std::fs::File;
+use std::io::Read;
+use std::mem;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::block::{Block, length};
+use super::error::Breach;
+use super::item::{Found, Item, Step};
+use super::magic::{self, Kind};
+use super::pcap::Pcap;
+use super::pcapng::Pcapng;
+use super::summary::{Damage, FileSummary, Format};
+use super::{Input, LinkType, Packet, Source, SourceError};
+use crate::stream::PacketRef;
+use crate::time::Timestamp;
+
+/// A capture file that is being read.
+///
+/// What comes before damage is delivered; then the file ends, and
+/// [`summary`](Self::summary) tells where and why. Only a file of which nothing
+/// can be read is an error, and that shows when it is opened.
+pub struct CaptureFile {
+    summary: FileSummary,
+    source: u16,
+    /// Whether the path can be opened a second time and gives the same bytes.
+    regular: bool,
+    block: Block,
+    records: Records,
+    /// Length of the record that is lent.
+    taken: usize,
+    current: Option<Current>,
+    /// A packet that waits behind the drops which its record told.
+    queued: Option<Current>,
+    /// Time of the latest packet, for those that have none.
+    clock: Timestamp,
+}
+
+/// How the rest of the file is to be read.
+enum Records {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+    Ended,
+}
+
+/// What is lent. Ranges count from the record's first byte.
+#[derive(Clone)]
+enum Current {
+    Packet {
+        at: PacketRef,
+        link: LinkType,
+        wire_len: u32,
+        bytes: Range<usize>,
+    },
+    KeyLog(Range<usize>),
+    Dropped(u64),
+}
+
+impl CaptureFile {
+    /// Opens a file. `source` becomes [`PacketRef::source`] of its packets.
+    ///
+    /// # Errors
+    /// Says what is there instead of a capture; see [`SourceError`].
+    pub fn open(path: &Path, source: u16) -> Result<Self, SourceError> {
+        let refused = |error| SourceError::from_io(path.to_owned(), 0, error);
+        let file = File::open(path).map_err(refused)?;
+        let regular = file.metadata().map_err(refused)?.is_file();
+        let file = Self::from_reader(path.to_owned(), source, Box::new(file))?;
+        Ok(Self { regular, ..file })
+    }
+
+    /// Reads a capture from a stream, such as stdin; `name` stands for it in messages.
+    /// A gzip stream is unpacked.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_reader(
+        name: PathBuf,
+        source: u16,
+        input: Box<dyn Read + Send>,
+    ) -> Result<Self, SourceError> {
+        let mut block = Block::new(input);
+        let mut kind = recognise(&mut block, &name)?;
+        if kind == Kind::Gzip {
+            block = Block::new(Box::new(MultiGzDecoder::new(block.into_input())));
+            kind = recognise(&mut block, &name)?;
+        }
+        match kind {
+            Kind::Pcap => Self::begin(name, source, block, Format::Pcap),
+            Kind::Pcapng => Self::begin(name, source, block, Format::Pcapng),
+            Kind::Gzip => Err(SourceError::NotACapture {
+                path: name,
+                found: "it is packed twice".to_owned(),
+                way_out: "unpack it with gzip -d first",
+            }),
+            Kind::Compressed { method, command } => Err(SourceError::Compressed {
+                path: name,
+                method,
+                command,
+            }),
+            Kind::Other { found, way_out } => Err(SourceError::NotACapture {
+                path: name,
+                found: found.to_owned(),
+                way_out,
+            }),
+        }
+    }
+
+    /// Reads the header: in pcapng, the first block.
+    fn begin(
+        path: PathBuf,
+        source: u16,
+        mut block: Block,
+        format: Format,
+    ) -> Result<Self, SourceError> {
+        let mut summary = FileSummary::new(path, format);
+        let records = match format {
+            Format::Pcap => Pcap::open(&mut block, &mut summary).map(Records::Pcap),
+            Format::Pcapng => {
+                let mut pcapng = Pcapng::new();
+                pcapng.step(&mut block, &mut summary).map(|step| {
+                    block.consume(step.map_or(0, |step| step.taken));
+                    Records::Pcapng(pcapng)
+                })
+            }
+        };
+        let records = match records {
+            Ok(records) => records,
+            Err(breach) => {
+                let (offset, what) = (block.offset(), breach.to_string());
+                return Err(SourceError::Header {
+                    path: summary.path,
+                    offset,
+                    what,
+                });
+            }
+        };
+        Ok(Self {
+            summary,
+            source,
+            regular: false,
+            block,
+            records,
+            taken: 0,
+            current: None,
+            queued: None,
+            clock: Timestamp::default(),
+        })
+    }
+
+    /// What the file held so far; after the end, all of it.
+    pub fn summary(&self) -> FileSummary {
+        FileSummary {
+            bytes: self.block.bytes_read(),
+            ..self.summary.clone()
+        }
+    }
+
+    /// Moves on to the next input, which [`current`](Self::current) then lends; false at the end.
+    pub(super) fn advance(&mut self) -> bool {
+        self.current = self.queued.take();
+        while self.current.is_none() {
+            self.block.consume(mem::take(&mut self.taken));
+            let step = match &mut self.records {
+                Records::Pcap(pcap) => pcap.step(&mut self.block, &mut self.summary),
+                Records::Pcapng(pcapng) => pcapng.step(&mut self.block, &mut self.summary),
+                Records::Ended => return false,
+            };
+            match step {
+                Ok(Some(step)) => self.take(step),
+                Ok(None) => self.end(),
+                Err(breach) => self.end_at(&breach),
+            }
+        }
+        true
+    }
+
+    /// What [`advance`](Self::advance) found.
+    pub(super) fn current(&self) -> Option<Input<'_>> {
+        let bytes = |range: &Range<usize>| {
+            self.block
+                .available()
+                .get(range.clone())
+                .unwrap_or_default()
+        };
+        Some(match self.current.as_ref()? {
+            Current::Packet {
+                at,
+                link,
+                wire_len,
+                bytes: range,
+            } => Input::Packet(Packet {
+                at: *at,
+                link: *link,
+                wire_len: *wire_len,
+                bytes: bytes(range),
+            }),
+            Current::KeyLog(range) => Input::KeyLog(bytes(range)),
+            Current::Dropped(count) => Input::Dropped(*count),
+        })
+    }
+
+    /// The time of the packet that is lent.
+    pub(super) fn packet_time(&self) -> Option<Timestamp> {
+        match &self.current {
+            Some(Current::Packet { at, .. }) => Some(at.time),
+            _ => None,
+        }
+    }
+
+    /// Whether the file can be closed and opened again.
+    pub(super) const fn is_regular(&self) -> bool {
+        self.regular
+    }
+
+    pub(super) const fn source(&self) -> u16 {
+        self.source
+    }
+
+    fn take(&mut self, step: Step) {
+        self.taken = step.taken;
+        self.current = match step.item {
+            Item::Packet(found) => Some(self.packet(found)),
+            Item::Secrets { start, len } => Some(Current::KeyLog(range(start, len))),
+            Item::Dropped(count) => Some(self.dropped(count)),
+            Item::Frame => {
+                self.summary.number_record();
+                None
+            }
+            Item::Nothing => None,
+        };
+    }
+
+    fn packet(&mut self, found: Found) -> Current {
+        self.summary.count(found.time);
+        self.clock = found.time.unwrap_or(self.clock);
+        let at = PacketRef {
+            time: self.clock,
+            number: self.summary.last_number,
+            source: self.source,
+        };
+        let packet = Current::Packet {
+            at,
+            link: found.link,
+            wire_len: found.wire_len,
+            bytes: range(found.start, found.len),
+        };
+        if found.lost == 0 {
+            return packet;
+        }
+        self.queued = Some(packet);
+        self.dropped(found.lost)
+    }
+
+    fn dropped(&mut self, count: u64) -> Current {
+        self.summary.dropped = self.summary.dropped.saturating_add(count);
+        Current::Dropped(count)
+    }
+
+    fn end(&mut self) {
+        self.records = Records::Ended;
+        self.block.close();
+    }
+
+    fn end_at(&mut self, breach: &Breach) {
+        let (offset, what) = (self.block.offset(), breach.to_string());
+        self.summary.damage = Some(Damage { offset, what });
+        self.end();
+    }
+}
+
+impl Source for CaptureFile {
+    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
+        self.advance();
+        Ok(self.current())
+    }
+}
+
+fn range(start: usize, len: usize) -> Range<usize> {
+    start..start.saturating_add(len)
+}
+
+/// What stands at the beginning of the input.
+fn recognise(block: &mut Block, path: &Path) -> Result<Kind, SourceError> {
+    // Whole if it can be; a file may be shorter.
+    block.want(magic::ENOUGH);
+    if let Some(error) = block.take_failure() {
+        return Err(SourceError::from_io(
+            path.to_owned(),
+            length(block.available().len()),
+            error,
+        ));
+    }
+    match block.available() {
+        [] => Err(SourceError::Empty {
+            path: path.to_owned(),
+        }),
+        bytes => Ok(magic::recognise(bytes)),
+    }
+}
