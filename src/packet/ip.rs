@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use etherparse::err::{ipv4, ipv6};
 use etherparse::{Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice};
 
-use super::layer::{Carrier, Fragment, Layer, MALFORMED, Rest, Step, Why};
-use super::{Decoded, icmp, segment, tunnel};
-use crate::stream::PacketRef;
+use super::layer::{Carrier, Fragment, Inside, Layer, MALFORMED, Rest, Step, Why};
+use super::tunnel;
 
 /// IP protocol numbers (IANA).
 pub(super) mod protocol {
@@ -29,6 +28,7 @@ pub(super) mod protocol {
 }
 
 /// An IP header of either version.
+#[inline]
 pub(super) fn ip(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     match rest.bytes.first().map(|byte| byte >> 4) {
         Some(4) => ipv4(rest),
@@ -38,6 +38,7 @@ pub(super) fn ip(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     }
 }
 
+#[inline]
 fn ipv4(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     let header = Ipv4HeaderSlice::from_slice(rest.bytes).map_err(|error| match error {
         ipv4::HeaderSliceError::Len(_) => rest.too_short(),
@@ -60,14 +61,14 @@ fn ipv4(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     };
     let protocol = header.protocol().0;
     if header.is_fragmenting_payload() {
-        return Ok(Step::Fragment(Fragment {
+        return Ok(Step::Inside(Inside::Fragment(Fragment {
             carrier,
             protocol,
             id: u32::from(header.identification()),
             offset: header.fragments_offset(),
             more: header.more_fragments(),
             rest,
-        }));
+        })));
     }
     Ok(Step::Next(Layer::Protocol(carrier, protocol), rest))
 }
@@ -96,20 +97,14 @@ fn ipv6(rest: Rest<'_>) -> Result<Step<'_>, Why> {
 }
 
 /// What stands behind an IP protocol number.
-pub(super) fn payload<'a>(
-    at: PacketRef,
-    carrier: Carrier,
-    protocol: u8,
-    rest: Rest<'a>,
-) -> Result<Step<'a>, Why> {
+#[inline]
+pub(super) fn payload(carrier: Carrier, protocol: u8, rest: Rest<'_>) -> Result<Step<'_>, Why> {
     let v6 = carrier.from.is_ipv6();
     match protocol {
-        protocol::TCP => {
-            segment::parse(at, &carrier, rest).map(|tcp| Step::Done(Decoded::Tcp(tcp)))
-        }
+        protocol::TCP => Ok(Step::Inside(Inside::Tcp(carrier, rest))),
         protocol::UDP => tunnel::udp(rest),
-        protocol::ICMP if !v6 => icmp::v4(at, &carrier, rest),
-        protocol::ICMPV6 if v6 => icmp::v6(at, &carrier, rest),
+        protocol::ICMP if !v6 => Ok(Step::Inside(Inside::Icmp(carrier, rest))),
+        protocol::ICMPV6 if v6 => Ok(Step::Inside(Inside::Icmp(carrier, rest))),
         protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS if v6 => {
             extension(carrier, rest)
         }
@@ -147,14 +142,14 @@ fn fragment(carrier: Carrier, rest: Rest<'_>) -> Result<Step<'_>, Why> {
     if !header.is_fragmenting_payload() {
         return Ok(Step::Next(Layer::Protocol(carrier, protocol), rest));
     }
-    Ok(Step::Fragment(Fragment {
+    Ok(Step::Inside(Inside::Fragment(Fragment {
         carrier,
         protocol,
         id: header.identification(),
         offset: header.fragment_offset(),
         more: header.more_fragments(),
         rest,
-    }))
+    })))
 }
 
 /// Follows a datagram quoted by an ICMP error to its TCP header. The quote is
@@ -181,7 +176,7 @@ pub(super) fn quoted(quote: Rest<'_>) -> Option<(Carrier, Rest<'_>)> {
                 fragment(carrier, rest).ok()?
             }
             // The first fragment has the TCP header.
-            Step::Fragment(first) if first.offset.value() == 0 => {
+            Step::Inside(Inside::Fragment(first)) if first.offset.value() == 0 => {
                 Step::Next(Layer::Protocol(first.carrier, first.protocol), first.rest)
             }
             _ => return None,

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 
 use etherparse::IpFragOffset;
 
-use super::Decoded;
-
-/// Why a packet is nothing for us, as [`Decoded::Ignored`] tells it.
+/// Why a packet is nothing for us, as [`Decoded::Ignored`](super::Decoded::Ignored) tells it.
 pub(super) type Why = &'static str;
 
 /// Fewer bytes were captured than the header has.
@@ -33,10 +31,22 @@ pub(super) enum Layer {
 pub(super) enum Step<'a> {
     /// Another header.
     Next(Layer, Rest<'a>),
+    /// What we were looking for.
+    Inside(Inside<'a>),
+}
+
+/// What is inside all headers. Not read yet: a segment is large, and is best
+/// built where the caller wants it.
+#[derive(Debug)]
+pub(super) enum Inside<'a> {
+    /// A TCP segment.
+    Tcp(Carrier, Rest<'a>),
+    /// An ICMP or ICMPv6 message.
+    Icmp(Carrier, Rest<'a>),
     /// A fragment of a datagram.
     Fragment(Fragment<'a>),
-    /// The end.
-    Done(Decoded<'a>),
+    /// An ARP reply of this host.
+    Neighbour(IpAddr),
 }
 
 /// The facts of the IP header that carries a segment.

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use etherparse::Ethernet2HeaderSlice;
 
-use super::layer::{Layer, Rest, Step, Why};
-use super::{Decoded, tunnel};
+use super::layer::{Inside, Layer, Rest, Step, Why};
+use super::tunnel;
 use crate::source::LinkType;
 
 /// `EtherType` values (IEEE 802 numbers).
@@ -35,6 +35,7 @@ pub const fn known_link_type(link: LinkType) -> bool {
 }
 
 /// Reads the link header, or says with which header the packet begins.
+#[inline]
 pub(super) fn open(link: LinkType, rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
     match link.0 {
         1 => Ok((Layer::Ethernet, rest)),
@@ -79,6 +80,7 @@ fn loopback(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
 }
 
 /// An Ethernet II or IEEE 802.3 header.
+#[inline]
 pub(super) fn ethernet(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     let header = Ethernet2HeaderSlice::from_slice(rest.bytes).map_err(|_| rest.too_short())?;
     Ok(Step::Next(
@@ -88,6 +90,7 @@ pub(super) fn ethernet(rest: Rest<'_>) -> Result<Step<'_>, Why> {
 }
 
 /// What stands behind an `EtherType`.
+#[inline]
 pub(super) fn ether_payload(kind: u16, rest: Rest<'_>) -> Result<Step<'_>, Why> {
     match kind {
         ether_type::IPV4 | ether_type::IPV6 => Ok(Step::Next(Layer::Ip, rest)),
@@ -141,7 +144,7 @@ fn arp(rest: Rest<'_>) -> Result<Step<'_>, Why> {
         return Err("arp");
     }
     let (address, _) = rest.skip(6)?.take::<4>()?;
-    Ok(Step::Done(Decoded::Neighbour(IpAddr::V4(Ipv4Addr::from(
+    Ok(Step::Inside(Inside::Neighbour(IpAddr::V4(Ipv4Addr::from(
         *address,
     )))))
 }

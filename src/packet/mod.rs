@@ -24,7 +24,7 @@ pub use seq::Seq;
 use crate::source::Packet;
 use crate::stream::PacketRef;
 use fragments::{Added, Fragments};
-use layer::{Fragment, Layer, Rest, Step};
+use layer::{Fragment, Inside, Layer, Rest, Step, Why};
 
 /// What a packet turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub enum Decoded<'a> {
 /// two more tags, IPv6 with extension headers) have about a dozen headers.
 const MAX_HEADERS: usize = 24;
 
+/// A fragment that can't be put together with others.
+const IP_FRAGMENT: Why = "ip-fragment";
+
 /// Reads packets one by one. Between them it remembers fragments only.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -62,49 +65,60 @@ impl Decoder {
     /// is the one that made it whole.
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         let wire_len = usize::try_from(packet.wire_len).unwrap_or(usize::MAX);
-        let fragment = match link::open(packet.link, Rest::new(packet.bytes, wire_len)) {
-            Ok((layer, rest)) => match unwrap(packet.at, layer, rest) {
-                Unwrapped::Decoded(decoded) => return decoded,
-                Unwrapped::Fragment(fragment) => fragment,
-            },
-            Err(why) => return Decoded::Ignored(why),
-        };
-        match self.fragments.add(&fragment, packet.at.time) {
+        let inside = link::open(packet.link, Rest::new(packet.bytes, wire_len))
+            .and_then(|(layer, rest)| unwrap(layer, rest));
+        match inside {
+            Ok(Inside::Fragment(fragment)) => self.reassemble(packet.at, &fragment),
+            Ok(inside) => read(packet.at, inside),
+            Err(why) => Decoded::Ignored(why),
+        }
+    }
+
+    fn reassemble(&mut self, at: PacketRef, fragment: &Fragment<'_>) -> Decoded<'_> {
+        match self.fragments.add(fragment, at.time) {
             Added::Pending => Decoded::Pending,
-            Added::Unusable => Decoded::Ignored("ip-fragment"),
+            Added::Unusable => Decoded::Ignored(IP_FRAGMENT),
             Added::Whole(rest) => {
-                let layer = Layer::Protocol(fragment.carrier, fragment.protocol);
-                match unwrap(packet.at, layer, rest) {
-                    Unwrapped::Decoded(decoded) => decoded,
-                    // Fragments of fragments: a tunnel that was itself cut up twice.
-                    Unwrapped::Fragment(_) => Decoded::Ignored("ip-fragment"),
+                match unwrap(Layer::Protocol(fragment.carrier, fragment.protocol), rest) {
+                    Ok(inside) => read(at, inside),
+                    Err(why) => Decoded::Ignored(why),
                 }
             }
         }
     }
 }
 
-/// What is inside all headers.
-enum Unwrapped<'a> {
-    Decoded(Decoded<'a>),
-    Fragment(Fragment<'a>),
-}
-
 /// Reads header after header.
-fn unwrap<'a>(at: PacketRef, mut layer: Layer, mut rest: Rest<'a>) -> Unwrapped<'a> {
+#[inline]
+fn unwrap(mut layer: Layer, mut rest: Rest<'_>) -> Result<Inside<'_>, Why> {
     for _ in 0..MAX_HEADERS {
         let step = match layer {
             Layer::Ethernet => link::ethernet(rest),
             Layer::EtherType(kind) => link::ether_payload(kind, rest),
             Layer::Ip => ip::ip(rest),
-            Layer::Protocol(carrier, protocol) => ip::payload(at, carrier, protocol, rest),
+            Layer::Protocol(carrier, protocol) => ip::payload(carrier, protocol, rest),
         };
-        match step {
-            Ok(Step::Next(next, inner)) => (layer, rest) = (next, inner),
-            Ok(Step::Fragment(fragment)) => return Unwrapped::Fragment(fragment),
-            Ok(Step::Done(decoded)) => return Unwrapped::Decoded(decoded),
-            Err(why) => return Unwrapped::Decoded(Decoded::Ignored(why)),
+        match step? {
+            Step::Next(next, inner) => (layer, rest) = (next, inner),
+            Step::Inside(inside) => return Ok(inside),
         }
     }
-    Unwrapped::Decoded(Decoded::Ignored("too-many-headers"))
+    Err("too-many-headers")
+}
+
+/// Reads what the headers led to.
+#[inline]
+fn read(at: PacketRef, inside: Inside<'_>) -> Decoded<'_> {
+    match inside {
+        Inside::Tcp(carrier, rest) => match segment::parse(at, &carrier, rest) {
+            Ok(segment) => Decoded::Tcp(segment),
+            Err(why) => Decoded::Ignored(why),
+        },
+        Inside::Icmp(carrier, rest) => {
+            icmp::read(at, &carrier, rest).unwrap_or_else(Decoded::Ignored)
+        }
+        Inside::Neighbour(ip) => Decoded::Neighbour(ip),
+        // Of a whole datagram: a tunnel that cut its packets, cut again on its way.
+        Inside::Fragment(_) => Decoded::Ignored(IP_FRAGMENT),
+    }
 }

@@ -125,6 +125,7 @@ const MALFORMED_TCP: Why = "malformed-tcp";
 
 /// Reads the segment that `carrier` carries. Where the snap length cut the
 /// options, those that were captured count.
+#[inline]
 pub(super) fn parse<'a>(
     at: PacketRef,
     carrier: &Carrier,

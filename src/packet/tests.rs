@@ -212,9 +212,22 @@ fn tunnels_are_seen_through() {
     }
     let mpls = [&[0, 0, 0x10, 64, 0, 0, 0x21, 64][..], &v4].concat();
     assert_eq!(read(ETHERNET, &ethernet(0x8847, &mpls)), HELLO);
-    let len = u16::try_from(v6.len() + 2).unwrap().to_be_bytes();
-    let pppoe = [&[0x11, 0, 0, 9][..], &len, &[0, 0x57], &v6].concat();
-    assert_eq!(read(ETHERNET, &ethernet(0x8864, &pppoe)), HELLO_6);
+    let pppoe = |protocol: &[u8]| {
+        let len = u16::try_from(v6.len() + protocol.len())
+            .unwrap()
+            .to_be_bytes();
+        ethernet(
+            0x8864,
+            &[&[0x11, 0, 0, 9][..], &len, protocol, &v6].concat(),
+        )
+    };
+    assert_eq!(read(ETHERNET, &pppoe(&[0, 0x57])), HELLO_6);
+    assert_eq!(
+        read(ETHERNET, &pppoe(&[0x57])),
+        HELLO_6,
+        "compressed protocol field"
+    );
+    assert_eq!(read(ETHERNET, &pppoe(&[0xc0, 0x21])), "ppp", "LCP");
 }
 
 #[test]

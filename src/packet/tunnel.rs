@@ -32,9 +32,17 @@ pub(super) fn pppoe(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     if head[0] != 0x11 || head[1] != 0 {
         return Err(MALFORMED);
     }
-    let (protocol, rest) = rest.limit(len).take::<2>()?;
-    match protocol {
-        [0x00, 0x21 | 0x57] => Ok(Step::Next(Layer::Ip, rest)),
+    ppp(rest.limit(len))
+}
+
+/// A PPP protocol number. Odd first bytes end it: then the peers agreed to leave
+/// out a leading zero (RFC 1661, section 6.5).
+fn ppp(rest: Rest<'_>) -> Result<Step<'_>, Why> {
+    const IPV4: u8 = 0x21;
+    const IPV6: u8 = 0x57;
+    match rest.bytes {
+        [0, IPV4 | IPV6, ..] => Ok(Step::Next(Layer::Ip, rest.skip(2)?)),
+        [IPV4 | IPV6, ..] => Ok(Step::Next(Layer::Ip, rest.skip(1)?)),
         _ => Err("ppp"),
     }
 }
