@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Seq;
+use super::layer::{CUT_SHORT, Carrier, Rest, Why};
 use crate::stream::PacketRef;
 
 /// An address and a port.
@@ -123,4 +124,104 @@ pub struct IcmpError {
     pub to: Endpoint,
     /// Its sequence number, where enough was quoted.
     pub seq: Seq,
+}
+
+/// What an impossible TCP header is called.
+const MALFORMED_TCP: Why = "malformed-tcp";
+
+/// Reads the segment that `carrier` carries. Where the snap length cut the
+/// options, those that were captured count.
+#[inline]
+pub(super) fn parse<'a>(
+    at: PacketRef,
+    carrier: &Carrier,
+    rest: Rest<'a>,
+) -> Result<Segment<'a>, Why> {
+    let Some(head) = rest.bytes.first_chunk::<20>() else {
+        return Err(if rest.wire < 20 {
+            MALFORMED_TCP
+        } else {
+            CUT_SHORT
+        });
+    };
+    let header_len = usize::from(head[12] >> 4) * 4;
+    let payload_len = rest.wire.checked_sub(header_len).ok_or(MALFORMED_TCP)?;
+    if header_len < head.len() {
+        return Err(MALFORMED_TCP);
+    }
+    let (header, payload) = rest
+        .bytes
+        .split_at_checked(header_len)
+        .unwrap_or((rest.bytes, &[]));
+    Ok(Segment {
+        at,
+        from: Endpoint {
+            ip: carrier.from,
+            port: u16::from_be_bytes([head[0], head[1]]),
+        },
+        to: Endpoint {
+            ip: carrier.to,
+            port: u16::from_be_bytes([head[2], head[3]]),
+        },
+        seq: Seq(u32::from_be_bytes([head[4], head[5], head[6], head[7]])),
+        ack: Seq(u32::from_be_bytes([head[8], head[9], head[10], head[11]])),
+        flags: Flags(head[13]),
+        window: u16::from_be_bytes([head[14], head[15]]),
+        options: header
+            .get(head.len()..)
+            .map(Options::parse)
+            .unwrap_or_default(),
+        ttl: carrier.ttl,
+        ip_id: carrier.id,
+        payload,
+        wire_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
+    })
+}
+
+impl Options {
+    /// Reads options up to the end of the list or the first one that can't be
+    /// right (RFC 9293, section 3.1): what came before it still counts.
+    fn parse(mut bytes: &[u8]) -> Self {
+        const END: u8 = 0;
+        const NO_OPERATION: u8 = 1;
+        let mut options = Self::default();
+        while let Some((&kind, after)) = bytes.split_first() {
+            match kind {
+                END => break,
+                NO_OPERATION => bytes = after,
+                _ => {
+                    let Some(len) = after.first().map(|&len| usize::from(len)) else {
+                        break;
+                    };
+                    let Some((option, next)) = bytes.split_at_checked(len) else {
+                        break;
+                    };
+                    let Some(value) = option.get(2..) else { break };
+                    options.set(kind, value);
+                    bytes = next;
+                }
+            }
+        }
+        options
+    }
+
+    /// Notes one option, if it is one of ours and as long as it must be.
+    fn set(&mut self, kind: u8, value: &[u8]) {
+        match (kind, value) {
+            (2, &[high, low]) => self.mss = Some(u16::from_be_bytes([high, low])),
+            // RFC 7323, section 2.3: a shift above 14 is read as 14.
+            (3, &[shift]) => self.window_scale = Some(shift.min(14)),
+            (5, &[l0, l1, l2, l3, r0, r1, r2, r3, ..]) => {
+                let left = Seq(u32::from_be_bytes([l0, l1, l2, l3]));
+                let right = Seq(u32::from_be_bytes([r0, r1, r2, r3]));
+                self.sack = Some((left, right));
+            }
+            (8, &[v0, v1, v2, v3, e0, e1, e2, e3]) => {
+                let value = u32::from_be_bytes([v0, v1, v2, v3]);
+                let echo = u32::from_be_bytes([e0, e1, e2, e3]);
+                self.timestamps = Some((value, echo));
+            }
+            _ => {}
+        }
+    }
 }

@@ -1,0 +1,139 @@
+//! What stands between the packet's first byte and its TCP header: one header
+//! after another, each of which says what comes next.
+
+use std::net::IpAddr;
+
+use etherparse::IpFragOffset;
+
+/// Why a packet is nothing for us, as [`Decoded::Ignored`](super::Decoded::Ignored) tells it.
+pub(super) type Why = &'static str;
+
+/// Fewer bytes were captured than the header has.
+pub(super) const CUT_SHORT: Why = "cut-short";
+/// A header below TCP contradicts itself or its packet.
+pub(super) const MALFORMED: Why = "malformed";
+
+/// How to read the next byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Layer {
+    /// An Ethernet header.
+    Ethernet,
+    /// What this `EtherType` announces.
+    EtherType(u16),
+    /// IPv4 or IPv6; the version nibble tells.
+    Ip,
+    /// What this IP protocol number announces, in the datagram with this header.
+    Protocol(Carrier, u8),
+}
+
+/// What reading one header led to.
+#[derive(Debug)]
+pub(super) enum Step<'a> {
+    /// Another header.
+    Next(Layer, Rest<'a>),
+    /// What we were looking for.
+    Inside(Inside<'a>),
+}
+
+/// What is inside all headers. Not read yet: a segment is large, and is best
+/// built where the caller wants it.
+#[derive(Debug)]
+pub(super) enum Inside<'a> {
+    /// A TCP segment.
+    Tcp(Carrier, Rest<'a>),
+    /// An ICMP or ICMPv6 message.
+    Icmp(Carrier, Rest<'a>),
+    /// A fragment of a datagram.
+    Fragment(Fragment<'a>),
+    /// An ARP reply of this host.
+    Neighbour(IpAddr),
+}
+
+/// The facts of the IP header that carries a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Carrier {
+    /// Source address.
+    pub(super) from: IpAddr,
+    /// Destination address.
+    pub(super) to: IpAddr,
+    /// TTL or hop limit.
+    pub(super) ttl: u8,
+    /// Identification; IPv4 only.
+    pub(super) id: Option<u16>,
+}
+
+/// A part of a datagram (RFC 791, section 3.2; RFC 8200, section 4.5).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fragment<'a> {
+    /// The header in front of it.
+    pub(super) carrier: Carrier,
+    /// What the whole datagram carries.
+    pub(super) protocol: u8,
+    /// Which datagram of these two hosts.
+    pub(super) id: u32,
+    /// Where in the datagram it belongs.
+    pub(super) offset: IpFragOffset,
+    /// It isn't the last one.
+    pub(super) more: bool,
+    /// Its bytes.
+    pub(super) rest: Rest<'a>,
+}
+
+/// The bytes not read yet, and how many there were on the wire.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest<'a> {
+    /// As captured.
+    pub(super) bytes: &'a [u8],
+    /// Length on the wire; never less than `bytes.len()`.
+    pub(super) wire: usize,
+}
+
+impl<'a> Rest<'a> {
+    /// All of `bytes`, which were `wire` bytes before the snap length cut them.
+    pub(super) fn new(bytes: &'a [u8], wire: usize) -> Self {
+        Self {
+            bytes,
+            wire: wire.max(bytes.len()),
+        }
+    }
+
+    /// What to call it when bytes are missing.
+    pub(super) fn too_short(&self) -> Why {
+        if self.bytes.len() < self.wire {
+            CUT_SHORT
+        } else {
+            MALFORMED
+        }
+    }
+
+    /// The first `N` bytes, and what follows them.
+    pub(super) fn take<const N: usize>(self) -> Result<(&'a [u8; N], Self), Why> {
+        let (head, bytes) = self.bytes.split_first_chunk().ok_or(self.too_short())?;
+        Ok((
+            head,
+            Self {
+                bytes,
+                wire: self.wire.saturating_sub(N),
+            },
+        ))
+    }
+
+    /// What follows the first `n` bytes.
+    pub(super) fn skip(self, n: usize) -> Result<Self, Why> {
+        let bytes = self.bytes.get(n..).ok_or(self.too_short())?;
+        Ok(Self {
+            bytes,
+            wire: self.wire.saturating_sub(n),
+        })
+    }
+
+    /// The first `len` bytes, as a length field tells: what lies behind them is
+    /// padding or a checksum. The field is believed over the length that the
+    /// capture gives, since some tools lose that one when they cut packets.
+    pub(super) fn limit(self, len: usize) -> Self {
+        Self {
+            bytes: self.bytes.get(..len).unwrap_or(self.bytes),
+            wire: len,
+        }
+    }
+}
