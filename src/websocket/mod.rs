@@ -4,16 +4,26 @@
 //! Decoding never stops at a breach of the standards as long as the lengths
 //! still tell where the next frame begins.
 
+mod breach;
 mod close;
 mod deflate;
+mod ending;
 mod frame;
+mod half;
 mod mask;
 mod message;
+#[cfg(test)]
+mod tests;
+mod utf8;
 
+pub use breach::Breach;
 pub use close::CloseFrame;
+pub use deflate::Deflate;
+pub use frame::Frame;
 pub use message::Message;
 
-use crate::stream::{Direction, GapCause, PacketRef};
+use crate::stream::{Direction, GapCause, PacketRef, Sides, StreamEvent};
+use half::Half;
 
 /// The opcodes of RFC 6455, section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +45,19 @@ pub enum Opcode {
 }
 
 impl Opcode {
+    /// The opcode that the low four bits of `code` stand for.
+    const fn from_code(code: u8) -> Self {
+        match code & 0x0f {
+            0 => Self::Continuation,
+            1 => Self::Text,
+            2 => Self::Binary,
+            8 => Self::Close,
+            9 => Self::Ping,
+            10 => Self::Pong,
+            reserved => Self::Reserved(reserved),
+        }
+    }
+
     /// The word that reports use.
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,6 +71,11 @@ impl Opcode {
         }
     }
 
+    /// Text, Binary and Continuation: the frames that messages consist of.
+    pub const fn is_data(self) -> bool {
+        matches!(self, Self::Continuation | Self::Text | Self::Binary)
+    }
+
     /// Close, Ping, Pong, and the reserved ones from 11 on (RFC 6455, section 5.5).
     pub const fn is_control(self) -> bool {
         match self {
@@ -58,84 +86,62 @@ impl Opcode {
     }
 }
 
-/// One frame's header and place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// Who sent it.
-    pub direction: Direction,
-    /// Its opcode.
-    pub opcode: Opcode,
-    /// FIN: the last frame of its message.
-    pub fin: bool,
-    /// RSV1, RSV2, RSV3 as the bits 4, 2, 1.
-    pub rsv: u8,
-    /// The masking key, where the MASK bit is set.
-    pub mask: Option<[u8; 4]>,
-    /// Stream offset of the header's first byte.
-    pub offset: u64,
-    /// Bytes of the header.
-    pub header_len: u8,
-    /// Payload bytes, as the header says.
-    pub payload_len: u64,
-    /// The packet with the header's first byte.
-    pub at: PacketRef,
+/// What the consumer wants kept of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Keep up to that many bytes of each message, uncompressed and unmasked.
+    pub payload: Option<usize>,
+    /// Digest each message.
+    pub sha256: bool,
 }
 
-impl Frame {
-    /// Stream offset just after the frame.
-    pub const fn end(&self) -> u64 {
-        self.offset
-            .saturating_add(self.header_len as u64)
-            .saturating_add(self.payload_len)
+/// What the opening handshake settled, and what the consumer wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// permessage-deflate, where both sides agreed on it.
+    pub deflate: Option<Deflate>,
+    /// What to keep of messages.
+    pub wants: Wants,
+}
+
+/// Both directions of a WebSocket connection, from the first byte after the
+/// opening handshake on.
+#[derive(Debug)]
+pub struct Connection {
+    halves: Sides<Half>,
+}
+
+impl Connection {
+    /// A connection of which nothing was seen yet.
+    pub fn new(parameters: Parameters) -> Self {
+        Self {
+            halves: Sides::from_fn(|direction| Half::new(direction, &parameters)),
+        }
     }
-}
 
-/// A breach of RFC 6455 or RFC 7692, named after what is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Breach {
-    /// A client's frame is not masked (RFC 6455, section 5.1).
-    UnmaskedClientFrame,
-    /// A server's frame is masked (RFC 6455, section 5.1).
-    MaskedServerFrame,
-    /// RSV1 is set, and no extension that uses it was agreed on (RFC 6455, section 5.2).
-    Rsv1WithoutExtension,
-    /// RSV1 is set on a control frame or on a continuation (RFC 7692, section 6.1).
-    Rsv1Misplaced,
-    /// RSV2 or RSV3 is set (RFC 6455, section 5.2).
-    ReservedBits,
-    /// A reserved opcode (RFC 6455, section 5.2).
-    ReservedOpcode,
-    /// The length is not in its shortest form (RFC 6455, section 5.2).
-    NonMinimalLength,
-    /// The top bit of the 64-bit length is set (RFC 6455, section 5.2). Nothing after it can be read.
-    LengthTopBit,
-    /// A control frame without FIN (RFC 6455, section 5.5).
-    FragmentedControl,
-    /// A control frame of more than 125 bytes (RFC 6455, section 5.5).
-    ControlTooLong,
-    /// A continuation with nothing to continue (RFC 6455, section 5.4).
-    UnexpectedContinuation,
-    /// A new data message before the last fragment of the one before (RFC 6455, section 5.4).
-    InterleavedMessage,
-    /// A text message that isn't UTF-8 (RFC 6455, section 8.1).
-    InvalidUtf8,
-    /// The compressed payload doesn't inflate (RFC 7692, section 7.2.2).
-    InflateFailed,
-    /// A Close frame with a body of one byte (RFC 6455, section 5.5.1).
-    CloseBodyOneByte,
-    /// A Close frame with a code that must not be on the wire (RFC 6455, section 7.4).
-    CloseCodeIllegal,
-    /// A Close reason that isn't UTF-8 (RFC 6455, section 5.5.1).
-    CloseReasonNotUtf8,
-    /// A data or Ping frame after the sender's own Close (RFC 6455, section 5.5.1).
-    FrameAfterClose,
-    /// HTTP or HTML where a frame header should be. Nothing after it can be read.
-    HttpInStream,
-    /// The transport ended inside a frame (RFC 6455, section 7.1.7).
-    TruncatedFrame,
-    /// The transport ended, or Close was sent, inside a fragmented message.
-    UnfinishedMessage,
+    /// Takes the next bytes, gap or end of one direction and hands what shows
+    /// in it to `out`, in stream order.
+    pub fn on_stream(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
+        match event {
+            StreamEvent::Chunk(chunk) => self.halves[chunk.direction].on_chunk(chunk, out),
+            StreamEvent::Gap(gap) => self.halves[gap.direction].on_gap(gap, out),
+            StreamEvent::End(direction, at) => self.halves[*direction].on_end(*at, out),
+        }
+    }
+
+    /// Bytes of memory held beyond the connection itself: kept payload and
+    /// decompression state.
+    pub fn buffered(&self) -> usize {
+        self.halves.iter().map(|(_, half)| half.buffered()).sum()
+    }
+
+    /// The capture ended: hands over what was cut off, incomplete. That the
+    /// rest is missing is nobody's breach.
+    pub fn finish(&mut self, out: &mut impl FnMut(Event)) {
+        for direction in Direction::BOTH {
+            self.halves[direction].finish(out);
+        }
+    }
 }
 
 /// What the WebSocket layer noticed.
@@ -145,7 +151,7 @@ pub enum Event {
     /// before the events of its payload.
     Frame(Frame),
     /// A data message ended: its last fragment came, or something cut it off.
-    Message(Box<Message>),
+    Message(Message),
     /// A Ping frame, whole.
     Ping(Control),
     /// A Pong frame, whole.
