@@ -84,7 +84,9 @@ pub struct Frame {
 impl Frame {
     /// Stream offset just after the frame.
     pub const fn end(&self) -> u64 {
-        self.offset.saturating_add(self.header_len as u64).saturating_add(self.payload_len)
+        self.offset
+            .saturating_add(self.header_len as u64)
+            .saturating_add(self.payload_len)
     }
 }
 
