@@ -10,3 +10,6 @@ pub mod stream;
 pub mod tcp;
 pub mod time;
 pub mod websocket;
+
+#[cfg(test)]
+pub(crate) mod script;

@@ -54,24 +54,46 @@ pub struct Sees {
     pub client_error_event: Option<bool>,
 }
 
-pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>, _thresholds: &Thresholds) -> Sees {
+pub(super) fn sees(
+    session: &Session,
+    kind: Kind,
+    end: Option<&Terminator>,
+    _thresholds: &Thresholds,
+) -> Sees {
     if !session.handshake.is_upgraded() {
         return of_failed_handshake(session, end);
     }
     if !session.handshake.response_breaches.is_empty() {
         let client = ClientKind::of(session);
-        let code = matches!(client, ClientKind::Browser | ClientKind::Undici | ClientKind::NodeWs).then_some(1006);
-        return Sees { client: code, server: seen_by(session, kind, end, Direction::ServerToClient), client_error_event: Some(true) };
+        let code = matches!(
+            client,
+            ClientKind::Browser | ClientKind::Undici | ClientKind::NodeWs
+        )
+        .then_some(1006);
+        return Sees {
+            client: code,
+            server: seen_by(session, kind, end, Direction::ServerToClient),
+            client_error_event: Some(true),
+        };
     }
     let client = seen_by(session, kind, end, Direction::ClientToServer);
     let server = seen_by(session, kind, end, Direction::ServerToClient);
     let told = client.is_some();
-    Sees { client, server, client_error_event: told.then(|| refuses_something(session, Direction::ClientToServer)) }
+    Sees {
+        client,
+        server,
+        client_error_event: told.then(|| refuses_something(session, Direction::ClientToServer)),
+    }
 }
 
 fn of_failed_handshake(session: &Session, end: Option<&Terminator>) -> Sees {
-    let over = end.is_some() || session.handshake.response.is_some() || session.ended == Some(Ended::Settled);
-    let reports_codes = matches!(ClientKind::of(session), ClientKind::Browser | ClientKind::Undici);
+    let over = end.is_some()
+        || session.handshake.response.is_some()
+        || session.ended == Some(Ended::Settled);
+    let reports_codes = matches!(
+        ClientKind::of(session),
+        ClientKind::Browser | ClientKind::Undici
+    );
     Sees {
         client: (over && reports_codes).then_some(1006),
         server: None,
@@ -107,16 +129,20 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
 fn refuses_something(session: &Session, own: Direction) -> bool {
     let peer = own.reverse();
     let own_close = session.close[own].as_ref();
-    let failed = own_close.is_some_and(|close| matches!(close.code, Some(1002 | 1003 | 1007 | 1009 | 1010)));
+    let failed =
+        own_close.is_some_and(|close| matches!(close.code, Some(1002 | 1003 | 1007 | 1009 | 1010)));
     let answered_first = match (&session.close[own], &session.close[peer]) {
         (Some(mine), Some(theirs)) => mine.control.frame.at <= theirs.control.frame.at,
         (Some(_), None) => true,
         _ => false,
     };
-    let illegal_close = session.close[peer].as_ref().is_some_and(|close| {
-        !close.breaches.is_empty() && failed
-    });
-    let breached = session.breach_counts.iter().any(|(breach, by, _)| *by == peer && fails_a_connection(*breach));
+    let illegal_close = session.close[peer]
+        .as_ref()
+        .is_some_and(|close| !close.breaches.is_empty() && failed);
+    let breached = session
+        .breach_counts
+        .iter()
+        .any(|(breach, by, _)| *by == peer && fails_a_connection(*breach));
     failed && (illegal_close || (answered_first && breached))
 }
 
@@ -128,7 +154,9 @@ fn fails_a_connection(breach: Breach) -> bool {
 /// own transport before, nor if a reset chased the frame.
 fn reads_close(session: &Session, end: Option<&Terminator>, own: Direction) -> bool {
     let peer = own.reverse();
-    let Some(close) = &session.close[peer] else { return false };
+    let Some(close) = &session.close[peer] else {
+        return false;
+    };
     let Some(end) = end else { return true };
     let at = close.control.available;
     if end.direction == own && end.at < at {
@@ -138,7 +166,8 @@ fn reads_close(session: &Session, end: Option<&Terminator>, own: Direction) -> b
     if !reset || session.close[own].is_some() {
         return true;
     }
-    let browser = own == Direction::ClientToServer && ClientKind::of(session) == ClientKind::Browser;
+    let browser =
+        own == Direction::ClientToServer && ClientKind::of(session) == ClientKind::Browser;
     // Rationale: measured: a browser reads the frame if the reset comes more than a round trip later.
     let chased = end.at.time.saturating_since(at.time) < Duration::from_millis(50);
     !(browser && chased)

@@ -140,11 +140,23 @@ pub fn close_of(session: &Session, thresholds: &Thresholds) -> Closing {
     let (ended_by, how) = who_and_how(session, kind, first_close, terminator.as_ref());
     let (idle, idle_from) = idle(session, kind, first_close, terminator.as_ref());
     let sees = api::sees(session, kind, terminator.as_ref(), thresholds);
-    Closing { kind, ended_by, how, first_close, terminator, idle, idle_from, sees }
+    Closing {
+        kind,
+        ended_by,
+        how,
+        first_close,
+        terminator,
+        idle,
+        idle_from,
+        sees,
+    }
 }
 
 fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
-    let closes = (session.close.client.is_some(), session.close.server.is_some());
+    let closes = (
+        session.close.client.is_some(),
+        session.close.server.is_some(),
+    );
     if !session.handshake.is_upgraded() {
         return Kind::None;
     }
@@ -164,19 +176,29 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
 fn terminator(session: &Session) -> Option<Terminator> {
     let leg = &session.leg;
     let fins = Direction::BOTH.into_iter().filter_map(|direction| {
-        leg.fin[direction].map(|at| Terminator { direction, at, reset: None })
+        leg.fin[direction].map(|at| Terminator {
+            direction,
+            at,
+            reset: None,
+        })
     });
-    let resets = leg.resets.iter().filter(|reset| reset.in_window).map(|reset| Terminator {
-        direction: reset.direction,
-        at: reset.at,
-        reset: Some(*reset),
-    });
+    let resets = leg
+        .resets
+        .iter()
+        .filter(|reset| reset.in_window)
+        .map(|reset| Terminator {
+            direction: reset.direction,
+            at: reset.at,
+            reset: Some(*reset),
+        });
     fins.chain(resets).min_by_key(|t| t.at)
 }
 
 fn first_close(session: &Session) -> Option<Direction> {
     let at = |direction: Direction| {
-        session.close[direction].as_ref().map(|close| close.control.frame.at)
+        session.close[direction]
+            .as_ref()
+            .map(|close| close.control.frame.at)
     };
     let (client, server) = (at(Direction::ClientToServer), at(Direction::ServerToClient));
     match (client, server) {
@@ -187,7 +209,12 @@ fn first_close(session: &Session) -> Option<Direction> {
     }
 }
 
-fn who_and_how(session: &Session, kind: Kind, first_close: Option<Direction>, terminator: Option<&Terminator>) -> (EndedBy, Option<How>) {
+fn who_and_how(
+    session: &Session,
+    kind: Kind,
+    first_close: Option<Direction>,
+    terminator: Option<&Terminator>,
+) -> (EndedBy, Option<How>) {
     if let (Kind::Clean | Kind::Half, Some(first)) = (kind, first_close) {
         let how = match (kind, terminator) {
             (Kind::Clean, _) => How::Close,
@@ -198,10 +225,14 @@ fn who_and_how(session: &Session, kind: Kind, first_close: Option<Direction>, te
     }
     match terminator {
         Some(end) => {
-            let injected = end
-                .reset
-                .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
-            let by = if injected { EndedBy::Middlebox } else { EndedBy::side(end.direction) };
+            let injected = end.reset.is_some_and(|reset| {
+                reset_provenance(session, &reset).verdict == Provenance::Middlebox
+            });
+            let by = if injected {
+                EndedBy::Middlebox
+            } else {
+                EndedBy::side(end.direction)
+            };
             (by, Some(end.how()))
         }
         None if session.ended == Some(Ended::Settled) => (EndedBy::Unknown, None),
@@ -211,13 +242,22 @@ fn who_and_how(session: &Session, kind: Kind, first_close: Option<Direction>, te
 
 impl Terminator {
     fn how(&self) -> How {
-        if self.reset.is_some() { How::Rst } else { How::Fin }
+        if self.reset.is_some() {
+            How::Rst
+        } else {
+            How::Fin
+        }
     }
 }
 
 /// The silence before the end began. Payload that its receiver never
 /// acknowledged doesn't end a silence: it went into a void.
-fn idle(session: &Session, kind: Kind, first_close: Option<Direction>, terminator: Option<&Terminator>) -> (Option<Duration>, Option<PacketRef>) {
+fn idle(
+    session: &Session,
+    kind: Kind,
+    first_close: Option<Direction>,
+    terminator: Option<&Terminator>,
+) -> (Option<Duration>, Option<PacketRef>) {
     let end = match (kind, first_close, terminator) {
         (Kind::Abnormal, _, Some(end)) => end.at,
         (Kind::Open, ..) => session.horizon,

@@ -63,7 +63,10 @@ pub struct Evidence {
 impl Evidence {
     /// This packet shows that.
     pub fn new(at: PacketRef, what: impl Into<String>) -> Self {
-        Self { at, what: what.into() }
+        Self {
+            at,
+            what: what.into(),
+        }
     }
 }
 
@@ -136,7 +139,13 @@ pub struct Finding {
 
 impl Finding {
     /// About a session. There is no finding about a session without a packet.
-    pub fn new(rule: &'static Rule, session: &Session, confidence: Confidence, first: Evidence, summary: impl Into<String>) -> Self {
+    pub fn new(
+        rule: &'static Rule,
+        session: &Session,
+        confidence: Confidence,
+        first: Evidence,
+        summary: impl Into<String>,
+    ) -> Self {
         Self {
             rule,
             severity: rule.severity,
@@ -152,7 +161,13 @@ impl Finding {
     }
 
     /// About a connection without a session.
-    pub fn of_connection(rule: &'static Rule, leg: &crate::session::Leg, confidence: Confidence, first: Evidence, summary: impl Into<String>) -> Self {
+    pub fn of_connection(
+        rule: &'static Rule,
+        leg: &crate::session::Leg,
+        confidence: Confidence,
+        first: Evidence,
+        summary: impl Into<String>,
+    ) -> Self {
         let (client, server) = (leg.client, leg.server);
         Self {
             rule,
@@ -172,7 +187,11 @@ impl Finding {
     }
 
     /// About the capture as a whole.
-    pub fn of_capture(rule: &'static Rule, confidence: Confidence, summary: impl Into<String>) -> Self {
+    pub fn of_capture(
+        rule: &'static Rule,
+        confidence: Confidence,
+        summary: impl Into<String>,
+    ) -> Self {
         Self {
             rule,
             severity: rule.severity,
@@ -220,7 +239,10 @@ impl Finding {
     /// With one more possible reason.
     #[must_use]
     pub fn cause(mut self, confidence: Confidence, text: impl Into<String>) -> Self {
-        self.causes.push(Cause { text: text.into(), confidence });
+        self.causes.push(Cause {
+            text: text.into(),
+            confidence,
+        });
         self
     }
 
@@ -235,14 +257,22 @@ impl Finding {
     /// `None` if the finding has no packet there. `stream` tells whether
     /// `tcp.stream` means the same in that file alone.
     pub fn filter(&self, source: u16, stream: bool) -> Option<String> {
-        let mut numbers: Vec<u64> =
-            self.evidence.iter().filter(|e| e.at.source == source).map(|e| e.at.number).collect();
+        let mut numbers: Vec<u64> = self
+            .evidence
+            .iter()
+            .filter(|e| e.at.source == source)
+            .map(|e| e.at.number)
+            .collect();
         numbers.sort_unstable();
         numbers.dedup();
         if numbers.is_empty() {
             return None;
         }
-        let list = numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let list = numbers
+            .iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
         let frames = format!("frame.number in {{{list}}}");
         Some(match self.tcp_stream.filter(|_| stream) {
             Some(stream) => format!("tcp.stream eq {stream} && {frames}"),

@@ -23,10 +23,17 @@ pub struct PingVerdict {
 
 /// Judges the Pings that `pinger` sent. "Never answered" asks whether the
 /// capture could have shown the Pong: not if bytes of the other side are missing.
-pub fn judge_pings(session: &Session, closing: &Closing, pinger: Direction, thresholds: &Thresholds) -> PingVerdict {
+pub fn judge_pings(
+    session: &Session,
+    closing: &Closing,
+    pinger: Direction,
+    thresholds: &Thresholds,
+) -> PingVerdict {
     let ledger = &session.pings[pinger];
     let median = ledger.rtt.median().unwrap_or_default();
-    let deadline = thresholds.pong_floor.max(median.saturating_mul(thresholds.pong_rtts));
+    let deadline = thresholds
+        .pong_floor
+        .max(median.saturating_mul(thresholds.pong_rtts));
     let end = end_of(session, closing, pinger);
     let blind = session.may_hide_frames(pinger.reverse());
     let mut verdict = PingVerdict {
@@ -51,9 +58,15 @@ pub fn judge_pings(session: &Session, closing: &Closing, pinger: Direction, thre
 
 /// When waiting for Pongs came to an end: the first sign of the session's end.
 fn end_of(session: &Session, closing: &Closing, pinger: Direction) -> crate::time::Timestamp {
-    let close = session.close[pinger].as_ref().map(|close| close.control.frame.at.time);
+    let close = session.close[pinger]
+        .as_ref()
+        .map(|close| close.control.frame.at.time);
     let end = closing.terminator.map(|end| end.at.time);
-    [close, end].into_iter().flatten().min().unwrap_or(session.horizon.time)
+    [close, end]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(session.horizon.time)
 }
 
 /// The pinger closed and said that a Pong was missing.
@@ -61,6 +74,8 @@ pub(super) fn gave_up(session: &Session, pinger: Direction) -> bool {
     session.close[pinger].as_ref().is_some_and(|close| {
         let reason = close.reason.to_ascii_lowercase();
         matches!(close.code, Some(1011 | 1008 | 3012))
-            && ["ping", "pong", "heartbeat", "keepalive", "keep-alive"].iter().any(|w| reason.contains(w))
+            && ["ping", "pong", "heartbeat", "keepalive", "keep-alive"]
+                .iter()
+                .any(|w| reason.contains(w))
     })
 }

@@ -24,7 +24,12 @@ use crate::session::{Attempt, Capture, Session};
 /// any time for a report on open ones.
 pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -> Vec<Finding> {
     let closing = closing::close_of(session, thresholds);
-    let case = Case { session, closing: &closing, capture, thresholds };
+    let case = Case {
+        session,
+        closing: &closing,
+        capture,
+        thresholds,
+    };
     let mut findings = Vec::new();
     for rule in rules::ALL {
         for check in rule.checks {
@@ -44,7 +49,12 @@ pub fn diagnose_capture(
     capture: &Capture,
     thresholds: &Thresholds,
 ) -> Vec<Finding> {
-    let overview = Overview { sessions, attempts, capture, thresholds };
+    let overview = Overview {
+        sessions,
+        attempts,
+        capture,
+        thresholds,
+    };
     let mut findings = Vec::new();
     for rule in rules::ALL {
         for check in rule.checks {

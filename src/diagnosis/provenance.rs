@@ -49,20 +49,35 @@ pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
         apart >= 2 || (apart == 1 && *steady >= STEADY)
     });
     if let Some((usual, _)) = ttl {
-        signs.push(format!("its TTL is {}, the {sender}'s packets have {usual}", reset.ttl));
+        signs.push(format!(
+            "its TTL is {}, the {sender}'s packets have {usual}",
+            reset.ttl
+        ));
     }
     let id_jumps = id_jumps(reset);
     if let (true, Some(id), Some(last)) = (id_jumps, reset.ip_id, reset.last_ip_id) {
-        signs.push(format!("its IP identification is {id}, the one before was {last}"));
+        signs.push(format!(
+            "its IP identification is {id}, the one before was {last}"
+        ));
     }
     if went_on.is_some() || ttl.is_some() {
         let sure = went_on.is_some() || (ttl.is_some() && id_jumps);
-        return ResetReading { verdict: Provenance::Middlebox, sure, signs, decisive: went_on };
+        return ResetReading {
+            verdict: Provenance::Middlebox,
+            sure,
+            signs,
+            decisive: went_on,
+        };
     }
     let bare = !reset.acknowledges && reset.window == 0 && !reset.timestamps;
     if bare && reset.ip_id.is_none_or(|id| id == 0) {
         signs.push("bare: no ACK, no window, no IP identification".to_owned());
-        return ResetReading { verdict: Provenance::NoSocket, sure: true, signs, decisive: None };
+        return ResetReading {
+            verdict: Provenance::NoSocket,
+            sure: true,
+            signs,
+            decisive: None,
+        };
     }
     let follows = match (reset.last_ip_id, reset.ip_id) {
         (Some(last), Some(id)) => id.wrapping_sub(last) < 64 && id != 0,
@@ -71,9 +86,19 @@ pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
     if reset.acknowledges && (follows || reset.timestamps || reset.window > 0) {
         signs.push("it continues that socket's numbering".to_owned());
         let sure = follows || reset.timestamps;
-        return ResetReading { verdict: Provenance::AbortedSocket, sure, signs, decisive: None };
+        return ResetReading {
+            verdict: Provenance::AbortedSocket,
+            sure,
+            signs,
+            decisive: None,
+        };
     }
-    ResetReading { verdict: Provenance::Unclear, sure: false, signs, decisive: None }
+    ResetReading {
+        verdict: Provenance::Unclear,
+        sure: false,
+        signs,
+        decisive: None,
+    }
 }
 
 /// The identification neither continues the sender's count nor is 0, which

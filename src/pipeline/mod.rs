@@ -101,7 +101,8 @@ impl Analyzer {
     }
 
     fn on_icmp(&mut self, error: &IcmpError) {
-        self.shared.ignored(if error.v6 { "icmpv6" } else { "icmp" });
+        self.shared
+            .ignored(if error.v6 { "icmpv6" } else { "icmp" });
         if let Some(stack) = self.table.find(error.from, error.to) {
             stack.on_unreachable(Unreachable {
                 at: error.at,
@@ -125,7 +126,11 @@ impl Analyzer {
 
     /// The input is at its end: settles everything. The sessions are appended
     /// to `finished`, the last records to `records`; what was read is returned.
-    pub fn finish(mut self, finished: &mut Vec<Finished>, mut record: impl FnMut(Record)) -> Capture {
+    pub fn finish(
+        mut self,
+        finished: &mut Vec<Finished>,
+        mut record: impl FnMut(Record),
+    ) -> Capture {
         for mut stack in self.table.into_stacks() {
             stack.finish(false, &mut self.shared, finished);
         }
@@ -135,19 +140,28 @@ impl Analyzer {
             record(next);
         }
         let capture = &mut self.shared.capture;
-        capture.not_decoded.sort_by_key(|(why, count)| (std::cmp::Reverse(*count), *why));
+        capture
+            .not_decoded
+            .sort_by_key(|(why, count)| (std::cmp::Reverse(*count), *why));
         capture.gaps.sort_by_key(|gap| gap.cause);
         self.shared.capture
     }
 }
 
 /// A bug in one connection's stack costs that connection, not the analysis.
-fn on_segment(table: &mut Table, shared: &mut Shared, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
+fn on_segment(
+    table: &mut Table,
+    shared: &mut Shared,
+    segment: &Segment<'_>,
+    finished: &mut Vec<Finished>,
+) {
     shared.capture.tcp_segments += 1;
     if segment.payload.len() < usize::try_from(segment.wire_len).unwrap_or(usize::MAX) {
         shared.capture.cut += 1;
     }
-    let worked = catch_unwind(AssertUnwindSafe(|| table.on_segment(segment, shared, finished)));
+    let worked = catch_unwind(AssertUnwindSafe(|| {
+        table.on_segment(segment, shared, finished)
+    }));
     if worked.is_err() {
         shared.capture.failures += 1;
         table.forget(segment);
@@ -186,5 +200,16 @@ impl Shared {
     }
 }
 
+/// Lets tests begin at the segment.
 #[cfg(test)]
-pub(crate) mod script;
+impl Analyzer {
+    pub(crate) fn push_segment(&mut self, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
+        self.shared.on_time(segment.at);
+        on_segment(&mut self.table, &mut self.shared, segment, finished);
+    }
+
+    pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
+        self.shared.on_time(error.at);
+        self.on_icmp(error);
+    }
+}

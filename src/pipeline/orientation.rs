@@ -25,8 +25,17 @@ pub(super) fn sender_of(segment: &Segment<'_>) -> Sender {
             _ => Sender::Unknown,
         };
     }
-    let method = payload.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    let method = payload
+        .iter()
+        .take_while(|b| b.is_ascii_uppercase())
+        .count();
     let space = payload.get(method) == Some(&b' ');
-    let target = payload.get(method + 1).is_some_and(|b| b"/*".contains(b) || b.is_ascii_alphabetic());
-    if (3..=10).contains(&method) && space && target { Sender::Client } else { Sender::Unknown }
+    let target = payload
+        .get(method + 1)
+        .is_some_and(|b| b"/*".contains(b) || b.is_ascii_alphabetic());
+    if (3..=10).contains(&method) && space && target {
+        Sender::Client
+    } else {
+        Sender::Unknown
+    }
 }

@@ -107,7 +107,14 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    pub(crate) fn on_event(&mut self, session: &Session, event: Event, noted: Noted, pending: &mut Pending, limit: usize) {
+    pub(crate) fn on_event(
+        &mut self,
+        session: &Session,
+        event: Event,
+        noted: Noted,
+        pending: &mut Pending,
+        limit: usize,
+    ) {
         self.limit = limit;
         let kind = match event {
             Event::Message(message) => RecordKind::Message(message),
@@ -119,12 +126,25 @@ impl Records {
                 RecordKind::Pong(control)
             }
             Event::Ping(control) => {
-                let gap = if let Noted::Ping { gap } = noted { gap } else { None };
-                RecordKind::Ping { control, rtt: None, gap }
+                let gap = if let Noted::Ping { gap } = noted {
+                    gap
+                } else {
+                    None
+                };
+                RecordKind::Ping {
+                    control,
+                    rtt: None,
+                    gap,
+                }
             }
             _ => return,
         };
-        let record = Record { session: session.id, tcp_stream: session.leg.tcp_stream, kind, acked: None };
+        let record = Record {
+            session: session.id,
+            tcp_stream: session.leg.tcp_stream,
+            kind,
+            acked: None,
+        };
         let number = self.base + self.slots.len() as u64;
         let waits_for_pong = matches!(record.kind, RecordKind::Ping { .. });
         if waits_for_pong {
@@ -132,11 +152,22 @@ impl Records {
         }
         pending.acks[record.direction()].push_back((record.end(), number));
         self.bytes += record.bytes();
-        self.slots.push_back(Slot { record, waits_for_ack: true, waits_for_pong });
+        self.slots.push_back(Slot {
+            record,
+            waits_for_ack: true,
+            waits_for_pong,
+        });
     }
 
-    pub(crate) fn on_acked(&mut self, pending: &mut Pending, direction: Direction, upto: u64, at: PacketRef) {
-        while let Some((_, number)) = pending.acks[direction].pop_front_if(|(end, _)| *end <= upto) {
+    pub(crate) fn on_acked(
+        &mut self,
+        pending: &mut Pending,
+        direction: Direction,
+        upto: u64,
+        at: PacketRef,
+    ) {
+        while let Some((_, number)) = pending.acks[direction].pop_front_if(|(end, _)| *end <= upto)
+        {
             if let Some(slot) = self.slot(number) {
                 slot.record.acked = Some(at);
                 slot.waits_for_ack = false;

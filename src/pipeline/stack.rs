@@ -72,11 +72,19 @@ impl Stack {
             pending: Pending::default(),
             syn: Sides::default(),
         };
-        Self { client, last_seen: segment.at.time, state: State::Followed(Box::new(followed)) }
+        Self {
+            client,
+            last_seen: segment.at.time,
+            state: State::Followed(Box::new(followed)),
+        }
     }
 
     fn direction_of(&self, segment: &Segment<'_>) -> Direction {
-        if segment.from == self.client { Direction::ClientToServer } else { Direction::ServerToClient }
+        if segment.from == self.client {
+            Direction::ClientToServer
+        } else {
+            Direction::ServerToClient
+        }
     }
 
     /// A SYN with another initial sequence number than the one seen.
@@ -91,14 +99,23 @@ impl Stack {
         }
     }
 
-    pub(super) fn on_segment(&mut self, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    pub(super) fn on_segment(
+        &mut self,
+        segment: &Segment<'_>,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         self.last_seen = segment.at.time;
-        let State::Followed(followed) = &mut self.state else { return };
+        let State::Followed(followed) = &mut self.state else {
+            return;
+        };
         if followed.tell_sides(segment, self.client) {
             self.client = segment.to;
         }
         let direction = self.direction_of(segment);
-        let State::Followed(followed) = &mut self.state else { return };
+        let State::Followed(followed) = &mut self.state else {
+            return;
+        };
         followed.on_segment(direction, segment, shared, finished);
         if followed.is_of_no_interest() {
             self.state = State::Ignored { syn: followed.syn };
@@ -126,6 +143,14 @@ impl Stack {
         }
     }
 
+    /// Bytes that wait in TCP for earlier ones.
+    pub(super) fn waiting(&self) -> usize {
+        match &self.state {
+            State::Followed(followed) => followed.tcp.buffered(),
+            State::Ignored { .. } => 0,
+        }
+    }
+
     pub(super) fn last_seen(&self) -> Timestamp {
         self.last_seen
     }
@@ -141,9 +166,22 @@ impl Stack {
     }
 
     /// Nothing more comes: the connection is over (`settled`), or the capture.
-    pub(super) fn finish(&mut self, settled: bool, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    pub(super) fn finish(
+        &mut self,
+        settled: bool,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         let over = settled || self.is_closed();
-        self.close(if over { Ended::Settled } else { Ended::CaptureEnd }, shared, finished);
+        self.close(
+            if over {
+                Ended::Settled
+            } else {
+                Ended::CaptureEnd
+            },
+            shared,
+            finished,
+        );
     }
 
     /// Let go to stay within the limits.
@@ -156,7 +194,9 @@ impl Stack {
             State::Followed(followed) => followed.syn,
             State::Ignored { syn } => *syn,
         };
-        if let State::Followed(followed) = std::mem::replace(&mut self.state, State::Ignored { syn }) {
+        if let State::Followed(followed) =
+            std::mem::replace(&mut self.state, State::Ignored { syn })
+        {
             followed.finish(ended, shared, finished);
         }
     }
@@ -169,16 +209,30 @@ impl Stack {
 
     /// The layers failed; what they knew can't be trusted any more.
     pub(super) fn abandon(&mut self) {
-        self.state = State::Ignored { syn: Sides::default() };
+        self.state = State::Ignored {
+            syn: Sides::default(),
+        };
     }
 }
 
 impl Followed {
-    fn on_segment(&mut self, direction: Direction, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    fn on_segment(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         if segment.flags.syn() {
             self.syn[direction] = Some(segment.seq);
         }
-        let Self { tcp, layer, subject, pending, .. } = self;
+        let Self {
+            tcp,
+            layer,
+            subject,
+            pending,
+            ..
+        } = self;
         let leg = subject.leg();
         if leg.last_packet[direction].is_none() {
             shared.heard(segment.from.ip);
@@ -194,7 +248,10 @@ impl Followed {
     /// true if the sides were the wrong way round and have been exchanged.
     fn tell_sides(&mut self, segment: &Segment<'_>, client: Endpoint) -> bool {
         let leg = self.subject.leg();
-        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() || leg.has_payload() {
+        if leg.orientation != Orientation::Provisional
+            || segment.payload.is_empty()
+            || leg.has_payload()
+        {
             return false;
         }
         let told = sender_of(segment);
@@ -202,7 +259,10 @@ impl Followed {
         if told != Sender::Unknown {
             leg.orientation = Orientation::Payload;
         }
-        let wrong = matches!((told, from_client), (Sender::Client, false) | (Sender::Server, true));
+        let wrong = matches!(
+            (told, from_client),
+            (Sender::Client, false) | (Sender::Server, true)
+        );
         if wrong {
             leg.swap_sides();
             self.tcp.swap_sides();
@@ -227,20 +287,44 @@ impl Followed {
 
     /// Hands over all that TCP holds.
     fn flush(&mut self, at: PacketRef, shared: &mut Shared) {
-        let Self { tcp, layer, subject, pending, .. } = self;
+        let Self {
+            tcp,
+            layer,
+            subject,
+            pending,
+            ..
+        } = self;
         tcp.finish(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, &mut Vec::new()),
+            tcp::Output::Stream(event) => {
+                feed(layer, subject, pending, event, shared, &mut Vec::new())
+            }
         });
     }
 
-    fn finish(mut self: Box<Self>, ended: Ended, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    fn finish(
+        mut self: Box<Self>,
+        ended: Ended,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         let horizon = shared.capture.last;
-        let Self { tcp, layer, subject, pending, .. } = &mut *self;
-        tcp.finish(subject.leg().last_packet_any(), &mut |output| match output {
-            tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
-        });
+        let Self {
+            tcp,
+            layer,
+            subject,
+            pending,
+            ..
+        } = &mut *self;
+        tcp.finish(
+            subject.leg().last_packet_any(),
+            &mut |output| match output {
+                tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
+                tcp::Output::Stream(event) => {
+                    feed(layer, subject, pending, event, shared, finished)
+                }
+            },
+        );
         match layer {
             Layer::Http(http) => {
                 let mut above = None;
@@ -271,13 +355,22 @@ impl Followed {
 }
 
 /// Hands a stream event of TCP to the layer above it.
-fn feed(layer: &mut Layer, subject: &mut Subject, pending: &mut Pending, event: StreamEvent<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) {
+fn feed(
+    layer: &mut Layer,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    event: StreamEvent<'_>,
+    shared: &mut Shared,
+    finished: &mut Vec<Finished>,
+) {
     if let StreamEvent::Gap(gap) = &event {
         shared.on_gap(gap, subject.leg());
     }
     match layer {
         Layer::WebSocket(websocket) => {
-            websocket.on_stream(&event, &mut |event| subject.on_websocket(event, pending, shared));
+            websocket.on_stream(&event, &mut |event| {
+                subject.on_websocket(event, pending, shared)
+            });
         }
         Layer::Http(http) => {
             let mut above = None;
@@ -306,21 +399,22 @@ fn on_http(
     match output {
         http::Output::Stream(event) => {
             if let Some(websocket) = above {
-                websocket.on_stream(&event, &mut |event| subject.on_websocket(event, pending, shared));
+                websocket.on_stream(&event, &mut |event| {
+                    subject.on_websocket(event, pending, shared)
+                });
             }
         }
         http::Output::Fact(http::Event::UpgradeRequested { request, breaches }) => {
             subject.begin_session(*request, breaches, pending, shared, finished);
         }
         http::Output::Fact(event) => {
-            if let http::Event::Upgraded { agreement, .. } = &event {
-                let deflate = agreement.deflate.map(|d| websocket::Deflate {
-                    server_no_context_takeover: d.server_no_context_takeover,
-                    client_no_context_takeover: d.client_no_context_takeover,
-                    server_max_window_bits: d.server_max_window_bits,
-                    client_max_window_bits: d.client_max_window_bits,
-                });
-                let wants = shared.options.wants;
+            let deflate = match &event {
+                http::Event::Upgraded { agreement, .. } => Some(agreement.deflate),
+                http::Event::AnswerLost { .. } => Some(subject.offered_deflate()),
+                _ => None,
+            };
+            if let Some(deflate) = deflate {
+                let (deflate, wants) = (deflate.map(parameters_of), shared.options.wants);
                 let parameters = websocket::Parameters { deflate, wants };
                 *above = Some(Box::new(websocket::Connection::new(parameters)));
             }
@@ -329,7 +423,32 @@ fn on_http(
     }
 }
 
+fn parameters_of(agreed: http::DeflateParameters) -> websocket::Deflate {
+    websocket::Deflate {
+        server_no_context_takeover: agreed.server_no_context_takeover,
+        client_no_context_takeover: agreed.client_no_context_takeover,
+        server_max_window_bits: agreed.server_max_window_bits,
+        client_max_window_bits: agreed.client_max_window_bits,
+    }
+}
+
 impl Subject {
+    /// Where the answer was not captured, RSV1 is taken for what was offered.
+    fn offered_deflate(&self) -> Option<http::DeflateParameters> {
+        let Self::Session(session) = self else {
+            return None;
+        };
+        let offers = session
+            .handshake
+            .request
+            .headers
+            .list("Sec-WebSocket-Extensions");
+        let mut names = offers.filter_map(|offer| offer.split(';').next());
+        names
+            .any(|name| name.trim() == "permessage-deflate")
+            .then(http::DeflateParameters::default)
+    }
+
     fn leg(&mut self) -> &mut Leg {
         match self {
             Self::Attempt(attempt) => &mut attempt.leg,
@@ -338,7 +457,14 @@ impl Subject {
     }
 
     /// An opening handshake begins: the second one on a connection ends the session of the first.
-    fn begin_session(&mut self, request: http::Request, breaches: Vec<http::HandshakeBreach>, pending: &mut Pending, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    fn begin_session(
+        &mut self,
+        request: http::Request,
+        breaches: Vec<http::HandshakeBreach>,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         let id = shared.next_session;
         shared.next_session += 1;
         let leg = self.leg().clone();
@@ -360,7 +486,13 @@ impl Subject {
             Self::Attempt(attempt) => attempt.leg.apply(event),
             Self::Session(session) => {
                 session.on_tcp(event);
-                if let tcp::Event::Acked { direction, upto, at, .. } = *event {
+                if let tcp::Event::Acked {
+                    direction,
+                    upto,
+                    at,
+                    ..
+                } = *event
+                {
                     shared.records.on_acked(pending, direction, upto, at);
                 }
             }
@@ -370,9 +502,14 @@ impl Subject {
     fn on_http(&mut self, event: &http::Event, shared: &mut Shared) {
         match *event {
             http::Event::Exchange => shared.capture.http_exchanges += 1,
-            http::Event::NotHttp { direction, at, looks_like } => {
+            http::Event::NotHttp {
+                direction,
+                at,
+                looks_like,
+            } => {
                 self.on_not_http(direction, at, looks_like, shared);
             }
+            http::Event::Proxied { source, .. } => self.leg().forwarded_for = source,
             _ => {}
         }
         match self {
@@ -385,21 +522,42 @@ impl Subject {
         }
     }
 
-    fn on_not_http(&mut self, direction: Direction, at: PacketRef, looks_like: Lookalike, shared: &mut Shared) {
+    fn on_not_http(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        looks_like: Lookalike,
+        shared: &mut Shared,
+    ) {
         let Self::Attempt(attempt) = self else { return };
         attempt.looks_like[direction].get_or_insert((looks_like, at));
         match (direction, looks_like) {
-            (Direction::ClientToServer, Lookalike::TlsHandshake) => shared.capture.tls.connections += 1,
-            (Direction::ClientToServer, Lookalike::Http2Preface) => shared.capture.http2_connections += 1,
+            (Direction::ClientToServer, Lookalike::TlsHandshake) => {
+                shared.capture.tls.connections += 1
+            }
+            (Direction::ClientToServer, Lookalike::Http2Preface) => {
+                shared.capture.http2_connections += 1
+            }
             _ => {}
         }
     }
 
-    fn on_websocket(&mut self, event: websocket::Event, pending: &mut Pending, shared: &mut Shared) {
+    fn on_websocket(
+        &mut self,
+        event: websocket::Event,
+        pending: &mut Pending,
+        shared: &mut Shared,
+    ) {
         let Self::Session(session) = self else { return };
         let noted = session.on_websocket(&event);
         if shared.options.records {
-            shared.records.on_event(session, event, noted, pending, shared.options.limits.records);
+            shared.records.on_event(
+                session,
+                event,
+                noted,
+                pending,
+                shared.options.limits.records,
+            );
         }
     }
 }
@@ -408,15 +566,26 @@ impl Shared {
     fn on_gap(&mut self, gap: &Gap, leg: &mut Leg) {
         leg.on_gap(gap);
         if gap.cause == crate::stream::GapCause::SnapLength {
-            self.capture.first_cut.get_or_insert((gap.at, leg.tcp_stream));
+            self.capture
+                .first_cut
+                .get_or_insert((gap.at, leg.tcp_stream));
         }
         let bytes = gap.len.unwrap_or(0);
-        match self.capture.gaps.iter_mut().find(|total| total.cause == gap.cause) {
+        match self
+            .capture
+            .gaps
+            .iter_mut()
+            .find(|total| total.cause == gap.cause)
+        {
             Some(total) => {
                 total.count += 1;
                 total.bytes = total.bytes.saturating_add(bytes);
             }
-            None => self.capture.gaps.push(GapTotal { cause: gap.cause, count: 1, bytes }),
+            None => self.capture.gaps.push(GapTotal {
+                cause: gap.cause,
+                count: 1,
+                bytes,
+            }),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::stack::Stack;
 use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment};
+use crate::stream::PacketRef;
 use crate::time::Timestamp;
 
 /// Both endpoints, the lower one first, IPv4 as mapped IPv6: 36 bytes.
@@ -18,7 +19,11 @@ struct FlowKey {
 impl FlowKey {
     fn of(a: Endpoint, b: Endpoint) -> Self {
         let (a, b) = (flat(a), flat(b));
-        if a <= b { Self { low: a, high: b } } else { Self { low: b, high: a } }
+        if a <= b {
+            Self { low: a, high: b }
+        } else {
+            Self { low: b, high: a }
+        }
     }
 }
 
@@ -68,29 +73,46 @@ impl Table {
         }
     }
 
-    pub(super) fn on_segment(&mut self, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    pub(super) fn on_segment(
+        &mut self,
+        segment: &Segment<'_>,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         let key = FlowKey::of(segment.from, segment.to);
         let index = match self.flows.get(&key) {
             Some(index) => *index,
             None => self.insert(key, segment, shared, finished),
         };
         self.reopen_if_reused(index, segment, shared, finished);
-        let Some(slot) = self.stacks.get_mut(index) else { return };
+        let Some(slot) = self.stacks.get_mut(index) else {
+            return;
+        };
         let Some(stack) = &mut slot.stack else { return };
         let before = stack.buffered();
         let was_closed = stack.is_closed();
         stack.on_segment(segment, shared, finished);
-        self.held = self.held.saturating_sub(before).saturating_add(stack.buffered());
+        self.held = self
+            .held
+            .saturating_sub(before)
+            .saturating_add(stack.buffered());
         if stack.is_closed() && !was_closed {
-            self.closing.push_back((segment.at.time, index, slot.generation));
+            self.closing
+                .push_back((segment.at.time, index, slot.generation));
         }
         self.let_go_of_closed(segment.at.time, shared, finished);
         if self.held > shared.options.limits.bytes {
-            self.shed(shared, segment.at);
+            self.shed(shared, segment.at, finished);
         }
     }
 
-    fn insert(&mut self, key: FlowKey, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) -> usize {
+    fn insert(
+        &mut self,
+        key: FlowKey,
+        segment: &Segment<'_>,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) -> usize {
         if self.live >= shared.options.limits.connections {
             self.evict(shared, finished);
         }
@@ -106,7 +128,11 @@ impl Table {
                 index
             }
             None => {
-                self.stacks.push(Slot { key, generation: 0, stack: Some(stack) });
+                self.stacks.push(Slot {
+                    key,
+                    generation: 0,
+                    stack: Some(stack),
+                });
                 self.stacks.len() - 1
             }
         };
@@ -115,23 +141,50 @@ impl Table {
     }
 
     /// A SYN of its own number opens another connection between the same endpoints.
-    fn reopen_if_reused(&mut self, index: usize, segment: &Segment<'_>, shared: &mut Shared, finished: &mut Vec<Finished>) {
-        let Some(slot) = self.stacks.get_mut(index) else { return };
-        let Some(stack) = slot.stack.as_mut().filter(|stack| stack.is_new_opening(segment)) else { return };
+    fn reopen_if_reused(
+        &mut self,
+        index: usize,
+        segment: &Segment<'_>,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let Some(slot) = self.stacks.get_mut(index) else {
+            return;
+        };
+        let Some(stack) = slot
+            .stack
+            .as_mut()
+            .filter(|stack| stack.is_new_opening(segment))
+        else {
+            return;
+        };
         self.held = self.held.saturating_sub(stack.buffered());
         stack.finish(true, shared, finished);
         *stack = Stack::new(segment, shared);
         slot.generation = slot.generation.wrapping_add(1);
     }
 
-    fn let_go_of_closed(&mut self, now: Timestamp, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    fn let_go_of_closed(
+        &mut self,
+        now: Timestamp,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         while let Some((since, index, generation)) = self.closing.front().copied() {
             if now.as_nanos().saturating_sub(since.as_nanos()) < LINGER_NANOS {
                 return;
             }
             self.closing.pop_front();
-            let Some(slot) = self.stacks.get_mut(index).filter(|s| s.generation == generation) else { continue };
-            let Some(stack) = &mut slot.stack else { continue };
+            let Some(slot) = self
+                .stacks
+                .get_mut(index)
+                .filter(|s| s.generation == generation)
+            else {
+                continue;
+            };
+            let Some(stack) = &mut slot.stack else {
+                continue;
+            };
             self.held = self.held.saturating_sub(stack.buffered());
             stack.finish(true, shared, finished);
             // What remains keeps the connection's number for stragglers.
@@ -148,7 +201,9 @@ impl Table {
             .collect();
         by_age.sort_unstable();
         for (_, index) in by_age.into_iter().take((self.live / 16).max(1)) {
-            let Some(slot) = self.stacks.get_mut(index) else { continue };
+            let Some(slot) = self.stacks.get_mut(index) else {
+                continue;
+            };
             if let Some(mut stack) = slot.stack.take() {
                 self.held = self.held.saturating_sub(stack.buffered());
                 stack.let_go(shared, finished);
@@ -160,14 +215,25 @@ impl Table {
         }
     }
 
-    /// Gives up the holes of the connection that holds most.
-    fn shed(&mut self, shared: &mut Shared, at: crate::stream::PacketRef) {
-        let largest = self.stacks.iter_mut().filter_map(|slot| slot.stack.as_mut()).max_by_key(|s| s.buffered());
-        if let Some(stack) = largest {
-            let before = stack.buffered();
-            stack.shed(shared, at);
-            self.held = self.held.saturating_sub(before).saturating_add(stack.buffered());
-        }
+    /// Gives up the holes of the connection that waits for most. Where nobody
+    /// waits, the memory is decompressors': then the oldest connections go.
+    fn shed(&mut self, shared: &mut Shared, at: PacketRef, finished: &mut Vec<Finished>) {
+        let stacks = self
+            .stacks
+            .iter_mut()
+            .filter_map(|slot| slot.stack.as_mut());
+        let Some(stack) = stacks
+            .filter(|s| s.waiting() > 0)
+            .max_by_key(|s| s.waiting())
+        else {
+            return self.evict(shared, finished);
+        };
+        let before = stack.buffered();
+        stack.shed(shared, at);
+        self.held = self
+            .held
+            .saturating_sub(before)
+            .saturating_add(stack.buffered());
     }
 
     /// The connection between these endpoints.

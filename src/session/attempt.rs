@@ -23,7 +23,13 @@ impl Attempt {
     /// A connection with these TCP facts and nothing else yet.
     pub fn new(leg: Leg) -> Self {
         let horizon = leg.first;
-        Self { leg, looks_like: Sides::default(), exchanges: 0, horizon, settled: false }
+        Self {
+            leg,
+            looks_like: Sides::default(),
+            exchanges: 0,
+            horizon,
+            settled: false,
+        }
     }
 
     /// Nobody took the connection: a SYN, but no SYN-ACK.
@@ -33,10 +39,16 @@ impl Attempt {
 
     /// Something went wrong that a report may have to tell.
     pub fn is_worth_telling(&self) -> bool {
-        let alerts = self.looks_like.iter().any(|(_, l)| matches!(l, Some((Lookalike::TlsAlert(..), _))));
-        let client_speaks_tls = matches!(self.looks_like.client, Some((Lookalike::TlsHandshake, _)));
-        let server_answers_tls =
-            matches!(self.looks_like.server, Some((Lookalike::TlsHandshake | Lookalike::TlsAlert(..), _)));
+        let alerts = self
+            .looks_like
+            .iter()
+            .any(|(_, l)| matches!(l, Some((Lookalike::TlsAlert(..), _))));
+        let client_speaks_tls =
+            matches!(self.looks_like.client, Some((Lookalike::TlsHandshake, _)));
+        let server_answers_tls = matches!(
+            self.looks_like.server,
+            Some((Lookalike::TlsHandshake | Lookalike::TlsAlert(..), _))
+        );
         self.never_opened() || alerts || (client_speaks_tls && !server_answers_tls)
     }
 }

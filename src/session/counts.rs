@@ -37,7 +37,13 @@ impl FrameCounts {
 
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.text + self.binary + self.continuation + self.close + self.ping + self.pong + self.reserved
+        self.text
+            + self.binary
+            + self.continuation
+            + self.close
+            + self.ping
+            + self.pong
+            + self.reserved
     }
 }
 

@@ -34,7 +34,11 @@ impl Distribution {
     /// Adds one.
     pub fn record(&mut self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.min = if self.count == 0 { nanos } else { self.min.min(nanos) };
+        self.min = if self.count == 0 {
+            nanos
+        } else {
+            self.min.min(nanos)
+        };
         self.max = self.max.max(nanos);
         self.count += 1;
         match &mut self.values {
@@ -73,8 +77,12 @@ impl Distribution {
             Values::Exact(values) => {
                 let mut sorted = values.clone();
                 sorted.sort_unstable();
-                let rank = (sorted.len() * usize::from(percent.min(100))).div_ceil(100).max(1);
-                sorted.get(rank - 1).map(|nanos| Duration::from_nanos(*nanos))
+                let rank = (sorted.len() * usize::from(percent.min(100)))
+                    .div_ceil(100)
+                    .max(1);
+                sorted
+                    .get(rank - 1)
+                    .map(|nanos| Duration::from_nanos(*nanos))
             }
             Values::Many(many) => {
                 let micros = many.value_at_percentile(f64::from(percent));

@@ -24,7 +24,7 @@ pub struct Handshake {
     pub early_data: Option<(PacketRef, u64)>,
     /// The server answered with something that is no HTTP.
     pub not_http: Option<(PacketRef, crate::http::Lookalike)>,
-    /// The answer's head is missing or could not be read.
+    /// The answer is missing from the capture, and frames follow; the packet that shows it.
     pub answer_lost: Option<PacketRef>,
 }
 
@@ -53,23 +53,31 @@ impl Handshake {
             }
             Event::Refused { response } => self.response = Some((**response).clone()),
             Event::RefusalBody { excerpt } => self.body.clone_from(excerpt),
-            Event::Upgraded { response, breaches, agreement } => {
+            Event::Upgraded {
+                response,
+                breaches,
+                agreement,
+            } => {
                 self.response = Some((**response).clone());
                 self.response_breaches.clone_from(breaches);
                 self.agreement = agreement.clone();
             }
             Event::EarlyData { at, len } => self.early_data = Some((*at, *len)),
-            Event::NotHttp { direction, at, looks_like } => {
-                if *direction == crate::stream::Direction::ServerToClient && self.response.is_none() {
+            Event::NotHttp {
+                direction,
+                at,
+                looks_like,
+            } => {
+                if *direction == crate::stream::Direction::ServerToClient && self.response.is_none()
+                {
                     self.not_http = Some((*at, *looks_like));
                 }
             }
-            Event::HeadLost { direction, at } => {
-                if *direction == crate::stream::Direction::ServerToClient && self.response.is_none() {
-                    self.answer_lost = Some(*at);
-                }
-            }
-            Event::UpgradeRequested { .. } | Event::Exchange => {}
+            Event::AnswerLost { at } => self.answer_lost = Some(*at),
+            Event::UpgradeRequested { .. }
+            | Event::Exchange
+            | Event::Proxied { .. }
+            | Event::HeadLost { .. } => {}
         }
     }
 
@@ -78,9 +86,9 @@ impl Handshake {
         self.response.as_ref().map(|response| response.status)
     }
 
-    /// The answer was 101.
+    /// The answer was 101, or it was not captured but frames followed.
     pub fn is_upgraded(&self) -> bool {
-        self.status() == Some(101)
+        self.status() == Some(101) || self.answer_lost.is_some()
     }
 
     /// The subprotocols that the client offered, in its order.

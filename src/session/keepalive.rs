@@ -100,21 +100,38 @@ impl PingLedger {
         let since_last = self.last.replace(at).map(|last| {
             let len = at.time.saturating_since(last.time);
             self.intervals.record(len);
-            keep_worst(&mut self.longest, Interval { from: last, to: at, len }, |i| i.len);
+            keep_worst(
+                &mut self.longest,
+                Interval {
+                    from: last,
+                    to: at,
+                    len,
+                },
+                |i| i.len,
+            );
             len
         });
         if self.outstanding.len() == OUTSTANDING {
             self.outstanding.pop_front();
             self.forgotten += 1;
         }
-        self.outstanding.push_back(Ping { at, end, payload: payload.to_vec(), acked: None });
+        self.outstanding.push_back(Ping {
+            at,
+            end,
+            payload: payload.to_vec(),
+            acked: None,
+        });
         since_last
     }
 
     /// The other side sent a Pong, which this side could have at `at`.
     pub fn on_pong(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
         self.last_pong = Some((at, payload.to_vec()));
-        let Some(index) = self.outstanding.iter().position(|ping| ping.payload == payload) else {
+        let Some(index) = self
+            .outstanding
+            .iter()
+            .position(|ping| ping.payload == payload)
+        else {
             if self.outstanding.is_empty() {
                 self.unsolicited += 1;
                 self.first_unsolicited.get_or_insert(at);
@@ -135,7 +152,9 @@ impl PingLedger {
             pong: at,
             rtt: at.time.saturating_since(ping.at.time),
         });
-        let Some(exchange) = exchange else { return PongKind::Unsolicited };
+        let Some(exchange) = exchange else {
+            return PongKind::Unsolicited;
+        };
         self.answered += 1;
         self.rtt.record(exchange.rtt);
         keep_worst(&mut self.slowest, exchange, |e| e.rtt);
@@ -144,7 +163,11 @@ impl PingLedger {
 
     /// The other side's TCP acknowledged everything before `upto`.
     pub fn on_acked(&mut self, upto: u64, at: PacketRef) {
-        for ping in self.outstanding.iter_mut().filter(|p| p.acked.is_none() && p.end <= upto) {
+        for ping in self
+            .outstanding
+            .iter_mut()
+            .filter(|p| p.acked.is_none() && p.end <= upto)
+        {
             ping.acked = Some(at);
         }
     }
@@ -153,12 +176,17 @@ impl PingLedger {
     /// those that share a payload with the newest Pong and were sent before
     /// it. A peer that answers only the newest of several equal Pings leaves such.
     pub fn waiting(&self) -> impl Iterator<Item = &Ping> {
-        self.outstanding.iter().filter(|ping| !self.is_covered(ping))
+        self.outstanding
+            .iter()
+            .filter(|ping| !self.is_covered(ping))
     }
 
     /// How many Pings wait that an equal Pong after them may have answered.
     pub fn covered(&self) -> u64 {
-        self.outstanding.iter().filter(|ping| self.is_covered(ping)).count() as u64
+        self.outstanding
+            .iter()
+            .filter(|ping| self.is_covered(ping))
+            .count() as u64
     }
 
     fn is_covered(&self, ping: &Ping) -> bool {

@@ -61,6 +61,8 @@ pub struct Leg {
     pub server: SocketAddr,
     /// How that is known.
     pub orientation: Orientation,
+    /// The client that a PROXY protocol header names.
+    pub forwarded_for: Option<SocketAddr>,
     /// The first packet.
     pub first: PacketRef,
     /// The newest packet of each sender.
@@ -121,6 +123,7 @@ impl Leg {
             client,
             server,
             orientation: Orientation::Provisional,
+            forwarded_for: None,
             first,
             last_packet: Sides::default(),
             syns: Sides::default(),
@@ -177,12 +180,21 @@ impl Leg {
             }
             Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
             Event::Probe { direction, .. } => self.probes[direction] += 1,
-            Event::Acked { direction, at, covers, .. } => {
+            Event::Acked {
+                direction,
+                at,
+                covers,
+                ..
+            } => {
                 if let Some(payload) = covers {
                     self.last_delivered[direction] = Some((payload, at));
                 }
             }
-            Event::RoundTrip { direction, at, nanos } => {
+            Event::RoundTrip {
+                direction,
+                at,
+                nanos,
+            } => {
                 self.rtt[direction.reverse()].record(at.time, nanos);
             }
             Event::WindowClosed { direction, at } => self.zero_window[direction].since = Some(at),
@@ -211,7 +223,11 @@ impl Leg {
 
     /// `sent` went in `direction` and was answered by `answered`.
     fn round_trip(&mut self, direction: Direction, sent: PacketRef, answered: PacketRef) {
-        if let Some(nanos) = answered.time.since(sent.time).and_then(|d| u64::try_from(d.as_nanos()).ok()) {
+        if let Some(nanos) = answered
+            .time
+            .since(sent.time)
+            .and_then(|d| u64::try_from(d.as_nanos()).ok())
+        {
             self.rtt[direction.reverse()].record(answered.time, nanos);
         }
     }
@@ -230,7 +246,11 @@ impl Leg {
     pub fn on_gap(&mut self, gap: &Gap) {
         keep(&mut self.gaps, *gap);
         let bytes = gap.len.unwrap_or(0);
-        match self.missing.iter_mut().find(|(cause, ..)| *cause == gap.cause) {
+        match self
+            .missing
+            .iter_mut()
+            .find(|(cause, ..)| *cause == gap.cause)
+        {
             Some((_, count, total)) => {
                 *count += 1;
                 *total = total.saturating_add(bytes);
@@ -276,7 +296,10 @@ impl Leg {
 
     /// The newest packet of either side.
     pub fn last_packet_any(&self) -> PacketRef {
-        self.last_packet.client.max(self.last_packet.server).unwrap_or(self.first)
+        self.last_packet
+            .client
+            .max(self.last_packet.server)
+            .unwrap_or(self.first)
     }
 
     /// Both directions were captured.
@@ -292,7 +315,9 @@ impl Leg {
 
 impl ZeroWindow {
     fn opened(&mut self, at: PacketRef) {
-        let Some(since) = self.since.take() else { return };
+        let Some(since) = self.since.take() else {
+            return;
+        };
         let span = at.time.saturating_since(since.time);
         self.episodes += 1;
         self.total = self.total.saturating_add(span);

@@ -148,7 +148,12 @@ pub struct Session {
 
 impl Session {
     /// A session that begins with this request on this connection.
-    pub fn new(id: u32, leg: Leg, request: http::Request, breaches: Vec<http::HandshakeBreach>) -> Self {
+    pub fn new(
+        id: u32,
+        leg: Leg,
+        request: http::Request,
+        breaches: Vec<http::HandshakeBreach>,
+    ) -> Self {
         let horizon = request.last;
         Self {
             id,
@@ -193,7 +198,13 @@ impl Session {
     /// Takes a fact of TCP.
     pub fn on_tcp(&mut self, event: &tcp::Event) {
         self.leg.apply(event);
-        if let tcp::Event::Acked { direction, upto, at, .. } = *event {
+        if let tcp::Event::Acked {
+            direction,
+            upto,
+            at,
+            ..
+        } = *event
+        {
             self.pings[direction].on_acked(upto, at);
         }
     }
@@ -229,7 +240,13 @@ impl Session {
                 let sender = close.control.frame.direction;
                 self.close[sender].get_or_insert_with(|| close.clone());
             }
-            E::Breach { breach, direction, at, offset, detail } => {
+            E::Breach {
+                breach,
+                direction,
+                at,
+                offset,
+                detail,
+            } => {
                 self.on_breach(BreachNote {
                     breach: *breach,
                     direction: *direction,
@@ -238,10 +255,20 @@ impl Session {
                     detail: detail.clone(),
                 });
             }
-            E::Gap { direction, cause, at, in_step } => {
+            E::Gap {
+                direction,
+                cause,
+                at,
+                in_step,
+            } => {
                 if self.frame_gaps.len() < 16 {
                     let (direction, cause, at, in_step) = (*direction, *cause, *at, *in_step);
-                    self.frame_gaps.push(FrameGap { direction, cause, at, in_step });
+                    self.frame_gaps.push(FrameGap {
+                        direction,
+                        cause,
+                        at,
+                        in_step,
+                    });
                 }
             }
             E::LostSync { direction, at } => {
@@ -250,7 +277,11 @@ impl Session {
             E::ContextLost { direction, at } => {
                 self.context_lost[*direction].get_or_insert(*at);
             }
-            E::End { direction, at, inside_frame } => {
+            E::End {
+                direction,
+                at,
+                inside_frame,
+            } => {
                 let (at, inside_frame) = (*at, *inside_frame);
                 self.ends[*direction].get_or_insert(StreamEnd { at, inside_frame });
             }
@@ -277,7 +308,11 @@ impl Session {
 
     fn on_breach(&mut self, note: BreachNote) {
         let key = (note.breach, note.direction);
-        match self.breach_counts.iter_mut().find(|(b, d, _)| (*b, *d) == key) {
+        match self
+            .breach_counts
+            .iter_mut()
+            .find(|(b, d, _)| (*b, *d) == key)
+        {
             Some((.., count)) => *count += 1,
             None => self.breach_counts.push((note.breach, note.direction, 1)),
         }

@@ -18,8 +18,28 @@ pub const REPLACEMENT: &str = "[redacted]";
 
 /// Names of query parameters whose values are secrets if a part of the name is one of these.
 const SECRET_PARTS: [&str; 22] = [
-    "token", "auth", "jwt", "key", "secret", "pass", "pwd", "sig", "sess", "code", "cred", "ticket",
-    "cookie", "access", "bearer", "otp", "nonce", "hash", "hmac", "saml", "assertion", "state",
+    "token",
+    "auth",
+    "jwt",
+    "key",
+    "secret",
+    "pass",
+    "pwd",
+    "sig",
+    "sess",
+    "code",
+    "cred",
+    "ticket",
+    "cookie",
+    "access",
+    "bearer",
+    "otp",
+    "nonce",
+    "hash",
+    "hmac",
+    "saml",
+    "assertion",
+    "state",
 ];
 /// The same, for whole names: as parts they would hide too much (`side`, `aside`, `id`).
 const SECRET_NAMES: [&str; 6] = ["sid", "t", "st", "a", "pin", "connectiontoken"];
@@ -61,19 +81,31 @@ impl Secrets {
 
     /// The value of a header field.
     pub fn header<'a>(self, name: &str, value: &'a str) -> Cow<'a, str> {
-        const SECRET: [&str; 5] =
-            ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+        const SECRET: [&str; 5] = [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "set-cookie",
+            "x-api-key",
+        ];
         let lower = name.to_ascii_lowercase();
         if self == Self::Shown {
             return Cow::Borrowed(value);
         }
-        if SECRET.contains(&lower.as_str()) || (lower != "sec-websocket-key" && is_secret_name(&lower) && lower != "sec-websocket-accept") {
+        if SECRET.contains(&lower.as_str())
+            || (lower != "sec-websocket-key"
+                && is_secret_name(&lower)
+                && lower != "sec-websocket-accept")
+        {
             return Cow::Borrowed(REPLACEMENT);
         }
         match lower.as_str() {
             "location" | "referer" => self.target(value),
             "sec-websocket-protocol" => {
-                let shown: Vec<_> = value.split(',').map(|p| self.subprotocol(p.trim())).collect();
+                let shown: Vec<_> = value
+                    .split(',')
+                    .map(|p| self.subprotocol(p.trim()))
+                    .collect();
                 Cow::Owned(shown.join(", "))
             }
             _ => Cow::Borrowed(value),
@@ -119,10 +151,17 @@ pub fn secrets_of(target: &str, headers: &[(String, String)]) -> Vec<String> {
                 secrets.extend(value.split_whitespace().skip(1).map(str::to_owned));
             }
             "cookie" => secrets.extend(
-                value.split(';').filter_map(|c| c.split_once('=')).map(|(_, v)| v.trim().to_owned()),
+                value
+                    .split(';')
+                    .filter_map(|c| c.split_once('='))
+                    .map(|(_, v)| v.trim().to_owned()),
             ),
             "sec-websocket-protocol" => secrets.extend(
-                value.split(',').map(str::trim).filter(|p| is_secret_subprotocol(p)).map(str::to_owned),
+                value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|p| is_secret_subprotocol(p))
+                    .map(str::to_owned),
             ),
             _ => {}
         }
@@ -132,7 +171,10 @@ pub fn secrets_of(target: &str, headers: &[(String, String)]) -> Vec<String> {
 
 fn hide_in_parameter(part: &str) -> Cow<'_, str> {
     match part.split_once('=') {
-        Some((name, value)) if !value.is_empty() && (is_secret_name(&name.to_ascii_lowercase()) || looks_like_token(value)) => {
+        Some((name, value))
+            if !value.is_empty()
+                && (is_secret_name(&name.to_ascii_lowercase()) || looks_like_token(value)) =>
+        {
             Cow::Owned(format!("{name}={REPLACEMENT}"))
         }
         None if looks_like_token(part) => Cow::Borrowed(REPLACEMENT),
@@ -158,7 +200,11 @@ fn hide_in_path(path: &str) -> String {
         if index > 0 {
             shown.push('/');
         }
-        shown.push_str(if looks_like_token(segment) { REPLACEMENT } else { segment });
+        shown.push_str(if looks_like_token(segment) {
+            REPLACEMENT
+        } else {
+            segment
+        });
     }
     shown
 }
@@ -170,9 +216,16 @@ fn is_secret_name(lower: &str) -> bool {
 fn is_secret_subprotocol(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     // `base64url.bearer.authorization.k8s.io.<token>`, `token.abc`, `Bearer-...`
-    let says_so = ["bearer", "authorization", "token", "apikey", "api-key", "jwt"]
-        .iter()
-        .any(|word| lower.contains(word) && lower.len() > word.len() + 1);
+    let says_so = [
+        "bearer",
+        "authorization",
+        "token",
+        "apikey",
+        "api-key",
+        "jwt",
+    ]
+    .iter()
+    .any(|word| lower.contains(word) && lower.len() > word.len() + 1);
     says_so || looks_like_token(name)
 }
 
@@ -205,33 +258,57 @@ mod tests {
     #[test]
     fn secret_parameters_lose_their_values_and_others_keep_them() {
         let shown = Secrets::Redacted.target("/ws?room=7&token=abc123&EIO=4&transport=websocket");
-        assert_eq!(shown, "/ws?room=7&token=[redacted]&EIO=4&transport=websocket");
+        assert_eq!(
+            shown,
+            "/ws?room=7&token=[redacted]&EIO=4&transport=websocket"
+        );
     }
 
     #[test]
     fn a_jwt_is_hidden_wherever_it_stands() {
         let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln";
-        assert_eq!(Secrets::Redacted.target(&format!("/ws/{jwt}")), "/ws/[redacted]");
-        assert_eq!(Secrets::Redacted.target(&format!("/ws?x={jwt}")), "/ws?x=[redacted]");
+        assert_eq!(
+            Secrets::Redacted.target(&format!("/ws/{jwt}")),
+            "/ws/[redacted]"
+        );
+        assert_eq!(
+            Secrets::Redacted.target(&format!("/ws?x={jwt}")),
+            "/ws?x=[redacted]"
+        );
         assert_eq!(Secrets::Redacted.subprotocol(jwt), "[redacted]");
-        assert_eq!(Secrets::Redacted.text(&format!("bad token \"{jwt}\""), &[]), "bad token \"[redacted]\"");
+        assert_eq!(
+            Secrets::Redacted.text(&format!("bad token \"{jwt}\""), &[]),
+            "bad token \"[redacted]\""
+        );
     }
 
     #[test]
     fn names_of_real_subprotocols_stay() {
-        for name in ["graphql-transport-ws", "v1.kernel.websocket.jupyter.org", "v12.stomp", "ocpp2.0.1", "wamp.2.msgpack.batched"] {
+        for name in [
+            "graphql-transport-ws",
+            "v1.kernel.websocket.jupyter.org",
+            "v12.stomp",
+            "ocpp2.0.1",
+            "wamp.2.msgpack.batched",
+        ] {
             assert_eq!(Secrets::Redacted.subprotocol(name), name);
         }
     }
 
     #[test]
     fn credentials_of_an_absolute_target_are_hidden() {
-        assert_eq!(Secrets::Redacted.target("ws://me:pw@host/ws"), "ws://[redacted]@host/ws");
+        assert_eq!(
+            Secrets::Redacted.target("ws://me:pw@host/ws"),
+            "ws://[redacted]@host/ws"
+        );
     }
 
     #[test]
     fn an_echoed_secret_is_found_again() {
-        let known = secrets_of("/ws?token=hunter2", &[("Cookie".into(), "a=topsecret; b=2".into())]);
+        let known = secrets_of(
+            "/ws?token=hunter2",
+            &[("Cookie".into(), "a=topsecret; b=2".into())],
+        );
         let shown = Secrets::Redacted.text("token hunter2 for topsecret refused", &known);
         assert_eq!(shown, "token [redacted] for [redacted] refused");
     }

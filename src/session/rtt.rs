@@ -23,7 +23,9 @@ impl RttSeries {
     pub(super) fn record(&mut self, at: Timestamp, nanos: u64) {
         self.least = Some(self.least.map_or(nanos, |least| least.min(nanos)));
         match &mut self.window {
-            Some((start, least)) if at.saturating_since(*start) < WINDOW => *least = nanos.min(*least),
+            Some((start, least)) if at.saturating_since(*start) < WINDOW => {
+                *least = nanos.min(*least)
+            }
             window => {
                 if let Some((_, least)) = window.replace((at, nanos)) {
                     self.minima.record(Duration::from_nanos(least));

@@ -43,7 +43,12 @@ pub struct Reset {
 /// Rationale: where the receiver's window is unknown (no SYN seen), the largest without scaling.
 const ASSUMED_WINDOW: i64 = 65_535;
 
-pub(super) fn reset(direction: Direction, segment: &Segment<'_>, own: &Half, other: &Half) -> Reset {
+pub(super) fn reset(
+    direction: Direction,
+    segment: &Segment<'_>,
+    own: &Half,
+    other: &Half,
+) -> Reset {
     Reset {
         direction,
         at: segment.at,
@@ -66,7 +71,9 @@ pub(super) fn reset(direction: Direction, segment: &Segment<'_>, own: &Half, oth
 /// within its window; what the sender has sent but we have not seen
 /// acknowledged counts as within.
 fn in_window(segment: &Segment<'_>, own: &Half) -> bool {
-    let Some(offset) = own.offset_of(segment.seq) else { return true };
+    let Some(offset) = own.offset_of(segment.seq) else {
+        return true;
+    };
     let acked = i64::try_from(own.acked.unwrap_or(0)).unwrap_or(i64::MAX);
     let highest = i64::try_from(own.highest).unwrap_or(i64::MAX);
     offset >= acked.saturating_sub(1) && offset <= highest.saturating_add(ASSUMED_WINDOW)

@@ -130,12 +130,21 @@ impl Half {
         }
         let first = self.acked.is_none();
         self.acked = Some(offset);
-        if upto > self.highest.saturating_add(1) || self.held.start().is_some_and(|start| upto >= start) {
-            self.unseen.get_or_insert(Unseen { since: segment.at, segments: 0 });
+        if upto > self.highest.saturating_add(1)
+            || self.held.start().is_some_and(|start| upto >= start)
+        {
+            self.unseen.get_or_insert(Unseen {
+                since: segment.at,
+                segments: 0,
+            });
         }
         let settled = self.in_flight.acked(upto, segment.at);
         let advanced_to = (upto > 0 && !(first && self.highest == 0)).then_some(upto);
-        Some(Ack { advanced_to, covers: settled.covers, round_trip: settled.round_trip })
+        Some(Ack {
+            advanced_to,
+            covers: settled.covers,
+            round_trip: settled.round_trip,
+        })
     }
 
     /// A segment that carries no byte and stands one before the next: a
@@ -157,7 +166,9 @@ impl Half {
 
     /// What the payload is, before it is taken.
     pub(super) fn classify(&self, segment: &Segment<'_>, peer_closed: bool) -> Taken {
-        let Some(offset) = self.offset_of(segment.seq) else { return Taken::New };
+        let Some(offset) = self.offset_of(segment.seq) else {
+            return Taken::New;
+        };
         let end = offset.saturating_add(i64::from(segment.wire_len));
         let highest = i64::try_from(self.highest).unwrap_or(i64::MAX);
         let acked = i64::try_from(self.acked.unwrap_or(0)).unwrap_or(i64::MAX);
@@ -183,7 +194,9 @@ impl Half {
     /// before the capture point and sent again? The IP identification counts
     /// up as segments are sent; without it, 3 ms decide.
     fn is_resent(&self, segment: &Segment<'_>) -> bool {
-        let Some((since, after)) = self.hole else { return false };
+        let Some((since, after)) = self.hole else {
+            return false;
+        };
         match (segment.ip_id, after) {
             (Some(this), Some(after)) if this != 0 && after != 0 && this != after => {
                 this.wrapping_sub(after) < 0x8000
@@ -195,7 +208,12 @@ impl Half {
     }
 
     /// Hands over what is in order and keeps what came early.
-    pub(super) fn take(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+    pub(super) fn take(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let at = segment.at;
         if segment.wire_len == 0 {
             return;
@@ -203,12 +221,18 @@ impl Half {
         if self.isn.is_none() && self.highest == 0 && self.next == 0 {
             self.begin_mid_stream(direction, segment, out);
         }
-        let Some(offset) = self.offset_of(segment.seq) else { return };
+        let Some(offset) = self.offset_of(segment.seq) else {
+            return;
+        };
         let end = offset.saturating_add(i64::from(segment.wire_len));
         let Ok(end) = u64::try_from(end) else { return };
         let start = u64::try_from(offset).unwrap_or(0);
         if self.recent.contradicts(segment) {
-            out(Output::Fact(Event::Conflict { direction, at, offset: start }));
+            out(Output::Fact(Event::Conflict {
+                direction,
+                at,
+                offset: start,
+            }));
         }
         if end > self.highest {
             self.highest = end;
@@ -216,7 +240,10 @@ impl Half {
         } else {
             self.in_flight.sent_again(start);
         }
-        let skip = self.next.saturating_sub(start).max(u64::try_from(offset.saturating_neg()).unwrap_or(0));
+        let skip = self
+            .next
+            .saturating_sub(start)
+            .max(u64::try_from(offset.saturating_neg()).unwrap_or(0));
         let (bytes, cut) = trim(segment, skip);
         if end <= self.next {
             return;
@@ -229,13 +256,22 @@ impl Half {
             self.hole = Some((at, segment.ip_id));
         }
         if self.held.insert(start.max(self.next), bytes, cut, at) {
-            out(Output::Fact(Event::Conflict { direction, at, offset: start }));
+            out(Output::Fact(Event::Conflict {
+                direction,
+                at,
+                offset: start,
+            }));
         }
         self.drain(direction, at, out);
     }
 
     /// Without a SYN the stream begins with the first payload that was seen.
-    fn begin_mid_stream(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+    fn begin_mid_stream(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         self.base = Some(segment.seq);
         self.acked = None;
         out(Output::Stream(StreamEvent::Gap(Gap {
@@ -248,28 +284,62 @@ impl Half {
     }
 
     /// Hands bytes that are next in order to the layer above.
-    fn deliver(&mut self, direction: Direction, bytes: &[u8], cut: u64, seen: PacketRef, released: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+    fn deliver(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        cut: u64,
+        seen: PacketRef,
+        released: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         if !bytes.is_empty() {
             let offset = self.next;
             self.next = self.next.saturating_add(bytes.len() as u64);
-            out(Output::Stream(StreamEvent::Chunk(Chunk { direction, offset, bytes, seen, released })));
+            out(Output::Stream(StreamEvent::Chunk(Chunk {
+                direction,
+                offset,
+                bytes,
+                seen,
+                released,
+            })));
         }
         if cut > 0 {
             self.gap(direction, cut, GapCause::SnapLength, seen, out);
         }
     }
 
-    fn gap(&mut self, direction: Direction, len: u64, cause: GapCause, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+    fn gap(
+        &mut self,
+        direction: Direction,
+        len: u64,
+        cause: GapCause,
+        at: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let offset = self.next;
         self.next = self.next.saturating_add(len);
-        let gap = Gap { direction, offset, len: Some(len), cause, at };
+        let gap = Gap {
+            direction,
+            offset,
+            len: Some(len),
+            cause,
+            at,
+        };
         out(Output::Stream(StreamEvent::Gap(gap)));
     }
 
     /// Hands over held pieces that have become next in order.
-    fn drain(&mut self, direction: Direction, released: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+    fn drain(
+        &mut self,
+        direction: Direction,
+        released: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         while self.held.start().is_some_and(|start| start <= self.next) {
-            let Some((offset, piece)) = self.held.pop() else { break };
+            let Some((offset, piece)) = self.held.pop() else {
+                break;
+            };
             let skip = usize::try_from(self.next.saturating_sub(offset)).unwrap_or(usize::MAX);
             let bytes = piece.bytes.get(skip..).unwrap_or(&[]);
             self.deliver(direction, bytes, piece.cut, piece.seen, released, out);
@@ -295,13 +365,22 @@ impl Half {
     }
 
     /// Says the end once every byte before the FIN was handed over.
-    pub(super) fn end_if_complete(&mut self, direction: Direction, out: &mut impl FnMut(Output<'_>)) {
+    pub(super) fn end_if_complete(
+        &mut self,
+        direction: Direction,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         if let Some((_, at)) = self.fin.filter(|(fin, _)| *fin <= self.next) {
             self.end(direction, at, out);
         }
     }
 
-    pub(super) fn end(&mut self, direction: Direction, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+    pub(super) fn end(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         if !self.ended {
             self.ended = true;
             out(Output::Stream(StreamEvent::End(direction, at)));
@@ -309,7 +388,14 @@ impl Half {
     }
 
     /// Gives up the first hole when waiting for it has become pointless.
-    pub(super) fn settle(&mut self, direction: Direction, now: PacketRef, patience: &Patience, reverse_seen: bool, out: &mut impl FnMut(Output<'_>)) {
+    pub(super) fn settle(
+        &mut self,
+        direction: Direction,
+        now: PacketRef,
+        patience: &Patience,
+        reverse_seen: bool,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         // The usual case: in order, nothing acknowledged that wasn't seen.
         if self.held.is_empty() && self.unseen.is_none() {
             return;
@@ -323,7 +409,9 @@ impl Half {
             }
         }
         let one_way = !reverse_seen
-            && self.hole.is_some_and(|(since, _)| nanos_since(since, now) >= patience.one_way_nanos);
+            && self
+                .hole
+                .is_some_and(|(since, _)| nanos_since(since, now) >= patience.one_way_nanos);
         if one_way {
             self.give_up_first(direction, GapCause::NotCaptured, now, out);
         }
@@ -336,7 +424,12 @@ impl Half {
     /// Turns acknowledged holes into gaps. The application could have the
     /// bytes after them when the acknowledgment was sent, so that packet is
     /// what released them.
-    fn give_up_acked(&mut self, direction: Direction, since: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+    fn give_up_acked(
+        &mut self,
+        direction: Direction,
+        since: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let acked = self.acked.unwrap_or(0);
         self.unseen = None;
         while self.next < acked {
@@ -345,14 +438,28 @@ impl Half {
             if self.held.is_empty() && end == self.highest.saturating_add(1) {
                 break;
             }
-            self.gap(direction, end.saturating_sub(self.next), GapCause::NotCaptured, since, out);
+            self.gap(
+                direction,
+                end.saturating_sub(self.next),
+                GapCause::NotCaptured,
+                since,
+                out,
+            );
             self.highest = self.highest.max(self.next);
             self.drain(direction, since, out);
         }
     }
 
-    fn give_up_first(&mut self, direction: Direction, cause: GapCause, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
-        let Some(start) = self.held.start() else { return };
+    fn give_up_first(
+        &mut self,
+        direction: Direction,
+        cause: GapCause,
+        at: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        let Some(start) = self.held.start() else {
+            return;
+        };
         if start > self.next {
             self.gap(direction, start.saturating_sub(self.next), cause, at, out);
         }
@@ -360,7 +467,12 @@ impl Half {
     }
 
     /// Hands over everything that is held, holes as gaps.
-    pub(super) fn flush(&mut self, direction: Direction, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+    pub(super) fn flush(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         if let Some(unseen) = self.unseen {
             self.give_up_acked(direction, unseen.since, out);
         }

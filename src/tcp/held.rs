@@ -60,10 +60,18 @@ impl Held {
 
     /// Keeps those bytes of a segment that are not held yet. Returns true if
     /// bytes that are held have another content.
-    pub(super) fn insert(&mut self, mut offset: u64, mut bytes: &[u8], mut cut: u64, seen: PacketRef) -> bool {
+    pub(super) fn insert(
+        &mut self,
+        mut offset: u64,
+        mut bytes: &[u8],
+        mut cut: u64,
+        seen: PacketRef,
+    ) -> bool {
         let mut conflict = false;
         while !bytes.is_empty() || cut > 0 {
-            let end = offset.saturating_add(bytes.len() as u64).saturating_add(cut);
+            let end = offset
+                .saturating_add(bytes.len() as u64)
+                .saturating_add(cut);
             // A piece that reaches into what is left, from before or from within.
             let overlap = self
                 .pieces
@@ -98,7 +106,14 @@ impl Held {
 
     fn put(&mut self, offset: u64, bytes: &[u8], cut: u64, seen: PacketRef) {
         self.bytes += bytes.len();
-        self.pieces.insert(offset, Piece { bytes: bytes.to_vec(), cut, seen });
+        self.pieces.insert(
+            offset,
+            Piece {
+                bytes: bytes.to_vec(),
+                cut,
+                seen,
+            },
+        );
     }
 
     /// Takes out the first piece.
@@ -112,8 +127,12 @@ impl Held {
 /// The bytes of a segment at `offset` contradict what `piece` holds at `start`.
 fn differs(piece: &Piece, start: u64, offset: u64, bytes: &[u8]) -> bool {
     let from = start.max(offset);
-    let theirs = usize::try_from(from.saturating_sub(start)).ok().and_then(|n| piece.bytes.get(n..));
-    let ours = usize::try_from(from.saturating_sub(offset)).ok().and_then(|n| bytes.get(n..));
+    let theirs = usize::try_from(from.saturating_sub(start))
+        .ok()
+        .and_then(|n| piece.bytes.get(n..));
+    let ours = usize::try_from(from.saturating_sub(offset))
+        .ok()
+        .and_then(|n| bytes.get(n..));
     match (theirs, ours) {
         (Some(theirs), Some(ours)) => theirs.iter().zip(ours).any(|(a, b)| a != b),
         _ => false,

@@ -187,7 +187,10 @@ pub struct Connection {
 impl Connection {
     /// A connection of which nothing was seen yet.
     pub fn new(patience: Patience) -> Self {
-        Self { halves: Sides::default(), patience }
+        Self {
+            halves: Sides::default(),
+            patience,
+        }
     }
 
     /// Takes a segment; `direction` says which side sent it.
@@ -223,7 +226,12 @@ impl Connection {
         }
     }
 
-    fn on_syn(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+    fn on_syn(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let repeated = self.halves[direction].on_syn(segment);
         out(Output::Fact(Event::Syn {
             direction,
@@ -235,20 +243,41 @@ impl Connection {
     }
 
     /// The acknowledgment speaks about what the *other* side sent.
-    fn on_ack(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+    fn on_ack(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let sent = direction.reverse();
         let half = &mut self.halves[sent];
-        let Some(ack) = half.on_ack(segment) else { return };
+        let Some(ack) = half.on_ack(segment) else {
+            return;
+        };
         if let Some(nanos) = ack.round_trip {
-            out(Output::Fact(Event::RoundTrip { direction: sent, at: segment.at, nanos }));
+            out(Output::Fact(Event::RoundTrip {
+                direction: sent,
+                at: segment.at,
+                nanos,
+            }));
         }
         if let Some(upto) = ack.advanced_to {
             let (at, covers) = (segment.at, ack.covers);
-            out(Output::Fact(Event::Acked { direction: sent, upto, at, covers }));
+            out(Output::Fact(Event::Acked {
+                direction: sent,
+                upto,
+                at,
+                covers,
+            }));
         }
     }
 
-    fn on_window(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+    fn on_window(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let at = segment.at;
         match self.halves[direction].window.on_segment(segment) {
             Some(window::Change::Closed) => {
@@ -261,7 +290,12 @@ impl Connection {
         }
     }
 
-    fn on_payload(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+    fn on_payload(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let at = segment.at;
         let peer_closed = self.halves[direction.reverse()].window.is_closed();
         let half = &mut self.halves[direction];
@@ -274,7 +308,12 @@ impl Connection {
                     out(Output::Fact(Event::Payload { direction, at, len }));
                 }
                 Taken::Again { offset } => {
-                    out(Output::Fact(Event::Retransmission { direction, at, offset, len }));
+                    out(Output::Fact(Event::Retransmission {
+                        direction,
+                        at,
+                        offset,
+                        len,
+                    }));
                 }
                 Taken::Probe => out(Output::Fact(Event::Probe { direction, at })),
             }
@@ -282,12 +321,21 @@ impl Connection {
         }
         if segment.flags.fin() {
             let repeated = half.on_fin(segment);
-            out(Output::Fact(Event::Fin { direction, at, repeated }));
+            out(Output::Fact(Event::Fin {
+                direction,
+                at,
+                repeated,
+            }));
         }
         half.end_if_complete(direction, out);
     }
 
-    fn on_reset(&mut self, direction: Direction, segment: &Segment<'_>, out: &mut impl FnMut(Output<'_>)) {
+    fn on_reset(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         let reset = closing::reset(
             direction,
             segment,
@@ -361,7 +409,10 @@ impl Connection {
 
 /// A 64-bit stream offset for a sequence number near `next`.
 fn unwrap_offset(base: Seq, next: u64, seq: Seq) -> i64 {
-    #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32 is what is meant")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "modulo 2^32 is what is meant"
+    )]
     let expected = base.plus(next as u32);
     let near = i64::try_from(next).unwrap_or(i64::MAX);
     near.saturating_add(i64::from(seq.distance(expected)))

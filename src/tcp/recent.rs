@@ -58,7 +58,8 @@ impl Recent {
                 && t.len == segment.wire_len
                 && t.ip_id == segment.ip_id
                 && t.timestamps == segment.options.timestamps
-                && (segment.ip_id.is_some_and(|id| id != 0) || segment.options.timestamps.is_some() && segment.wire_len > 0)
+                && (segment.ip_id.is_some_and(|id| id != 0)
+                    || segment.options.timestamps.is_some() && segment.wire_len > 0)
                 && t.sample == sample(segment.payload)
                 && within(t.at, segment.at)
         })
@@ -94,7 +95,10 @@ fn within(first: PacketRef, second: PacketRef) -> bool {
 /// it would cost more than everything else that is done with a segment.
 fn sample(payload: &[u8]) -> u64 {
     let mut hash = payload.len() as u64;
-    for part in [payload.first_chunk::<16>(), payload.last_chunk::<16>()].into_iter().flatten() {
+    for part in [payload.first_chunk::<16>(), payload.last_chunk::<16>()]
+        .into_iter()
+        .flatten()
+    {
         hash = mix(hash, u128::from_le_bytes(*part));
     }
     if payload.len() < 16 {

@@ -36,12 +36,21 @@ impl InFlight {
         if self.segments.len() == MOST_IN_FLIGHT {
             self.segments.pop_front();
         }
-        self.segments.push_back(Flight { end, at, ambiguous: false });
+        self.segments.push_back(Flight {
+            end,
+            at,
+            ambiguous: false,
+        });
     }
 
     /// Payload from `offset` on was sent again.
     pub(super) fn sent_again(&mut self, offset: u64) {
-        for flight in self.segments.iter_mut().rev().take_while(|f| f.end > offset) {
+        for flight in self
+            .segments
+            .iter_mut()
+            .rev()
+            .take_while(|f| f.end > offset)
+        {
             flight.ambiguous = true;
         }
     }
@@ -55,7 +64,9 @@ impl InFlight {
             newest = Some(flight);
             self.segments.pop_front();
         }
-        let Some(newest) = newest else { return Settled::default() };
+        let Some(newest) = newest else {
+            return Settled::default();
+        };
         let sample = at.time.since(newest.at.time).filter(|_| !ambiguous);
         Settled {
             covers: Some(newest.at),

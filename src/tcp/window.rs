@@ -32,6 +32,10 @@ impl Window {
             return None;
         }
         self.closed = closed;
-        Some(if closed { Change::Closed } else { Change::Opened })
+        Some(if closed {
+            Change::Closed
+        } else {
+            Change::Opened
+        })
     }
 }

@@ -1,0 +1,454 @@
+//! Traffic for tests, as a little play: who sends what, and when.
+//!
+//! ```ignore
+//! let told = Script::new().upgrade().client_text("hi").wait_s(60.0).server_fin().told();
+//! assert_eq!(told.ids(), ["close-1006-peer-fin"]);
+//! ```
+//!
+//! Every packet takes 1 ms; payload is acknowledged by the peer 1 ms later
+//! unless `silent(..)` says otherwise. Packet numbers count from 1.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture};
+use crate::packet::{Endpoint, Flags, IcmpError, Options as TcpOptions, Segment, Seq};
+use crate::pipeline::{Analyzer, Finished, Options};
+use crate::session::{Attempt, Capture, Session};
+use crate::stream::{Direction, PacketRef, Sides};
+use crate::time::Timestamp;
+use Direction::{ClientToServer, ServerToClient};
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// A capture in the making.
+pub(crate) struct Script {
+    analyzer: Analyzer,
+    finished: Vec<Finished>,
+    now_us: i64,
+    number: u64,
+    ports: (u16, u16),
+    next: Sides<u32>,
+    ip_id: Sides<u16>,
+    ttl: Sides<u8>,
+    silent: Sides<bool>,
+    window: Sides<u16>,
+}
+
+/// What came of it.
+pub(crate) struct Told {
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) capture: Capture,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Told {
+    /// The ids of all findings, sorted, each once.
+    pub(crate) fn ids(&self) -> Vec<&'static str> {
+        let mut ids: Vec<_> = self
+            .findings
+            .iter()
+            .map(|finding| finding.rule.id)
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// The findings of this rule.
+    pub(crate) fn of(&self, id: &str) -> Vec<&Finding> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.rule.id == id)
+            .collect()
+    }
+
+    /// The only finding of this rule.
+    pub(crate) fn only(&self, id: &str) -> &Finding {
+        match self.of(id).as_slice() {
+            [finding] => finding,
+            other => panic!("{} findings of {id}; all: {:?}", other.len(), self.ids()),
+        }
+    }
+}
+
+impl Script {
+    /// An empty capture.
+    pub(crate) fn new() -> Self {
+        Self {
+            analyzer: Analyzer::new(Options::default()),
+            finished: Vec::new(),
+            now_us: 1_000_000,
+            number: 0,
+            ports: (40_001, 8_080),
+            next: Sides {
+                client: 1_000,
+                server: 9_000,
+            },
+            ip_id: Sides {
+                client: 100,
+                server: 500,
+            },
+            ttl: Sides {
+                client: 64,
+                server: 64,
+            },
+            silent: Sides::default(),
+            window: Sides {
+                client: 500,
+                server: 500,
+            },
+        }
+    }
+
+    // --- time and ends -------------------------------------------------
+
+    /// Lets time pass.
+    pub(crate) fn wait_s(mut self, seconds: f64) -> Self {
+        self.now_us += (seconds * 1e6) as i64;
+        self
+    }
+
+    /// From now on packets are of another connection, from this client port.
+    pub(crate) fn from_port(mut self, port: u16) -> Self {
+        self.ports.0 = port;
+        self.next = Sides {
+            client: 1_000 + u32::from(port),
+            server: 9_000 + u32::from(port),
+        };
+        self
+    }
+
+    /// This side's TCP acknowledges nothing any more (true) or again (false).
+    pub(crate) fn silent(mut self, side: Direction, silent: bool) -> Self {
+        self.silent[side] = silent;
+        self
+    }
+
+    /// This side's packets have this TTL from now on.
+    pub(crate) fn ttl(mut self, side: Direction, ttl: u8) -> Self {
+        self.ttl[side] = ttl;
+        self
+    }
+
+    /// This side advertises this window (not scaled) from now on.
+    pub(crate) fn window(mut self, side: Direction, window: u16) -> Self {
+        self.window[side] = window;
+        self
+    }
+
+    /// Ends the capture and asks all rules.
+    pub(crate) fn told(mut self) -> Told {
+        let capture = self.analyzer.finish(&mut self.finished, |_| {});
+        let (mut sessions, mut attempts) = (Vec::new(), Vec::new());
+        for finished in self.finished {
+            match finished {
+                Finished::Session(session) => sessions.push(*session),
+                Finished::Attempt(attempt) => attempts.push(*attempt),
+            }
+        }
+        sessions.sort_by_key(|session| session.id);
+        let thresholds = Thresholds::default();
+        let mut findings = Vec::new();
+        for session in &sessions {
+            findings.extend(diagnose(session, &capture, &thresholds));
+        }
+        findings.extend(diagnose_capture(
+            &sessions,
+            &attempts,
+            &capture,
+            &thresholds,
+        ));
+        Told {
+            sessions,
+            attempts,
+            capture,
+            findings,
+        }
+    }
+
+    // --- TCP -------------------------------------------------------------
+
+    /// SYN, SYN-ACK, ACK.
+    pub(crate) fn handshake(self) -> Self {
+        self.syn()
+            .flags(ServerToClient, Flags::SYN | Flags::ACK)
+            .flags(ClientToServer, Flags::ACK)
+    }
+
+    /// A SYN alone.
+    pub(crate) fn syn(self) -> Self {
+        self.flags(ClientToServer, Flags::SYN)
+    }
+
+    /// The same SYN again.
+    pub(crate) fn syn_again(mut self) -> Self {
+        self.next.client = self.next.client.wrapping_sub(1);
+        self.syn()
+    }
+
+    /// A segment without payload.
+    pub(crate) fn flags(mut self, from: Direction, flags: u8) -> Self {
+        self.send(from, flags, &[], 0);
+        let counts = flags & (Flags::SYN | Flags::FIN) != 0;
+        self.next[from] = self.next[from].wrapping_add(u32::from(counts));
+        self
+    }
+
+    /// FIN, acknowledged by the peer unless it is silent.
+    pub(crate) fn fin(self, from: Direction) -> Self {
+        let this = self.flags(from, Flags::FIN | Flags::ACK);
+        if this.silent[from.reverse()] {
+            this
+        } else {
+            this.flags(from.reverse(), Flags::ACK)
+        }
+    }
+
+    /// A reset of a living socket: RST, ACK, the count goes on.
+    pub(crate) fn rst(self, from: Direction) -> Self {
+        self.flags(from, Flags::RST | Flags::ACK)
+    }
+
+    /// A reset of a host that has no such socket: no ACK, no window, IP-ID 0.
+    pub(crate) fn bare_rst(mut self, from: Direction) -> Self {
+        let (window, id) = (self.window[from], self.ip_id[from]);
+        self.window[from] = 0;
+        self.ip_id[from] = u16::MAX;
+        self.send(from, Flags::RST, &[], 0);
+        self.window[from] = window;
+        self.ip_id[from] = id;
+        self
+    }
+
+    /// The server refuses the SYN.
+    pub(crate) fn refuse(mut self) -> Self {
+        self.next.server = 0;
+        self.flags(ServerToClient, Flags::RST | Flags::ACK)
+    }
+
+    /// A router says that the last segment of the client can't be delivered.
+    pub(crate) fn unreachable(mut self, kind: u8, code: u8) -> Self {
+        let at = self.tick();
+        let (from, to) = self.endpoints(ClientToServer);
+        let reporter = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 254));
+        let seq = Seq(self.next.client);
+        self.analyzer.push_icmp(&IcmpError {
+            at,
+            reporter,
+            kind,
+            code,
+            v6: false,
+            from,
+            to,
+            seq,
+        });
+        self
+    }
+
+    /// Payload in one segment, then the peer's ACK.
+    pub(crate) fn bytes(mut self, from: Direction, payload: &[u8]) -> Self {
+        self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
+        self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
+        if self.silent[from.reverse()] {
+            self
+        } else {
+            self.flags(from.reverse(), Flags::ACK)
+        }
+    }
+
+    /// Payload that the network delivers, but the capture lacks.
+    pub(crate) fn uncaptured(mut self, from: Direction, payload: &[u8]) -> Self {
+        self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
+        self.flags(from.reverse(), Flags::ACK)
+    }
+
+    /// The last `len` bytes again, as a retransmission.
+    pub(crate) fn again(mut self, from: Direction, payload: &[u8]) -> Self {
+        let next = self.next[from];
+        self.next[from] = next.wrapping_sub(payload.len() as u32);
+        self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
+        self.next[from] = next;
+        self
+    }
+
+    /// Payload of which the snap length left only the first `kept` bytes.
+    pub(crate) fn cut(mut self, from: Direction, payload: &[u8], kept: usize) -> Self {
+        self.send(from, Flags::ACK, &payload[..kept], payload.len());
+        self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
+        self.flags(from.reverse(), Flags::ACK)
+    }
+
+    // --- HTTP --------------------------------------------------------------
+
+    /// TCP handshake, an upgrade request of Python's websockets and its 101.
+    pub(crate) fn upgrade(self) -> Self {
+        self.upgrade_with("User-Agent: Python/3.11 websockets/17.4\r\n", "")
+    }
+
+    /// The same with these header lines more (each ended by CRLF) in the request and in the 101.
+    pub(crate) fn upgrade_with(self, request: &str, response: &str) -> Self {
+        self.handshake().request(request).accept(response)
+    }
+
+    /// An upgrade request for /ws with these header lines more.
+    pub(crate) fn request(self, more: &str) -> Self {
+        let head = format!(
+            "GET /ws HTTP/1.1\r\nHost: ws.example.test:8080\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
+        );
+        self.bytes(ClientToServer, head.as_bytes())
+    }
+
+    /// The 101 that fits `request`, with these header lines more.
+    pub(crate) fn accept(self, more: &str) -> Self {
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {ACCEPT}\r\n{more}\r\n"
+        );
+        self.bytes(ServerToClient, head.as_bytes())
+    }
+
+    /// Another answer: `status` is `404 Not Found`; Content-Length is added.
+    pub(crate) fn answer(self, status: &str, more: &str, body: &str) -> Self {
+        let head = format!(
+            "HTTP/1.1 {status}\r\n{more}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.bytes(ServerToClient, head.as_bytes())
+    }
+
+    // --- WebSocket -----------------------------------------------------------
+
+    /// A frame: first byte as given (FIN, RSV, opcode), masked if the client sends it.
+    pub(crate) fn frame(self, from: Direction, first: u8, payload: &[u8]) -> Self {
+        let frame = frame(first, payload, from == ClientToServer);
+        self.bytes(from, &frame)
+    }
+
+    /// A text message in one frame.
+    pub(crate) fn text(self, from: Direction, text: &str) -> Self {
+        self.frame(from, 0x81, text.as_bytes())
+    }
+
+    /// A Ping.
+    pub(crate) fn ping(self, from: Direction, payload: &[u8]) -> Self {
+        self.frame(from, 0x89, payload)
+    }
+
+    /// A Pong.
+    pub(crate) fn pong(self, from: Direction, payload: &[u8]) -> Self {
+        self.frame(from, 0x8a, payload)
+    }
+
+    /// A Close frame with a code and a reason.
+    pub(crate) fn close(self, from: Direction, code: u16, reason: &str) -> Self {
+        let mut body = code.to_be_bytes().to_vec();
+        body.extend_from_slice(reason.as_bytes());
+        self.frame(from, 0x88, &body)
+    }
+
+    /// Close 1000 from `first`, its echo, and FINs from the server and the client.
+    pub(crate) fn clean_close(self, first: Direction) -> Self {
+        self.close(first, 1000, "")
+            .close(first.reverse(), 1000, "")
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+    }
+
+    // --- inside ----------------------------------------------------------------
+
+    fn tick(&mut self) -> PacketRef {
+        self.now_us += 1_000;
+        self.number += 1;
+        PacketRef {
+            time: Timestamp::from_nanos(self.now_us * 1_000),
+            number: self.number,
+            source: 0,
+        }
+    }
+
+    fn endpoints(&self, from: Direction) -> (Endpoint, Endpoint) {
+        let client = Endpoint {
+            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+            port: self.ports.0,
+        };
+        let server = Endpoint {
+            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
+            port: self.ports.1,
+        };
+        if from == ClientToServer {
+            (client, server)
+        } else {
+            (server, client)
+        }
+    }
+
+    fn send(&mut self, from: Direction, flags: u8, payload: &[u8], wire_len: usize) {
+        let at = self.tick();
+        self.ip_id[from] = self.ip_id[from].wrapping_add(1);
+        let (sender, receiver) = self.endpoints(from);
+        let segment = Segment {
+            at,
+            from: sender,
+            to: receiver,
+            seq: Seq(self.next[from]),
+            ack: Seq(self.next[from.reverse()]),
+            flags: Flags(flags),
+            window: self.window[from],
+            options: TcpOptions::default(),
+            ttl: self.ttl[from],
+            ip_id: Some(self.ip_id[from]),
+            payload,
+            wire_len: wire_len as u32,
+        };
+        self.analyzer.push_segment(&segment, &mut self.finished);
+    }
+}
+
+/// A frame's bytes.
+pub(crate) fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
+    let mut bytes = vec![first];
+    let mask_bit = if masked { 0x80 } else { 0 };
+    match payload.len() {
+        len @ 0..126 => bytes.push(mask_bit | len as u8),
+        len @ 126..65_536 => {
+            bytes.push(mask_bit | 126);
+            bytes.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            bytes.push(mask_bit | 127);
+            bytes.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+    if masked {
+        // A key of its own for each frame, as RFC 6455, section 5.3 wants it.
+        let key = (0x5bd1_e995_u32.wrapping_mul(payload.len() as u32 + 7) ^ u32::from(first))
+            .to_be_bytes();
+        bytes.extend_from_slice(&key);
+        bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
+    } else {
+        bytes.extend_from_slice(payload);
+    }
+    bytes
+}
+
+#[test]
+fn a_healthy_session_has_nothing_to_report() {
+    let told = Script::new()
+        .upgrade()
+        .text(ClientToServer, "hi")
+        .text(ServerToClient, "ho")
+        .clean_close(ClientToServer)
+        .told();
+    assert_eq!(told.sessions.len(), 1);
+    let errors: Vec<_> = told
+        .findings
+        .iter()
+        .filter(|f| f.severity != crate::diagnosis::Severity::Info)
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(told.capture.tcp_connections, 1);
+    assert!(told.attempts.is_empty());
+}
