@@ -137,6 +137,14 @@ fn a_packet_of_no_bytes_is_not_taken_for_a_header() {
 }
 
 #[test]
+fn a_packet_of_the_second_that_looks_like_a_magic_number_is_a_packet() {
+    let (seconds, fraction) = (0xa1b2_c3d4, 0x0004_0002);
+    let nanos = i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * 1000;
+    let file = pcap().record(seconds, fraction, "in the year 2055");
+    assert_eq!(read(&file.bytes).0, [packet(1, nanos, "in the year 2055")]);
+}
+
+#[test]
 fn a_cut_off_file_keeps_what_was_whole() {
     let file = pcap().record(1, 0, "one").record(2, 0, "two").bytes;
     let (seen, summary) = read(&file[..file.len() - 1]);

@@ -132,17 +132,42 @@ fn a_read_error_is_damage_where_packets_came_before_it() {
 }
 
 #[test]
+fn an_interrupted_read_is_tried_again() {
+    struct Interrupted(bool);
+    impl Read for Interrupted {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            let first = std::mem::replace(&mut self.0, false);
+            if first {
+                Err(io::ErrorKind::Interrupted.into())
+            } else {
+                Ok(0)
+            }
+        }
+    }
+    let file = pcap().record(1, 0, "one").bytes;
+    let input = Cursor::new(file).chain(Interrupted(true));
+    let mut file = from(Box::new(input)).unwrap();
+    assert_eq!(all(&mut file), [packet(1, 1_000_000_000, "one")]);
+    assert_eq!(file.summary().damage, None);
+}
+
+#[test]
 fn a_directory_is_its_captures_in_order_of_names() {
     let directory = Directory::new("captures");
-    let second = directory.file("ring.2", &pcap().bytes);
-    let first = directory.file("ring.1", &gzip(&pcapng().bytes));
+    // Many, because a directory is listed in no order.
+    let mut captures: Vec<PathBuf> = (0..30)
+        .rev()
+        .map(|number| directory.file(&format!("ring.{number:02}"), &pcap().bytes))
+        .collect();
+    captures.push(directory.file("packed", &gzip(&pcapng().bytes)));
+    captures.sort();
     directory.file("notes.txt", b"nothing here");
     directory.file("notes.gz", &gzip(b"nothing here"));
     directory.file("empty.pcap", b"");
     fs::create_dir(directory.0.join("below")).unwrap();
     let stdin = PathBuf::from("-");
     let files = expand(&[stdin.clone(), directory.0.clone()]).unwrap();
-    assert_eq!(files, [stdin, first, second]);
+    assert_eq!(files, [vec![stdin], captures].concat());
 }
 
 #[test]
