@@ -1,11 +1,31 @@
 //! HTTP/1.1 as far as WebSocket needs it: heads, bodies to skip, and the
 //! opening handshake (RFC 6455, section 4) on any port.
 
+mod body;
+mod connection;
+mod excerpt;
+mod exchange;
+mod extension;
+mod gather;
 mod head;
+mod hold;
+mod loss;
+mod parse;
+mod start;
 mod upgrade;
 
+pub use connection::Connection;
+pub use extension::Extension;
 pub use head::{Headers, Request, Response};
-pub use upgrade::{Agreement, DeflateParameters, HandshakeBreach};
+pub use upgrade::{
+    Agreement, DeflateParameters, HandshakeBreach, check_request, check_response,
+    offered_extensions, offered_subprotocols,
+};
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
 
 use crate::stream::{Direction, PacketRef, StreamEvent};
 
@@ -26,8 +46,9 @@ pub enum Event {
         /// Its packet.
         at: PacketRef,
     },
-    /// The final answer to the opening handshake, other than 101. Comes when its
-    /// head is complete; what is known of its body follows as [`Event::RefusalBody`].
+    /// The final answer to the opening handshake, other than 101, or a 101 to
+    /// another protocol. Comes when its head is complete; what is known of its
+    /// body follows as [`Event::RefusalBody`].
     Refused {
         /// The response.
         response: Box<Response>,
@@ -52,6 +73,20 @@ pub enum Event {
         at: PacketRef,
         /// How many bytes came before the answer.
         len: u64,
+    },
+    /// The answer to the opening handshake is missing from the capture, and what
+    /// follows is no HTTP: both directions go on as [`Output::Stream`], the
+    /// missing bytes as a gap first. In place of [`Event::Upgraded`].
+    AnswerLost {
+        /// The packet that showed that it is missing.
+        at: PacketRef,
+    },
+    /// A PROXY protocol header came before the first request.
+    Proxied {
+        /// The client that it names; `None` where it names none.
+        source: Option<SocketAddr>,
+        /// Its first packet.
+        at: PacketRef,
     },
     /// An ordinary request (not for a WebSocket) was answered; counted, not kept.
     Exchange,

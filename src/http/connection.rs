@@ -1,0 +1,448 @@
+//! One connection as HTTP sees it: pairs answers with requests until one of
+//! them turns the connection into a WebSocket.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use super::body::{Body, Step};
+use super::excerpt::Excerpt;
+use super::gather::{Gather, Gathered};
+use super::hold::Held;
+use super::start::{Start, classify};
+use super::{Event, Lookalike, Output, Request, parse};
+use crate::stream::{Chunk, Direction, Gap, PacketRef, Sides, StreamEvent};
+use Direction::{ClientToServer, ServerToClient};
+
+/// How many requests may be unanswered before the client's later ones wait.
+///
+/// Rationale: browsers don't pipeline, and tools that do stop at a few dozen.
+const OUTSTANDING_MAX: usize = 64;
+
+/// HTTP/1.1 on one connection, both directions, until it becomes a WebSocket.
+///
+/// Feed it the stream events of both directions in capture order. Client bytes
+/// behind an opening handshake wait for its answer, server bytes for the
+/// request that they answer; both within limits.
+#[derive(Debug, Default)]
+pub struct Connection {
+    pub(super) mode: Mode,
+    pub(super) halves: Sides<Half>,
+    /// Requests without a final answer, oldest first.
+    pub(super) outstanding: VecDeque<Question>,
+    /// Whether requests may have been missed, so that answers don't wait for them.
+    pub(super) requests_missed: bool,
+    /// The body of a refusal while it comes.
+    pub(super) refusal: Option<Excerpt>,
+    /// The packet that made the connection a WebSocket.
+    pub(super) upgraded_at: Option<PacketRef>,
+    /// What is missing where an answer should be.
+    pub(super) answer_gap: Option<Gap>,
+}
+
+/// What the connection speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    #[default]
+    Http,
+    WebSocket,
+    /// Neither, as far as is known.
+    Opaque,
+}
+
+/// What one side sends.
+#[derive(Debug, Default)]
+pub(super) struct Half {
+    pub(super) phase: Phase,
+    pub(super) gather: Gather,
+    pub(super) held: Held,
+    /// Whether a head of this side was read, or bytes before the first were missing.
+    pub(super) begun: bool,
+    pub(super) ended: Option<PacketRef>,
+}
+
+/// What the next byte of a side belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The first bytes; what they speak isn't known.
+    #[default]
+    Start,
+    Head,
+    Body(Body),
+    /// Bytes were lost: the next head is looked for at the start of each chunk.
+    Search,
+    /// No HTTP.
+    Ignored,
+    Stream,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub(super) enum Question {
+    WebSocket { request: Box<Request>, size: usize },
+    Connect,
+    Head,
+    Ordinary,
+}
+
+impl Question {
+    /// Whether what follows it can't be read before the answer is known.
+    const fn decides_the_protocol(&self) -> bool {
+        matches!(self, Self::WebSocket { .. } | Self::Connect)
+    }
+}
+
+impl Connection {
+    /// A connection of which nothing is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next event of either direction.
+    pub fn on_stream(&mut self, event: StreamEvent<'_>, out: &mut impl FnMut(Output<'_>)) {
+        let direction = sender(&event);
+        let half = &self.halves[direction];
+        match self.mode {
+            Mode::Opaque => return,
+            Mode::WebSocket if half.phase == Phase::Stream && half.held.is_empty() => {
+                return out(Output::Stream(event));
+            }
+            Mode::Http | Mode::WebSocket => {}
+        }
+        if half.held.is_empty() && !self.keeps_waiting(&event) {
+            let taken = self.step(&event, out);
+            if let Some(rest) = behind(&event, taken) {
+                self.hold(direction, &rest);
+            }
+        } else {
+            self.hold(direction, &event);
+        }
+        self.replay(out);
+    }
+
+    /// Bytes held: heads that aren't complete, what waits for an answer, unanswered handshakes.
+    pub fn buffered(&self) -> usize {
+        let halves = self
+            .halves
+            .iter()
+            .map(|(_, half)| half.gather.buffered() + half.held.buffered());
+        let questions = self.outstanding.iter().map(|question| match question {
+            Question::WebSocket { size, .. } => *size,
+            Question::Connect | Question::Head | Question::Ordinary => 0,
+        });
+        halves.chain(questions).sum::<usize>() + self.refusal.as_ref().map_or(0, Excerpt::buffered)
+    }
+
+    /// Whether nothing of this connection can become a WebSocket any more, as
+    /// far as is known: it needn't be fed.
+    pub fn is_opaque(&self) -> bool {
+        self.mode == Mode::Opaque
+    }
+
+    /// The connection or the capture is over: tells what is still held.
+    pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        self.requests_missed = true;
+        self.replay(out);
+        self.tell_refusal(out);
+    }
+
+    /// Whether the next bytes of this side can't be read yet.
+    pub(super) fn waits(&self, direction: Direction) -> bool {
+        let half = &self.halves[direction];
+        if self.mode != Mode::Http || half.phase != Phase::Head {
+            return false;
+        }
+        match direction {
+            ClientToServer => {
+                self.outstanding
+                    .back()
+                    .is_some_and(Question::decides_the_protocol)
+                    || self.outstanding.len() >= OUTSTANDING_MAX
+            }
+            ServerToClient => {
+                let client_silent = self.requests_missed || self.halves.client.ended.is_some();
+                self.outstanding.is_empty() && !client_silent
+            }
+        }
+    }
+
+    /// A gap where an answer should be is told at once: the request may be missing as well.
+    fn keeps_waiting(&self, event: &StreamEvent<'_>) -> bool {
+        let direction = sender(event);
+        let answer_lost = direction == ServerToClient && matches!(event, StreamEvent::Gap(_));
+        self.waits(direction) && !answer_lost
+    }
+
+    fn hold(&mut self, direction: Direction, event: &StreamEvent<'_>) {
+        if self.mode == Mode::Opaque {
+            return;
+        }
+        let held = &mut self.halves[direction].held;
+        held.push(event);
+        if direction == ServerToClient && held.is_full() {
+            self.requests_missed = true;
+        }
+    }
+
+    /// Reads what is held as far as nothing makes it wait any more.
+    fn replay(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        loop {
+            self.judge_lost_answer(out);
+            let ready = |d: &Direction| !self.halves[*d].held.is_empty() && !self.waits(*d);
+            let Some(direction) = Direction::BOTH.into_iter().find(ready) else {
+                return;
+            };
+            let mut held = mem::take(&mut self.halves[direction].held);
+            if let Some(event) = held.first(direction) {
+                let taken = self.step(&self.released_by_upgrade(event), out);
+                held.consume(taken);
+            }
+            if self.mode == Mode::Opaque {
+                return;
+            }
+            self.halves[direction].held = held;
+        }
+    }
+
+    /// The server reads frames that came early once it has sent the 101.
+    fn released_by_upgrade<'a>(&self, event: StreamEvent<'a>) -> StreamEvent<'a> {
+        match (event, self.upgraded_at) {
+            (StreamEvent::Chunk(chunk), Some(at)) if chunk.direction == ClientToServer => {
+                StreamEvent::Chunk(Chunk {
+                    released: chunk.released.max(at),
+                    ..chunk
+                })
+            }
+            _ => event,
+        }
+    }
+
+    /// Reads one event; how many of its bytes it took.
+    fn step(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Output<'_>)) -> usize {
+        match event {
+            StreamEvent::Chunk(chunk) => return self.on_chunk(chunk, out),
+            StreamEvent::Gap(gap) => self.on_gap(gap, out),
+            StreamEvent::End(direction, at) => self.on_end(*direction, *at, out),
+        }
+        0
+    }
+
+    fn on_chunk(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Output<'_>)) -> usize {
+        let mut taken = 0;
+        while let Some(rest) = rest_of(chunk, taken) {
+            if self.mode == Mode::Opaque {
+                return chunk.bytes.len();
+            }
+            if self.waits(chunk.direction) {
+                break;
+            }
+            taken += match self.halves[chunk.direction].phase {
+                Phase::Start => self.on_start(&rest, out),
+                Phase::Head => self.on_head(&rest, out),
+                Phase::Body(body) => self.on_body(body, &rest, out),
+                Phase::Search => self.search(&rest, out),
+                Phase::Ignored => rest.bytes.len(),
+                Phase::Stream => {
+                    out(Output::Stream(StreamEvent::Chunk(rest)));
+                    rest.bytes.len()
+                }
+            };
+        }
+        taken
+    }
+
+    fn on_start(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Output<'_>)) -> usize {
+        let half = &mut self.halves[chunk.direction];
+        let at = half.gather.first().unwrap_or(chunk.seen);
+        let mut joined = Vec::new();
+        let start = classify(chunk.direction, half.gather.with(chunk.bytes, &mut joined));
+        match start {
+            Start::Undecided => {
+                half.gather.keep(chunk.bytes, chunk.seen);
+                chunk.bytes.len()
+            }
+            Start::Http => {
+                half.phase = Phase::Head;
+                0
+            }
+            Start::EmptyLines(len) => half.gather.drop_front(len),
+            Start::Proxied(len, source) => {
+                out(Output::Fact(Event::Proxied { source, at }));
+                half.gather.drop_front(len)
+            }
+            Start::Other(looks_like) => {
+                self.not_http(chunk.direction, at, looks_like, out);
+                chunk.bytes.len()
+            }
+        }
+    }
+
+    fn on_head(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Output<'_>)) -> usize {
+        let half = &mut self.halves[chunk.direction];
+        if half.gather.is_empty() {
+            // RFC 9112, section 2.2: empty lines before a head are stepped over.
+            let empty = chunk
+                .bytes
+                .iter()
+                .take_while(|b| matches!(b, b'\r' | b'\n'))
+                .count();
+            if empty > 0 {
+                return empty;
+            }
+        }
+        let mut gather = mem::take(&mut half.gather);
+        match gather.push(chunk) {
+            Gathered::Pending => {
+                half.gather = gather;
+                chunk.bytes.len()
+            }
+            Gathered::TooLong => {
+                self.lose_head(chunk.direction, chunk.seen, out);
+                chunk.bytes.len()
+            }
+            Gathered::Complete(len) => {
+                let (bytes, first) = gather.head(chunk, len);
+                let end = chunk
+                    .offset
+                    .saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+                let place = Place {
+                    first,
+                    last: chunk.seen,
+                    end,
+                };
+                match chunk.direction {
+                    ClientToServer => self.on_request(bytes, place, out),
+                    ServerToClient => self.on_response(bytes, place, out),
+                }
+                len
+            }
+        }
+    }
+
+    fn on_body(
+        &mut self,
+        body: Body,
+        chunk: &Chunk<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) -> usize {
+        let answer = body == Body::UntilClose && !self.outstanding.is_empty();
+        if answer && parse::begins_like_response(chunk.bytes) {
+            // The client asked again: for both of them the body was over.
+            self.end_body(ServerToClient, out);
+            return 0;
+        }
+        let mut body = body;
+        let refusal = self
+            .refusal
+            .as_mut()
+            .filter(|_| chunk.direction == ServerToClient);
+        let step = match refusal {
+            Some(excerpt) => body.step(chunk.bytes, &mut |content| excerpt.push(content)),
+            None => body.step(chunk.bytes, &mut |_| {}),
+        };
+        if self.refusal.as_ref().is_some_and(Excerpt::is_full) {
+            self.tell_refusal(out);
+        }
+        match step {
+            Step::More => {
+                self.halves[chunk.direction].phase = Phase::Body(body);
+                chunk.bytes.len()
+            }
+            Step::Ended(len) => {
+                self.end_body(chunk.direction, out);
+                len
+            }
+            Step::Broken => {
+                self.lose_step(chunk.direction, out);
+                chunk.bytes.len()
+            }
+        }
+    }
+
+    /// The body is over: what comes next is a head, or the WebSocket.
+    fn end_body(&mut self, direction: Direction, out: &mut impl FnMut(Output<'_>)) {
+        let upgraded = self.mode == Mode::WebSocket;
+        self.halves[direction].phase = if upgraded { Phase::Stream } else { Phase::Head };
+        if direction == ServerToClient {
+            self.tell_refusal(out);
+        }
+    }
+
+    pub(super) fn tell_refusal(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        let excerpt = self.refusal.take().map(Excerpt::decode).unwrap_or_default();
+        if !excerpt.is_empty() {
+            out(Output::Fact(Event::RefusalBody { excerpt }));
+        }
+    }
+
+    fn on_end(&mut self, direction: Direction, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        self.halves[direction].ended = Some(at);
+        if self.mode == Mode::WebSocket {
+            out(Output::Stream(StreamEvent::End(direction, at)));
+        } else if direction == ServerToClient {
+            self.tell_refusal(out);
+        }
+    }
+
+    /// These bytes are no HTTP.
+    pub(super) fn not_http(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        looks_like: Lookalike,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        out(Output::Fact(Event::NotHttp {
+            direction,
+            at,
+            looks_like,
+        }));
+        let half = &mut self.halves[direction];
+        half.phase = Phase::Ignored;
+        half.gather = Gather::default();
+        // A client may still ask a server that speaks something else: that is worth telling.
+        if direction == ClientToServer || self.halves.client.begun {
+            self.become_opaque();
+        }
+    }
+
+    pub(super) fn become_opaque(&mut self) {
+        *self = Self {
+            mode: Mode::Opaque,
+            ..Self::default()
+        };
+    }
+}
+
+/// Where a head lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) first: PacketRef,
+    pub(super) last: PacketRef,
+    pub(super) end: u64,
+}
+
+const fn sender(event: &StreamEvent<'_>) -> Direction {
+    match event {
+        StreamEvent::Chunk(chunk) => chunk.direction,
+        StreamEvent::Gap(gap) => gap.direction,
+        StreamEvent::End(direction, _) => *direction,
+    }
+}
+
+/// The chunk without its first `taken` bytes, if any are left.
+fn rest_of<'a>(chunk: &Chunk<'a>, taken: usize) -> Option<Chunk<'a>> {
+    let bytes = chunk.bytes.get(taken..).filter(|bytes| !bytes.is_empty())?;
+    let offset = chunk.offset.saturating_add(u64::try_from(taken).ok()?);
+    Some(Chunk {
+        offset,
+        bytes,
+        ..*chunk
+    })
+}
+
+fn behind<'a>(event: &StreamEvent<'a>, taken: usize) -> Option<StreamEvent<'a>> {
+    match event {
+        StreamEvent::Chunk(chunk) => rest_of(chunk, taken).map(StreamEvent::Chunk),
+        StreamEvent::Gap(_) | StreamEvent::End(..) => None,
+    }
+}

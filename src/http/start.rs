@@ -1,0 +1,269 @@
+//! Tells from the first bytes of a direction what it speaks: HTTP/1 on any port, or something else.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use memchr::memchr;
+
+use super::Lookalike;
+use crate::stream::Direction;
+
+/// How long a first line with an unknown method may be before it counts as HTTP all the same.
+///
+/// Rationale: RFC 9112, section 3: 8,000 bytes is what every party should support.
+const FIRST_LINE_MAX: usize = 8 * 1024;
+
+/// What the first bytes say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Too few to tell.
+    Undecided,
+    /// HTTP/1.
+    Http,
+    /// Empty lines before the first head (RFC 9112, section 2.2): so many bytes to step over.
+    EmptyLines(usize),
+    /// A PROXY protocol header: so many bytes to step over, and the source it names.
+    Proxied(usize, Option<SocketAddr>),
+    /// No HTTP/1.
+    Other(Lookalike),
+}
+
+/// RFC 9113, section 3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// PROXY protocol, section 2.2.
+const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// PROXY protocol, section 2.1.
+const PROXY_V1: &[u8] = b"PROXY ";
+/// PROXY protocol, section 2.1: the longest line of version 1.
+const PROXY_V1_MAX: usize = 107;
+
+/// The methods that need no second look (RFC 9110, section 9.1, RFC 5789).
+const METHODS: [&[u8]; 9] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"CONNECT ",
+    b"OPTIONS ",
+    b"TRACE ",
+    b"PATCH ",
+];
+
+/// Reads the first bytes of a direction, all that came so far.
+pub(super) fn classify(direction: Direction, bytes: &[u8]) -> Start {
+    if let Some(start) = tls(bytes) {
+        return start;
+    }
+    match direction {
+        Direction::ClientToServer => client(bytes),
+        Direction::ServerToClient => server(bytes),
+    }
+}
+
+fn server(bytes: &[u8]) -> Start {
+    if let Some(empty) = empty_lines(bytes) {
+        return empty;
+    }
+    literal(bytes, b"HTTP/1.").unwrap_or(Start::Other(Lookalike::Unknown))
+}
+
+fn client(bytes: &[u8]) -> Start {
+    match literal(bytes, HTTP2_PREFACE) {
+        Some(Start::Http) => return Start::Other(Lookalike::Http2Preface),
+        // `P` alone is also the start of POST and PUT, and of PROXY.
+        Some(undecided) => return undecided,
+        None => {}
+    }
+    match literal(bytes, PROXY_V2) {
+        Some(Start::Http) => return proxy_v2(bytes),
+        Some(undecided) => return undecided,
+        None => {}
+    }
+    match literal(bytes, PROXY_V1) {
+        Some(Start::Http) => return proxy_v1(bytes),
+        Some(undecided) => return undecided,
+        None => {}
+    }
+    empty_lines(bytes).unwrap_or_else(|| method(bytes))
+}
+
+/// `Http` if the bytes begin with `word`, `Undecided` while they may.
+fn literal(bytes: &[u8], word: &[u8]) -> Option<Start> {
+    if bytes.starts_with(word) {
+        return Some(Start::Http);
+    }
+    word.starts_with(bytes).then_some(Start::Undecided)
+}
+
+fn empty_lines(bytes: &[u8]) -> Option<Start> {
+    let len = bytes
+        .iter()
+        .take_while(|b| matches!(b, b'\r' | b'\n'))
+        .count();
+    (len > 0).then_some(Start::EmptyLines(len))
+}
+
+/// A token in capitals, a space, and for unknown ones a line with ` HTTP/` in it:
+/// `EHLO host` and `USER name` look the same at first.
+fn method(bytes: &[u8]) -> Start {
+    let len = bytes.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    let behind = bytes.get(len);
+    if len > 20 || len == 0 || behind.is_some_and(|b| *b != b' ') {
+        return Start::Other(Lookalike::Unknown);
+    }
+    if METHODS.iter().any(|method| bytes.starts_with(method)) {
+        return Start::Http;
+    }
+    let Some(line) = memchr(b'\n', bytes).and_then(|end| bytes.get(..end)) else {
+        return if bytes.len() < FIRST_LINE_MAX {
+            Start::Undecided
+        } else {
+            Start::Http
+        };
+    };
+    match memchr::memmem::find(line, b" HTTP/") {
+        Some(_) => Start::Http,
+        None => Start::Other(Lookalike::Unknown),
+    }
+}
+
+/// RFC 8446, sections 5.1 and 6: a record's type, version and length, then the message.
+fn tls(bytes: &[u8]) -> Option<Start> {
+    let decided = match *bytes {
+        [0x16, 0x03, 0..=4, _, _, 1 | 2, ..] => Lookalike::TlsHandshake,
+        [0x15, 0x03, 0..=4, 0, 2, level @ 1..=2, description, ..] => {
+            Lookalike::TlsAlert(level, description)
+        }
+        [0x15 | 0x16] | [0x15 | 0x16, 0x03] => return Some(Start::Undecided),
+        [0x16, 0x03, 0..=4] | [0x16, 0x03, 0..=4, _] | [0x16, 0x03, 0..=4, _, _] => {
+            return Some(Start::Undecided);
+        }
+        [0x15, 0x03, 0..=4] | [0x15, 0x03, 0..=4, 0] | [0x15, 0x03, 0..=4, 0, 2] => {
+            return Some(Start::Undecided);
+        }
+        [0x15, 0x03, 0..=4, 0, 2, 1..=2] => return Some(Start::Undecided),
+        _ => return None,
+    };
+    Some(Start::Other(decided))
+}
+
+/// `PROXY TCP4 192.0.2.1 192.0.2.2 40001 443`, CR LF.
+fn proxy_v1(bytes: &[u8]) -> Start {
+    let Some(end) = memchr(b'\n', bytes) else {
+        return match bytes.len() {
+            ..PROXY_V1_MAX => Start::Undecided,
+            _ => Start::Other(Lookalike::ProxyProtocol),
+        };
+    };
+    let line = bytes
+        .get(..end)
+        .and_then(|line| std::str::from_utf8(line).ok())
+        .unwrap_or_default();
+    let mut words = line.split_ascii_whitespace().skip(2);
+    let address = words.next().and_then(|word| word.parse::<IpAddr>().ok());
+    let port = words.nth(1).and_then(|word| word.parse::<u16>().ok());
+    Start::Proxied(end + 1, address.zip(port).map(SocketAddr::from))
+}
+
+/// The signature, version and command, family, length; then the addresses.
+fn proxy_v2(bytes: &[u8]) -> Start {
+    let Some((header, rest)) = bytes.split_first_chunk::<16>() else {
+        return Start::Undecided;
+    };
+    let [.., command, family, high, low] = *header;
+    let len = usize::from(u16::from_be_bytes([high, low]));
+    let Some(addresses) = rest.get(..len) else {
+        return Start::Undecided;
+    };
+    // A LOCAL command (a health check) names nobody.
+    let source = if command == 0x21 {
+        proxy_v2_source(family, addresses)
+    } else {
+        None
+    };
+    Start::Proxied(16 + len, source)
+}
+
+fn proxy_v2_source(family: u8, bytes: &[u8]) -> Option<SocketAddr> {
+    let port = |at: usize| Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+    match family >> 4 {
+        1 => Some((Ipv4Addr::from(*bytes.first_chunk::<4>()?), port(8)?).into()),
+        2 => Some((Ipv6Addr::from(*bytes.first_chunk::<16>()?), port(32)?).into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::{ClientToServer, ServerToClient};
+
+    fn client_start(bytes: &[u8]) -> Start {
+        classify(ClientToServer, bytes)
+    }
+
+    #[test]
+    fn one_byte_of_a_method_decides_nothing() {
+        assert_eq!(client_start(b"G"), Start::Undecided);
+        assert_eq!(client_start(b"GET "), Start::Http);
+        assert_eq!(client_start(b"P"), Start::Undecided);
+        assert_eq!(client_start(b"POST "), Start::Http);
+    }
+
+    #[test]
+    fn other_text_protocols_are_no_http() {
+        let other = Start::Other(Lookalike::Unknown);
+        assert_eq!(client_start(b"EHLO mail.example\r\n"), other);
+        assert_eq!(client_start(b"SSH-2.0-OpenSSH_9\r\n"), other);
+        assert_eq!(client_start(b"PROPFIND / HTTP/1.1\r\n"), Start::Http);
+        assert_eq!(
+            classify(ServerToClient, b"220 mail.example ESMTP\r\n"),
+            other
+        );
+    }
+
+    #[test]
+    fn tls_records_are_known_by_type_version_and_message() {
+        assert_eq!(client_start(&[0x16, 3, 1, 2, 0]), Start::Undecided);
+        assert_eq!(
+            client_start(&[0x16, 3, 1, 2, 0, 1]),
+            Start::Other(Lookalike::TlsHandshake)
+        );
+        let alert = [0x15, 3, 3, 0, 2, 2, 70];
+        assert_eq!(
+            classify(ServerToClient, &alert),
+            Start::Other(Lookalike::TlsAlert(2, 70))
+        );
+    }
+
+    #[test]
+    fn http2_is_told_by_its_preface() {
+        assert_eq!(client_start(&HTTP2_PREFACE[..20]), Start::Undecided);
+        assert_eq!(
+            client_start(HTTP2_PREFACE),
+            Start::Other(Lookalike::Http2Preface)
+        );
+    }
+
+    #[test]
+    fn a_proxy_header_names_the_source() {
+        let v1 = b"PROXY TCP4 192.0.2.7 192.0.2.2 40001 443\r\nGET ";
+        assert_eq!(
+            client_start(v1),
+            Start::Proxied(42, "192.0.2.7:40001".parse().ok())
+        );
+        assert_eq!(client_start(b"PROXY UNKNOWN\r\n"), Start::Proxied(15, None));
+        let v2 = [
+            PROXY_V2,
+            &[
+                0x21, 0x11, 0, 12, 192, 0, 2, 7, 192, 0, 2, 2, 0x9c, 0x41, 1, 187,
+            ],
+        ]
+        .concat();
+        assert_eq!(
+            client_start(&v2),
+            Start::Proxied(28, "192.0.2.7:40001".parse().ok())
+        );
+        assert_eq!(client_start(&v2[..27]), Start::Undecided);
+    }
+}
