@@ -22,6 +22,9 @@ pub use upgrade::{
     offered_extensions, offered_subprotocols,
 };
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 
 use crate::stream::{Direction, PacketRef, StreamEvent};
