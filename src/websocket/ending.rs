@@ -60,9 +60,10 @@ impl Half {
         let Some((stop, place)) = message.stopped.take() else {
             return;
         };
-        let Stop::Broken(mut why) = stop else {
+        let Stop::Broken(after) = stop else {
             return self.inflater.lose_context();
         };
+        let mut why = format!("invalid deflate data after {after} bytes");
         if message.message.complete && message.retry(place, self.wants, &mut self.inflater) {
             why = format!("{why}; {FRESH_CONTEXT}");
         } else {
