@@ -8,6 +8,20 @@
 //! - `borrowed`: the chunk lends `&[u8]` out of the block
 //! - `counted`: the chunk is a `Bytes` slice of the block
 //! - `counted_shared`: as `counted`, while a second thread clones and drops the same block
+//!
+//! Median ns a packet (time of a run / `PACKETS`), the middle one of five runs and their
+//! range; 2 cores, Sapphire Rapids, Rust 1.95, `bytes` 1.12:
+//!
+//! | packet | `borrowed` | `counted` | `counted_shared` |
+//! |---|---|---|---|
+//! | 100 bytes | 11.5 (11.0-11.7) | 21.9 (20.7-22.8) | 139 (25-151) |
+//! | 1,400 bytes | 157 (134-198) | 177 (141-210) | 293 (258-380) |
+//!
+//! A count costs 10 ns a packet, as much as all the rest of this pipeline does for a
+//! small packet; 1,400 bytes cost mostly their way through memory, which is the same
+//! for both. Shared with a second thread that is busy on the same block, it costs 130 ns
+//! a packet (the 25 are runs in which the second thread was not on a core). So chunks are
+//! lent, and what must be kept is copied.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
