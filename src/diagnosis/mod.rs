@@ -3,6 +3,7 @@
 //! Pure functions of the facts and the thresholds: no clock, no parsing, no I/O.
 
 pub mod api;
+mod breach;
 pub mod closing;
 mod finding;
 mod heartbeat;
@@ -11,6 +12,7 @@ mod rule;
 pub mod rules;
 mod thresholds;
 
+pub use breach::rule_of;
 pub use closing::{Closing, EndedBy, How, Kind};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{PingVerdict, judge_pings};
