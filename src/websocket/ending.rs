@@ -1,8 +1,8 @@
 //! How frames and messages of one direction end: whole, or cut off.
 
+use super::assembly::{Assembly, Place, Reading};
 use super::deflate::Stop;
 use super::half::{Half, Open, State};
-use super::message::{Assembly, Place, Reading};
 use super::{Breach, CloseFrame, Control, Event, Opcode};
 use crate::stream::{Direction, PacketRef};
 
