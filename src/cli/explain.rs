@@ -13,7 +13,13 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Outcome> {
     match &args.id {
         None => {
             for rule in rules::ALL {
-                writeln!(out, "{:28} {:5}  {}", rule.id, rule.severity.name(), rule.summary)?;
+                writeln!(
+                    out,
+                    "{:28} {:5}  {}",
+                    rule.id,
+                    rule.severity.name(),
+                    rule.summary
+                )?;
             }
         }
         Some(id) => match rules::by_id(id) {
@@ -26,7 +32,13 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Outcome> {
 }
 
 fn one(rule: &Rule, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{} ({})\n{}\n", rule.id, rule.severity.name(), rule.summary)?;
+    writeln!(
+        out,
+        "{} ({})\n{}\n",
+        rule.id,
+        rule.severity.name(),
+        rule.summary
+    )?;
     for line in rule.explain.lines() {
         wrap(line, out)?;
     }
@@ -53,7 +65,16 @@ fn wrap(line: &str, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn unknown(id: &str) -> String {
-    let near: Vec<&str> = rules::ALL.iter().map(|rule| rule.id).filter(|known| known.contains(id)).take(3).collect();
-    let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
+    let near: Vec<&str> = rules::ALL
+        .iter()
+        .map(|rule| rule.id)
+        .filter(|known| known.contains(id))
+        .take(3)
+        .collect();
+    let hint = if near.is_empty() {
+        String::new()
+    } else {
+        format!("; did you mean {}?", near.join(", "))
+    };
     format!("explain {id}: no finding has this id{hint} (`wscope explain` lists them all)")
 }

@@ -15,7 +15,10 @@ pub(super) struct Filter {
 impl Filter {
     /// Compiles `expression` for Ethernet, to tell at once whether it is one.
     pub(super) fn compile(expression: &str) -> Result<Self> {
-        let mut filter = Self { expression: expression.to_owned(), programs: Vec::new() };
+        let mut filter = Self {
+            expression: expression.to_owned(),
+            programs: Vec::new(),
+        };
         filter.program(1)?;
         Ok(filter)
     }
@@ -28,14 +31,20 @@ impl Filter {
             .and_then(|capture| capture.compile(&self.expression, true));
         match compiled {
             Ok(program) => self.programs.push((link, program)),
-            Err(error) => bail!("--filter '{}': {error}; see man 7 pcap-filter", self.expression),
+            Err(error) => bail!(
+                "--filter '{}': {error}; see man 7 pcap-filter",
+                self.expression
+            ),
         }
         Ok(self.programs.len() - 1)
     }
 
     pub(super) fn matches(&mut self, packet: &Packet<'_>) -> Result<bool> {
         let index = self.program(packet.link.0)?;
-        Ok(self.programs.get(index).is_some_and(|(_, program)| program.filter(packet.bytes)))
+        Ok(self
+            .programs
+            .get(index)
+            .is_some_and(|(_, program)| program.filter(packet.bytes)))
     }
 }
 
@@ -46,7 +55,9 @@ pub(super) struct Filter;
 #[cfg(not(feature = "live"))]
 impl Filter {
     pub(super) fn compile(expression: &str) -> Result<Self> {
-        bail!("--filter '{expression}': this build has no libpcap; build with the feature `live`, or run tcpdump -r FILE -w OUT '{expression}' first")
+        bail!(
+            "--filter '{expression}': this build has no libpcap; build with the feature `live`, or run tcpdump -r FILE -w OUT '{expression}' first"
+        )
     }
 
     pub(super) fn matches(&mut self, _: &Packet<'_>) -> Result<bool> {

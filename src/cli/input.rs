@@ -21,14 +21,23 @@ pub(super) struct Read {
 
 impl InputArgs {
     pub(super) fn secrets(&self) -> Secrets {
-        if self.show_secrets { Secrets::Shown } else { Secrets::Redacted }
+        if self.show_secrets {
+            Secrets::Shown
+        } else {
+            Secrets::Redacted
+        }
     }
 
     /// Reads all files to their ends; `record` gets messages and control frames as they settle.
     ///
     /// # Errors
     /// Nothing of an input could be read, or `record` failed.
-    pub(super) fn read(&self, options: Options, quiet: bool, mut record: impl FnMut(Record) -> anyhow::Result<()>) -> anyhow::Result<Read> {
+    pub(super) fn read(
+        &self,
+        options: Options,
+        quiet: bool,
+        mut record: impl FnMut(Record) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Read> {
         let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
         let mut files = self.open(quiet)?;
         let mut analyzer = Analyzer::new(options);
@@ -63,8 +72,12 @@ impl InputArgs {
     /// Files that can't be read at all are left out with a word as long as one can be.
     fn open(&self, quiet: bool) -> anyhow::Result<Merged> {
         for key_log in &self.keys {
-            std::fs::metadata(key_log)
-                .with_context(|| format!("{}: can't read this key log; check the name", key_log.display()))?;
+            std::fs::metadata(key_log).with_context(|| {
+                format!(
+                    "{}: can't read this key log; check the name",
+                    key_log.display()
+                )
+            })?;
         }
         let mut merged = Merged::default();
         let (mut opened, mut failed) = (0_u16, None);
@@ -72,7 +85,9 @@ impl InputArgs {
             match open_one(&path, opened) {
                 Ok(file) => {
                     merged.add(file);
-                    opened = opened.checked_add(1).context("more than 65,535 files; give fewer at once")?;
+                    opened = opened
+                        .checked_add(1)
+                        .context("more than 65,535 files; give fewer at once")?;
                 }
                 Err(error) => {
                     if let Some(earlier) = failed.replace(error)
@@ -109,7 +124,10 @@ fn facts(file: FileSummary) -> FileFacts {
         bytes: file.bytes,
         first: file.first,
         last: file.last,
-        damage: file.damage.map(|damage| Damage { offset: damage.offset, what: damage.what }),
+        damage: file.damage.map(|damage| Damage {
+            offset: damage.offset,
+            what: damage.what,
+        }),
     }
 }
 
@@ -126,7 +144,9 @@ fn warn_about(capture: &Capture, args: &InputArgs) {
         }
     }
     if !args.keys.is_empty() && capture.tls.connections > 0 {
-        output::complain("--keys: this version doesn't decrypt TLS yet; its connections are counted only");
+        output::complain(
+            "--keys: this version doesn't decrypt TLS yet; its connections are counted only",
+        );
     }
     if capture.failures > 0 {
         output::complain(&format!(
@@ -146,5 +166,9 @@ fn sorted(capture: Capture, finished: Vec<Finished>) -> Read {
     }
     sessions.sort_by_key(|session| session.id);
     attempts.sort_by_key(|attempt| attempt.leg.tcp_stream);
-    Read { capture, sessions, attempts }
+    Read {
+        capture,
+        sessions,
+        attempts,
+    }
 }

@@ -23,7 +23,10 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
     };
     let options = Options {
         records: true,
-        wants: Wants { payload: (!args.no_payload).then_some(kept), sha256: args.sha256 },
+        wants: Wants {
+            payload: (!args.no_payload).then_some(kept),
+            sha256: args.sha256,
+        },
         ..Options::default()
     };
     let messages = Messages {
@@ -34,7 +37,9 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
         width: args.output.width(),
     };
     let mut out = args.output.writer()?;
-    args.input.read(options, args.output.quiet, |record| Ok(messages.write(&record, &mut out)?))?;
+    args.input.read(options, args.output.quiet, |record| {
+        Ok(messages.write(&record, &mut out)?)
+    })?;
     out.flush()?;
     Ok(Outcome::Quiet)
 }

@@ -16,9 +16,12 @@ impl OutputArgs {
     /// Where data goes.
     pub(super) fn writer(&self) -> Result<Box<dyn Write>> {
         Ok(match &self.output {
-            Some(path) => Box::new(BufWriter::new(
-                File::create(path).with_context(|| format!("{}: can't write here; give -o another place", path.display()))?,
-            )),
+            Some(path) => Box::new(BufWriter::new(File::create(path).with_context(|| {
+                format!(
+                    "{}: can't write here; give -o another place",
+                    path.display()
+                )
+            })?)),
             None => Box::new(BufWriter::with_capacity(64 << 10, io::stdout().lock())),
         })
     }
@@ -34,14 +37,18 @@ impl OutputArgs {
             ColorChoice::Never => false,
             ColorChoice::Auto => {
                 let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                self.to_terminal() && !unwanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+                self.to_terminal()
+                    && !unwanted
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }
 
     /// The width to lay text out for.
     pub(super) fn width(&self) -> usize {
-        let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let told = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok());
         match told {
             Some(columns) if self.to_terminal() => usize::clamp(columns, 40, MOST_COLUMNS),
             _ => COLUMNS,
@@ -58,7 +65,9 @@ pub(super) fn complain(text: &str) {
 pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<io::Error>();
-        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        let json = cause
+            .downcast_ref::<serde_json::Error>()
+            .and_then(serde_json::Error::io_error_kind);
         io.map(io::Error::kind).or(json) == Some(io::ErrorKind::BrokenPipe)
     })
 }

@@ -16,7 +16,9 @@ pub const fn rule_of(breach: Breach) -> &'static str {
         | Breach::UnfinishedMessage => "pv-fragmentation",
         Breach::InvalidUtf8 => "pv-utf8",
         Breach::InflateFailed => "cmp-inflate-error",
-        Breach::CloseBodyOneByte | Breach::CloseCodeIllegal | Breach::CloseReasonNotUtf8 => "close-illegal",
+        Breach::CloseBodyOneByte | Breach::CloseCodeIllegal | Breach::CloseReasonNotUtf8 => {
+            "close-illegal"
+        }
         Breach::FrameAfterClose => "close-data-after-close",
         Breach::HttpInStream => "pv-http-in-stream",
         Breach::TruncatedFrame => "pv-truncated",

@@ -34,7 +34,9 @@ pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
     let target = &session.handshake.request.target;
     let origin_form = target
         .split_once("://")
-        .map_or(target.as_str(), |(_, rest)| rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/"));
+        .map_or(target.as_str(), |(_, rest)| {
+            rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/")
+        });
     secrets.target(origin_form)
 }
 
@@ -56,14 +58,21 @@ pub(super) fn forwarded_for(session: &Session) -> Option<String> {
         return Some(client.to_string());
     }
     let headers = &session.handshake.request.headers;
-    let first = |name| headers.first(name).and_then(|v| v.split(',').next()).map(|v| v.trim().to_owned());
+    let first = |name| {
+        headers
+            .first(name)
+            .and_then(|v| v.split(',').next())
+            .map(|v| v.trim().to_owned())
+    };
     first("X-Forwarded-For").or_else(|| first("X-Real-IP"))
 }
 
 /// One word for a session's fate: `closed 1000`, `dropped (1006)`, `refused 404`, `open`.
 pub(super) fn fate(session: &Session, kind: Kind) -> String {
     let code = |direction: Direction| {
-        session.close[direction].as_ref().map(|close| close.code.map_or("1005".to_owned(), |c| c.to_string()))
+        session.close[direction]
+            .as_ref()
+            .map(|close| close.code.map_or("1005".to_owned(), |c| c.to_string()))
     };
     let either = code(Direction::ClientToServer).or_else(|| code(Direction::ServerToClient));
     match (kind, either) {

@@ -71,15 +71,25 @@ fn capture(capture: &Capture, report: &Report) -> Json {
             })
         })
         .collect();
-    let not_decoded: Vec<Json> =
-        capture.not_decoded.iter().map(|(why, packets)| json!({"why": why, "packets": packets})).collect();
+    let not_decoded: Vec<Json> = capture
+        .not_decoded
+        .iter()
+        .map(|(why, packets)| json!({"why": why, "packets": packets}))
+        .collect();
     let gaps: Vec<Json> = capture
         .gaps
         .iter()
         .map(|gap| json!({"cause": gap.cause.name(), "count": gap.count, "bytes": gap.bytes}))
         .collect();
-    let closed = capture.tls.connections.saturating_sub(capture.tls.decrypted);
-    let reason = if report.keys_given { "unsupported-suite" } else { "no-key" };
+    let closed = capture
+        .tls
+        .connections
+        .saturating_sub(capture.tls.decrypted);
+    let reason = if report.keys_given {
+        "unsupported-suite"
+    } else {
+        "no-key"
+    };
     json!({
         "files": files,
         "packets": capture.packets,
@@ -101,7 +111,11 @@ fn capture(capture: &Capture, report: &Report) -> Json {
 }
 
 fn session(reported: &Reported, report: &Report) -> Json {
-    let Reported { session, closing, pings } = reported;
+    let Reported {
+        session,
+        closing,
+        pings,
+    } = reported;
     let secrets = report.secrets;
     let findings: Vec<usize> = report
         .findings
@@ -162,7 +176,10 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
     let leg = &session.leg;
     let syn = leg.syns.client.first();
     let tcp = syn.and_then(|syn| leg.established?.time.since(syn.time));
-    let http = handshake.response.as_ref().and_then(|r| r.first.time.since(handshake.request.first.time));
+    let http = handshake
+        .response
+        .as_ref()
+        .and_then(|r| r.first.time.since(handshake.request.first.time));
     let breaches: Vec<Json> = handshake
         .request_breaches
         .iter()
@@ -201,7 +218,9 @@ fn messages(counts: &MessageCounts) -> Json {
 }
 
 fn close(session: &Session, from: Direction, secrets: Secrets) -> Json {
-    let Some(close) = &session.close[from] else { return Json::Null };
+    let Some(close) = &session.close[from] else {
+        return Json::Null;
+    };
     json!({
         "code": close.code,
         "reason": secrets.text(&close.reason, &[]),
@@ -244,7 +263,9 @@ fn tcp(session: &Session) -> Json {
     let sum = client.zip(server).map(|(client, server)| client + server);
     let zero = |direction: Direction| {
         let window = &leg.zero_window[direction];
-        let open = window.since.map(|since| leg.last_packet_any().time.saturating_since(since.time));
+        let open = window
+            .since
+            .map(|since| leg.last_packet_any().time.saturating_since(since.time));
         ms(window.total + open.unwrap_or_default())
     };
     json!({
@@ -265,8 +286,11 @@ fn finding(finding: &Finding, report: &Report) -> Json {
         .iter()
         .map(|cause| json!({"text": cause.text, "confidence": cause.confidence.name()}))
         .collect();
-    let data: Map<String, Json> =
-        finding.data.iter().map(|(name, value)| ((*name).to_owned(), number_or_word(value))).collect();
+    let data: Map<String, Json> = finding
+        .data
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), number_or_word(value)))
+        .collect();
     json!({
         "id": finding.rule.id,
         "severity": finding.severity.name(),
@@ -303,7 +327,10 @@ fn filter(finding: &Finding, report: &Report) -> Json {
         .iter()
         .zip(0_u16..)
         .filter_map(|(file, source)| {
-            Some((file.path.to_string_lossy().into_owned(), finding.filter(source, false)?))
+            Some((
+                file.path.to_string_lossy().into_owned(),
+                finding.filter(source, false)?,
+            ))
         })
         .collect();
     json!(per_file)
@@ -329,7 +356,11 @@ struct RuleEntry {
 
 /// The rules that fired.
 fn rules(report: &Report) -> BTreeMap<&'static str, RuleEntry> {
-    report.findings.iter().map(|finding| (finding.rule.id, entry(finding.rule))).collect()
+    report
+        .findings
+        .iter()
+        .map(|finding| (finding.rule.id, entry(finding.rule)))
+        .collect()
 }
 
 fn entry(rule: &Rule) -> RuleEntry {

@@ -93,7 +93,12 @@ impl Messages {
         Json::Object(fields)
     }
 
-    fn message(&self, record: &Record, message: &Message, put: &mut impl FnMut(&str, Json) -> Option<Json>) {
+    fn message(
+        &self,
+        record: &Record,
+        message: &Message,
+        put: &mut impl FnMut(&str, Json) -> Option<Json>,
+    ) {
         put("opcode", json!(message.opcode.name()));
         put("length", json!(message.len));
         put("wire_length", json!(message.wire_len));
@@ -101,8 +106,14 @@ impl Messages {
         put("fragments", json!(message.fragments));
         put("complete", json!(message.complete));
         put("breaches", json!(finding_ids(&message.breaches)));
-        put("transfer_ms", json!(message.last.time.since(message.first.time).map(ms)));
-        put("hol_wait_ms", json!(message.available.time.since(message.last.time).map(ms)));
+        put(
+            "transfer_ms",
+            json!(message.last.time.since(message.first.time).map(ms)),
+        );
+        put(
+            "hol_wait_ms",
+            json!(message.available.time.since(message.last.time).map(ms)),
+        );
         put("acked_ms", acked(record));
         put("reply_to", Json::Null);
         put("latency_ms", Json::Null);
@@ -124,10 +135,19 @@ impl Messages {
     fn line(&self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
         let first = record.first();
         let (arrow, what) = (arrow(record), self.what(record));
-        let head = format!("#{:<6} {} s{:<3} {arrow} {what}", first.number, clock(first.time), record.session);
+        let head = format!(
+            "#{:<6} {} s{:<3} {arrow} {what}",
+            first.number,
+            clock(first.time),
+            record.session
+        );
         let room = self.width.saturating_sub(head.chars().count() + 2);
         match &record.kind {
-            RecordKind::Message(Message { payload: Some(payload), opcode, .. }) if self.payload && room >= 8 => {
+            RecordKind::Message(Message {
+                payload: Some(payload),
+                opcode,
+                ..
+            }) if self.payload && room >= 8 => {
                 writeln!(out, "{head}  {}", preview(payload, *opcode, room))
             }
             _ => writeln!(out, "{head}"),
@@ -153,12 +173,19 @@ impl Messages {
                 text
             }
             RecordKind::Ping { control, rtt, .. } => match rtt {
-                Some(rtt) => format!("ping {} B, answered after {}", control.payload.len(), short(*rtt)),
+                Some(rtt) => format!(
+                    "ping {} B, answered after {}",
+                    control.payload.len(),
+                    short(*rtt)
+                ),
                 None => format!("ping {} B, no answer seen", control.payload.len()),
             },
             RecordKind::Pong(control) => format!("pong {} B", control.payload.len()),
             RecordKind::Close(close) => match close.code {
-                Some(code) => format!("close {code} {}", shown(&self.secrets.text(&close.reason, &[]), 60)),
+                Some(code) => format!(
+                    "close {code} {}",
+                    shown(&self.secrets.text(&close.reason, &[]), 60)
+                ),
                 None => "close without a code".to_owned(),
             },
         }
@@ -173,12 +200,20 @@ fn arrow(record: &Record) -> &'static str {
 }
 
 fn acked(record: &Record) -> Json {
-    json!(record.acked.and_then(|ack| ack.time.since(record.first().time)).map(ms))
+    json!(
+        record
+            .acked
+            .and_then(|ack| ack.time.since(record.first().time))
+            .map(ms)
+    )
 }
 
 /// The finding ids of what a message's frames broke, each once.
 fn finding_ids(breaches: &[Breach]) -> Vec<&'static str> {
-    let mut ids: Vec<_> = breaches.iter().map(|breach| crate::diagnosis::rule_of(*breach)).collect();
+    let mut ids: Vec<_> = breaches
+        .iter()
+        .map(|breach| crate::diagnosis::rule_of(*breach))
+        .collect();
     ids.dedup();
     ids
 }
@@ -188,7 +223,11 @@ fn preview(payload: &[u8], opcode: Opcode, room: usize) -> String {
     match (opcode, std::str::from_utf8(payload)) {
         (Opcode::Text, Ok(text)) => shown(text, room),
         _ => {
-            let hex: String = payload.iter().take(room / 3).map(|byte| format!("{byte:02x} ")).collect();
+            let hex: String = payload
+                .iter()
+                .take(room / 3)
+                .map(|byte| format!("{byte:02x} "))
+                .collect();
             hex.trim_end().to_owned()
         }
     }

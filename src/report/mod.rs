@@ -74,9 +74,19 @@ impl Format {
     /// What `out` says; a closed pipe among them.
     pub fn write(self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Self::Text { color, width, verbose } => {
-                text::write(report, text::Style { color, width, verbose }, out)
-            }
+            Self::Text {
+                color,
+                width,
+                verbose,
+            } => text::write(
+                report,
+                text::Style {
+                    color,
+                    width,
+                    verbose,
+                },
+                out,
+            ),
             Self::Json => json::write(report, out),
             Self::Jsonl => json::write_lines(report, out),
         }

@@ -27,7 +27,11 @@ pub(super) struct Style {
 
 impl Style {
     fn paint(self, ansi: Ansi, text: &str) -> String {
-        if self.color { format!("{ansi}{text}{ansi:#}") } else { text.to_owned() }
+        if self.color {
+            format!("{ansi}{text}{ansi:#}")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn bold(self, text: &str) -> String {
@@ -64,7 +68,12 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let last = capture.files.iter().filter_map(|file| file.last).max();
     let span = first.zip(last).map_or(String::new(), |(first, last)| {
         let long = short(last.saturating_since(first));
-        format!("  {} {} to {} UTC ({long})", date(first), clock(first), clock(last))
+        format!(
+            "  {} {} to {} UTC ({long})",
+            date(first),
+            clock(first),
+            clock(last)
+        )
     });
     let version = env!("CARGO_PKG_VERSION");
     let title = shown(&name, style.width.saturating_sub(10));
@@ -75,7 +84,11 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
         capture.packets,
         capture.tcp_connections,
         report.sessions.len(),
-        if span.is_empty() { String::new() } else { format!("\n{}", span.trim_start()) },
+        if span.is_empty() {
+            String::new()
+        } else {
+            format!("\n{}", span.trim_start())
+        },
     )
 }
 
@@ -84,7 +97,11 @@ fn quality(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
     let limits: Vec<&Finding> = report
         .findings
         .iter()
-        .filter(|f| f.rule.id.starts_with("cap-") && f.rule.id != "cap-no-websocket" && f.severity > Severity::Info)
+        .filter(|f| {
+            f.rule.id.starts_with("cap-")
+                && f.rule.id != "cap-no-websocket"
+                && f.severity > Severity::Info
+        })
         .collect();
     for finding in limits {
         wrapped(out, style.width, "CAPTURE  ", &finding.summary)?;
@@ -101,7 +118,11 @@ fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
     let who = subject(report, worst);
     let sentence = format!("{who}{}.", sentence_case(&worst.summary, who.is_empty()));
     wrapped_after(out, style.width, &label, 9, &sentence)?;
-    let same = report.findings.iter().filter(|f| f.rule.id == worst.rule.id).count();
+    let same = report
+        .findings
+        .iter()
+        .filter(|f| f.rule.id == worst.rule.id)
+        .count();
     let mut about = worst.confidence.name().to_owned();
     if same > 1 {
         about.push_str(&format!(", and {} more like it", same - 1));
@@ -132,43 +153,85 @@ fn main_finding(report: &Report) -> Option<&Finding> {
         .filter(|f| f.severity > Severity::Info && !f.rule.id.starts_with("cap-"))
         .collect();
     told.sort_by_key(|f| {
-        let same = report.findings.iter().filter(|other| other.rule.id == f.rule.id).count();
-        (std::cmp::Reverse(f.severity), std::cmp::Reverse(f.confidence), std::cmp::Reverse(same))
+        let same = report
+            .findings
+            .iter()
+            .filter(|other| other.rule.id == f.rule.id)
+            .count();
+        (
+            std::cmp::Reverse(f.severity),
+            std::cmp::Reverse(f.confidence),
+            std::cmp::Reverse(same),
+        )
     });
     told.first().copied()
 }
 
 fn quiet_verdict(report: &Report) -> String {
     let count = report.sessions.len();
-    let clean = report.sessions.iter().filter(|s| s.closing.kind == Kind::Clean).count();
-    let open = report.sessions.iter().filter(|s| s.closing.kind == Kind::Open).count();
+    let clean = report
+        .sessions
+        .iter()
+        .filter(|s| s.closing.kind == Kind::Clean)
+        .count();
+    let open = report
+        .sessions
+        .iter()
+        .filter(|s| s.closing.kind == Kind::Open)
+        .count();
     match (count, clean, open) {
         (0, ..) => {
-            let why = report.findings.iter().find(|f| f.rule.id == "cap-no-websocket");
-            let why = why.map_or("nothing in this capture said WebSocket", |f| f.summary.as_str());
+            let why = report
+                .findings
+                .iter()
+                .find(|f| f.rule.id == "cap-no-websocket");
+            let why = why.map_or("nothing in this capture said WebSocket", |f| {
+                f.summary.as_str()
+            });
             format!("{}.", sentence_case(why.trim_end_matches('.'), true))
         }
         (1, 1, _) => "Nothing broke: the session opened and closed as it should.".to_owned(),
-        (_, clean, 0) if clean == count => format!("Nothing broke: all {count} sessions opened and closed as they should."),
-        (_, _, open) => format!("Nothing broke: of {count} sessions {clean} closed cleanly, {open} were still open when the capture ended."),
+        (_, clean, 0) if clean == count => {
+            format!("Nothing broke: all {count} sessions opened and closed as they should.")
+        }
+        (_, _, open) => format!(
+            "Nothing broke: of {count} sessions {clean} closed cleanly, {open} were still open when the capture ended."
+        ),
     }
 }
 
 fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
-    let Subject::Session(id) = finding.subject else { return None };
+    let Subject::Session(id) = finding.subject else {
+        return None;
+    };
     let reported = report.sessions.iter().find(|r| r.session.id == id)?;
     let sees = &reported.closing.sees;
-    let client = sees.client.map(|code| format!("the client's API reports {code}"));
+    let client = sees
+        .client
+        .map(|code| format!("the client's API reports {code}"));
     let server = sees.server.map(|code| format!("the server's {code}"));
     let parts: Vec<String> = client.into_iter().chain(server).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn evidence(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let most = if style.verbose { usize::MAX } else { EVIDENCE_SHOWN };
+    let most = if style.verbose {
+        usize::MAX
+    } else {
+        EVIDENCE_SHOWN
+    };
     for evidence in finding.evidence.iter().take(most) {
-        let line = format!("#{} {}  {}", evidence.at.number, clock(evidence.at.time), evidence.what);
-        writeln!(out, "  packet {}", shown(&line, style.width.saturating_sub(9)))?;
+        let line = format!(
+            "#{} {}  {}",
+            evidence.at.number,
+            clock(evidence.at.time),
+            evidence.what
+        );
+        writeln!(
+            out,
+            "  packet {}",
+            shown(&line, style.width.saturating_sub(9))
+        )?;
     }
     match finding.evidence.len().saturating_sub(most) {
         0 => Ok(()),
@@ -177,7 +240,10 @@ fn evidence(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<
 }
 
 fn source_of(finding: &Finding) -> u16 {
-    finding.evidence.first().map_or(0, |evidence| evidence.at.source)
+    finding
+        .evidence
+        .first()
+        .map_or(0, |evidence| evidence.at.source)
 }
 
 /// Whom a finding is about, as the beginning of a sentence; empty for the capture.
@@ -190,7 +256,12 @@ fn subject(report: &Report, finding: &Finding) -> String {
                 .sessions
                 .iter()
                 .find(|r| r.session.id == id)
-                .map(|r| (r.session.leg.client, describe::url(&r.session, report.secrets)));
+                .map(|r| {
+                    (
+                        r.session.leg.client,
+                        describe::url(&r.session, report.secrets),
+                    )
+                });
             match path {
                 Some((client, url)) => format!("s{id} ({client} -> {url}): "),
                 None => format!("s{id}: "),
@@ -214,11 +285,27 @@ fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()
     }
     writeln!(out)?;
     let mut table = plain_table(style);
-    table.set_header(["SESSION", "client", "server and path", "messages", "lasted", "end"]);
+    table.set_header([
+        "SESSION",
+        "client",
+        "server and path",
+        "messages",
+        "lasted",
+        "end",
+    ]);
     // The troubled first, so that a long list begins with what matters.
     let mut order: Vec<&Reported> = report.sessions.iter().collect();
-    order.sort_by_key(|r| (std::cmp::Reverse(worst_of(report, r.session.id)), r.session.id));
-    let most = if style.verbose { usize::MAX } else { SESSIONS_SHOWN };
+    order.sort_by_key(|r| {
+        (
+            std::cmp::Reverse(worst_of(report, r.session.id)),
+            r.session.id,
+        )
+    });
+    let most = if style.verbose {
+        usize::MAX
+    } else {
+        SESSIONS_SHOWN
+    };
     for reported in order.iter().take(most) {
         table.add_row(session_row(reported, report));
     }
@@ -233,24 +320,37 @@ fn session_row(reported: &Reported, report: &Report) -> [String; 6] {
     let session = &reported.session;
     let path = describe::path(session, report.secrets);
     let place = format!("{}{}", session.leg.server, path);
-    let end = session.leg.last_packet_any().time.saturating_since(session.leg.first.time);
+    let end = session
+        .leg
+        .last_packet_any()
+        .time
+        .saturating_since(session.leg.first.time);
     [
         session.name(),
         session.leg.client.to_string(),
         shown(&place, 30),
-        format!("{} up, {} down", session.messages.client.count, session.messages.server.count),
+        format!(
+            "{} up, {} down",
+            session.messages.client.count, session.messages.server.count
+        ),
         short(end),
         describe::fate(session, reported.closing.kind),
     ]
 }
 
 fn worst_of(report: &Report, session: u32) -> Option<Severity> {
-    let about = report.findings.iter().filter(|f| f.subject == Subject::Session(session));
+    let about = report
+        .findings
+        .iter()
+        .filter(|f| f.subject == Subject::Session(session));
     about.map(|f| f.severity).max()
 }
 
 fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let mut sent = Sides { client: 0, server: 0 };
+    let mut sent = Sides {
+        client: 0,
+        server: 0,
+    };
     let (mut unanswered, mut slowest) = (0, None::<Duration>);
     for reported in &report.sessions {
         for (side, ledger) in reported.session.pings.iter() {
@@ -262,13 +362,21 @@ fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<(
     if sent.client + sent.server == 0 {
         return Ok(());
     }
-    let slowest = slowest.map_or(String::new(), |rtt| format!(", slowest Pong after {}", short(rtt)));
+    let slowest = slowest.map_or(String::new(), |rtt| {
+        format!(", slowest Pong after {}", short(rtt))
+    });
     let text = format!(
         "{} Pings from clients, {} from servers; {unanswered} unanswered{slowest}",
         sent.client, sent.server
     );
     writeln!(out)?;
-    wrapped_after(out, style.width, &format!("{}  ", style.bold("PINGS")), 7, &text)
+    wrapped_after(
+        out,
+        style.width,
+        &format!("{}  ", style.bold("PINGS")),
+        7,
+        &text,
+    )
 }
 
 fn findings(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -277,7 +385,11 @@ fn findings(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()
     }
     writeln!(out, "\n{}", style.bold("FINDINGS"))?;
     let groups = grouped(report);
-    let most = if style.verbose { usize::MAX } else { FINDINGS_SHOWN };
+    let most = if style.verbose {
+        usize::MAX
+    } else {
+        FINDINGS_SHOWN
+    };
     for (finding, count) in groups.iter().take(most) {
         one_finding(report, finding, *count, style, out)?;
     }
@@ -291,7 +403,9 @@ fn findings(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()
 fn grouped(report: &Report) -> Vec<(&Finding, usize)> {
     let mut groups: Vec<(&Finding, usize)> = Vec::new();
     for finding in &report.findings {
-        let same = |(f, _): &&mut (&Finding, usize)| f.rule.id == finding.rule.id && f.severity == finding.severity;
+        let same = |(f, _): &&mut (&Finding, usize)| {
+            f.rule.id == finding.rule.id && f.severity == finding.severity
+        };
         match groups.iter_mut().find(same) {
             Some((_, count)) => *count += 1,
             None => groups.push((finding, 1)),
@@ -300,14 +414,29 @@ fn grouped(report: &Report) -> Vec<(&Finding, usize)> {
     groups
 }
 
-fn one_finding(report: &Report, finding: &Finding, count: usize, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let times = if count > 1 { format!(" x{count}") } else { String::new() };
+fn one_finding(
+    report: &Report,
+    finding: &Finding,
+    count: usize,
+    style: Style,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let times = if count > 1 {
+        format!(" x{count}")
+    } else {
+        String::new()
+    };
     let sure = match finding.confidence {
         Confidence::Certain => "",
         Confidence::Likely => ", likely",
         Confidence::Possible => ", possible",
     };
-    writeln!(out, "{} {}{times}{sure}", style.severity(finding.severity), style.bold(finding.rule.id))?;
+    writeln!(
+        out,
+        "{} {}{times}{sure}",
+        style.severity(finding.severity),
+        style.bold(finding.rule.id)
+    )?;
     let who = match finding.subject {
         Subject::Session(id) => format!("s{id}: "),
         _ => subject(report, finding),
@@ -329,7 +458,7 @@ fn next_steps(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 fn plain_table(style: Style) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
     table
@@ -347,12 +476,22 @@ fn wrapped(out: &mut dyn Write, width: usize, label: &str, text: &str) -> io::Re
     wrapped_after(out, width, label, label.chars().count(), text)
 }
 
-fn wrapped_after(out: &mut dyn Write, width: usize, label: &str, indent: usize, text: &str) -> io::Result<()> {
+fn wrapped_after(
+    out: &mut dyn Write,
+    width: usize,
+    label: &str,
+    indent: usize,
+    text: &str,
+) -> io::Result<()> {
     let room = width.saturating_sub(indent).max(20);
     let mut line = String::new();
     let mut first = true;
     let mut flush = |line: &mut String, out: &mut dyn Write| {
-        let lead = if first { label.to_owned() } else { " ".repeat(indent) };
+        let lead = if first {
+            label.to_owned()
+        } else {
+            " ".repeat(indent)
+        };
         first = false;
         let written = writeln!(out, "{lead}{line}");
         line.clear();

@@ -56,7 +56,10 @@ mod tests {
 
     #[test]
     fn times_have_nine_digits_and_a_z() {
-        assert_eq!(rfc3339(Timestamp::from_nanos(1_500_000_000)), "1970-01-01T00:00:01.500000000Z");
+        assert_eq!(
+            rfc3339(Timestamp::from_nanos(1_500_000_000)),
+            "1970-01-01T00:00:01.500000000Z"
+        );
         assert_eq!(clock(Timestamp::from_nanos(1_500_000_000)), "00:00:01.500");
     }
 
