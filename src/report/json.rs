@@ -206,7 +206,7 @@ fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
 fn frames(counts: &FrameCounts) -> Json {
     json!({
         "text": counts.text, "binary": counts.binary, "continuation": counts.continuation,
-        "close": counts.close, "ping": counts.ping, "pong": counts.pong, "reserved": counts.reserved,
+        "close": counts.close, "ping": counts.ping, "pong": counts.pong, "reserved": counts.reserved, "payload_bytes": counts.payload_bytes,
     })
 }
 

@@ -291,7 +291,7 @@ impl Session {
 
     fn on_frame(&mut self, frame: &websocket::Frame) {
         let sender = frame.direction;
-        self.frames[sender].add(frame.opcode);
+        self.frames[sender].add(frame.opcode, frame.payload_len);
         self.last_frame[sender] = Some((frame.opcode, frame.at));
         if !frame.opcode.is_control() {
             let largest = &mut self.largest_announced[sender];
