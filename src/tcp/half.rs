@@ -126,16 +126,16 @@ impl Half {
         }
         let base = *self.base.get_or_insert(segment.ack);
         let offset = u64::try_from(unwrap_offset(base, self.next, segment.ack)).ok()?;
-        if self.acked.is_some_and(|acked| offset <= acked) {
+        let upto = self.without_fin(offset);
+        if self.acked.is_some_and(|acked| upto <= acked) {
             return None;
         }
-        let upto = self.without_fin(offset);
         // Rationale: no window is larger than 1 GiB (RFC 7323, section 2.3).
         if upto > self.highest.saturating_add(1 << 30) {
             return None;
         }
         let first = self.acked.is_none();
-        self.acked = Some(offset);
+        self.acked = Some(upto);
         // One byte more may be a FIN that was not captured.
         let known = self.highest.saturating_add(u64::from(self.fin.is_none()));
         if upto > known || self.held.start().is_some_and(|start| upto >= start) {
