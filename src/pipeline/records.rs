@@ -168,8 +168,12 @@ impl Records {
         upto: u64,
         at: PacketRef,
     ) {
-        while let Some((_, number)) = pending.acks[direction].pop_front_if(|(end, _)| *end <= upto)
+        while let Some((_, number)) = pending.acks[direction]
+            .front()
+            .copied()
+            .filter(|(end, _)| *end <= upto)
         {
+            pending.acks[direction].pop_front();
             if let Some(slot) = self.slot(number) {
                 slot.record.acked = Some(at);
                 slot.waits_for_ack = false;
@@ -185,7 +189,12 @@ impl Records {
         payload: &[u8],
     ) {
         // Pings before the answered one were passed over.
-        while let Some((at, number)) = pings.pop_front_if(|(at, _)| *at <= exchange.ping) {
+        while let Some((at, number)) = pings
+            .front()
+            .copied()
+            .filter(|(at, _)| *at <= exchange.ping)
+        {
+            pings.pop_front();
             let Some(slot) = self.slot(number) else {
                 continue;
             };
