@@ -14,14 +14,32 @@ fn page() -> String {
          | finding | severity | says |\n|---|---|---|\n",
     );
     for rule in rules::ALL {
-        let _ = writeln!(page, "| [{0}](#{0}) | {1} | {2} |", rule.id, rule.severity.name(), rule.summary);
+        let _ = writeln!(
+            page,
+            "| [{0}](#{0}) | {1} | {2} |",
+            rule.id,
+            rule.severity.name(),
+            rule.summary
+        );
     }
     for rule in rules::ALL {
-        let _ = write!(page, "\n## {}\n\n*{}* · {}\n", rule.id, rule.severity.name(), rule.summary);
+        let _ = write!(
+            page,
+            "\n## {}\n\n*{}* · {}\n",
+            rule.id,
+            rule.severity.name(),
+            rule.summary
+        );
         for line in rule.explain.trim().lines() {
             // A rule's own headings stand one level below its name.
-            let line = line.strip_prefix("## ").map_or(line.to_owned(), |heading| format!("### {heading}"));
-            let _ = writeln!(page, "{}{line}", if line.starts_with("### ") { "\n" } else { "" });
+            let line = line
+                .strip_prefix("## ")
+                .map_or(line.to_owned(), |heading| format!("### {heading}"));
+            let _ = writeln!(
+                page,
+                "{}{line}",
+                if line.starts_with("### ") { "\n" } else { "" }
+            );
         }
     }
     page
@@ -35,18 +53,36 @@ fn the_page_of_findings_is_not_stale() {
         fs::write(&path, &page).unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "docs/findings.md is stale: UPDATE_EXPECTED=1 cargo test --test generated_docs");
+    assert!(
+        found == page,
+        "docs/findings.md is stale: UPDATE_EXPECTED=1 cargo test --test generated_docs"
+    );
 }
 
 /// Each rule says all that `explain` promises.
 #[test]
 fn every_rule_is_explained_under_all_headings() {
     for rule in rules::ALL {
-        for heading in ["What it means", "What usually causes it", "How to tell them apart", "What to do", "References"] {
+        for heading in [
+            "What it means",
+            "What usually causes it",
+            "How to tell them apart",
+            "What to do",
+            "References",
+        ] {
             let line = format!("## {heading}");
-            assert!(rule.explain.lines().any(|l| l == line), "{}: no heading {heading}", rule.id);
+            assert!(
+                rule.explain.lines().any(|l| l == line),
+                "{}: no heading {heading}",
+                rule.id
+            );
         }
-        assert!(!rule.summary.is_empty() && !rule.summary.ends_with('.'), "{}: {}", rule.id, rule.summary);
+        assert!(
+            !rule.summary.is_empty() && !rule.summary.ends_with('.'),
+            "{}: {}",
+            rule.id,
+            rule.summary
+        );
         assert!(!rule.checks.is_empty(), "{}: nothing decides", rule.id);
     }
 }

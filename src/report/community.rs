@@ -13,7 +13,11 @@ const TCP: u8 = 6;
 
 /// The id of a TCP connection, with the seed that everybody uses: 0.
 pub(super) fn id(one: SocketAddr, other: SocketAddr) -> String {
-    let (low, high) = if order(one) <= order(other) { (one, other) } else { (other, one) };
+    let (low, high) = if order(one) <= order(other) {
+        (one, other)
+    } else {
+        (other, one)
+    };
     let mut hash = Sha1::new();
     hash.update(0_u16.to_be_bytes());
     hash.update(octets(low));
