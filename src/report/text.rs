@@ -9,13 +9,15 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::messages::shown;
 use super::when::{clock, date, short};
 use super::{Report, Reported, describe};
-use crate::diagnosis::{Confidence, Finding, Kind, Severity, Subject};
+use crate::diagnosis::{Confidence, Evidence, Finding, Kind, Severity, Subject};
 use crate::stream::Sides;
 
 /// Rationale: a first screen; the rest is in `--format json` and `-v`.
 const SESSIONS_SHOWN: usize = 20;
 const FINDINGS_SHOWN: usize = 12;
 const EVIDENCE_SHOWN: usize = 4;
+/// Rationale: what 80 columns leave beside the others.
+const PLACE_COLUMNS: usize = 24;
 
 /// How text looks.
 #[derive(Clone, Copy, Debug)]
@@ -115,20 +117,26 @@ fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
     let Some(worst) = main_finding(report) else {
         return wrapped_after(out, style.width, &label, 9, &quiet_verdict(report));
     };
-    let who = subject(report, worst);
-    let sentence = format!("{who}{}.", sentence_case(&worst.summary, who.is_empty()));
-    wrapped_after(out, style.width, &label, 9, &sentence)?;
-    let same = report
+    let same: Vec<&Finding> = report
         .findings
         .iter()
-        .filter(|f| f.rule.id == worst.rule.id)
-        .count();
+        .filter(|f| f.rule.id == worst.rule.id && f.severity == worst.severity)
+        .collect();
+    let who = match same.as_slice() {
+        [_] => subject(report, worst),
+        many => several(report, many),
+    };
+    let sentence = format!("{who}{}.", sentence_case(&worst.summary, who.is_empty()));
+    wrapped_after(out, style.width, &label, 9, &sentence)?;
     let mut about = worst.confidence.name().to_owned();
-    if same > 1 {
-        about.push_str(&format!(", and {} more like it", same - 1));
-    }
     if let Some(sees) = what_apis_saw(report, worst) {
         about.push_str(&format!("; {sees}"));
+    }
+    if same.len() > 1 {
+        about.push_str(&format!(
+            "; shown here: {}",
+            subject(report, worst).trim_end_matches(": ")
+        ));
     }
     wrapped(out, style.width, "         ", &about)?;
     for cause in worst.causes.iter().take(3) {
@@ -143,6 +151,21 @@ fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
         wrapped(out, style.width, "  do     ", &worst.advice)?;
     }
     Ok(())
+}
+
+/// `20 of 40 sessions: `, or the number of cases where they are no sessions.
+fn several(report: &Report, same: &[&Finding]) -> String {
+    let mut sessions: Vec<Subject> = same.iter().map(|finding| finding.subject).collect();
+    sessions.retain(|subject| matches!(subject, Subject::Session(_)));
+    sessions.sort_unstable();
+    sessions.dedup();
+    match sessions.len() {
+        0 => format!("{} times: ", same.len()),
+        1 => same
+            .first()
+            .map_or_else(String::new, |finding| subject(report, finding)),
+        count => format!("{count} of {} sessions: ", report.sessions.len()),
+    }
 }
 
 /// The finding that the verdict is about: the worst that is not about the capture's quality.
@@ -220,7 +243,9 @@ fn evidence(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<
     } else {
         EVIDENCE_SHOWN
     };
-    for evidence in finding.evidence.iter().take(most) {
+    let mut in_order: Vec<&Evidence> = finding.evidence.iter().collect();
+    in_order.sort_by_key(|evidence| evidence.at);
+    for evidence in in_order.into_iter().take(most) {
         let line = format!(
             "#{} {}  {}",
             evidence.at.number,
@@ -285,14 +310,8 @@ fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()
     }
     writeln!(out)?;
     let mut table = plain_table(style);
-    table.set_header([
-        "SESSION",
-        "client",
-        "server and path",
-        "messages",
-        "lasted",
-        "end",
-    ]);
+    table.set_header(["SESSION", "client", "path", "up/down", "lasted", "end"]);
+    pad(&mut table);
     // The troubled first, so that a long list begins with what matters.
     let mut order: Vec<&Reported> = report.sessions.iter().collect();
     order.sort_by_key(|r| {
@@ -318,22 +337,17 @@ fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()
 
 fn session_row(reported: &Reported, report: &Report) -> [String; 6] {
     let session = &reported.session;
-    let path = describe::path(session, report.secrets);
-    let place = format!("{}{}", session.leg.server, path);
-    let end = session
-        .leg
-        .last_packet_any()
-        .time
-        .saturating_since(session.leg.first.time);
+    let server = session.leg.server.to_string();
+    let host = describe::host(session).unwrap_or(&server);
+    let place = format!("{}{}", host, describe::path(session, report.secrets));
+    let end = session.leg.last_packet_any().time;
+    let (up, down) = (session.messages.client.count, session.messages.server.count);
     [
         session.name(),
         session.leg.client.to_string(),
-        shown(&place, 30),
-        format!(
-            "{} up, {} down",
-            session.messages.client.count, session.messages.server.count
-        ),
-        short(end),
+        shown(&place, PLACE_COLUMNS),
+        format!("{up}/{down}"),
+        short(end.saturating_since(session.leg.first.time)),
         describe::fate(session, reported.closing.kind),
     ]
 }
@@ -464,9 +478,16 @@ fn plain_table(style: Style) -> Table {
     table
 }
 
+/// Two blanks between columns, none before the first.
+fn pad(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+}
+
 fn print_table(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     for line in table.lines() {
-        writeln!(out, "{}", line.trim())?;
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
 }
