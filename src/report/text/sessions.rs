@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::style::{Style, wrapped_after};
-use crate::diagnosis::{Severity, Subject};
+use crate::diagnosis::Severity;
 use crate::report::messages::shown;
 use crate::report::when::short;
 use crate::report::{Report, Reported, describe};
@@ -27,7 +27,7 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     pad(&mut table);
     // The troubled first, so that a long list begins with what matters.
     let mut order: Vec<&Reported> = report.sessions.iter().collect();
-    order.sort_by_key(|r| {
+    order.sort_by_cached_key(|r| {
         (
             std::cmp::Reverse(worst_of(report, r.session.id)),
             r.session.id,
@@ -67,10 +67,10 @@ fn session_row(reported: &Reported, report: &Report) -> [String; 6] {
 
 fn worst_of(report: &Report, session: u32) -> Option<Severity> {
     let about = report
-        .findings
+        .about(session)
         .iter()
-        .filter(|f| f.subject == Subject::Session(session));
-    about.map(|f| f.severity).max()
+        .filter_map(|index| report.findings.get(*index));
+    about.map(|finding| finding.severity).max()
 }
 
 pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! The verdict: what broke, how sure that is, which packets show it, what to do.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::style::{Style, wrapped, wrapped_after};
@@ -61,16 +63,16 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
         .iter()
         .filter(|f| f.severity > Severity::Info && !f.rule.id.starts_with("cap-"))
         .collect();
+    let mut cases: BTreeMap<&str, usize> = BTreeMap::new();
+    for finding in &told {
+        *cases.entry(finding.rule.id).or_default() += 1;
+    }
+    // The worst, the surest, the most frequent; of equals the first in the report.
     told.sort_by_key(|f| {
-        let same = report
-            .findings
-            .iter()
-            .filter(|other| other.rule.id == f.rule.id)
-            .count();
         (
-            std::cmp::Reverse(f.severity),
-            std::cmp::Reverse(f.confidence),
-            std::cmp::Reverse(same),
+            Reverse(f.severity),
+            Reverse(f.confidence),
+            Reverse(cases.get(f.rule.id).copied()),
         )
     });
     told.first().copied()
