@@ -78,8 +78,9 @@ impl Analyzer {
         match input {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
-            // Nothing of ours uses keys yet, and only a live capture ticks.
-            Input::KeyLog(_) | Input::Tick(_) => {}
+            Input::KeyLog(_) => self.shared.capture.key_logs += 1,
+            // Only a live capture ticks.
+            Input::Tick(_) => {}
         }
     }
 

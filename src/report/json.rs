@@ -86,6 +86,7 @@ fn capture(capture: &Capture, report: &Report) -> Json {
                 "first": file.first.map(rfc3339),
                 "last": file.last.map(rfc3339),
                 "truncated": file.damage.is_some(),
+                "comments": file.comments,
                 "damage": file.damage.as_ref().map(|d| json!({"offset": d.offset, "what": d.what})),
             })
         })
@@ -121,6 +122,7 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         "duplicates": capture.duplicates,
         "dropped": capture.dropped,
         "evicted": capture.evicted,
+        "embedded_key_logs": capture.key_logs,
         "tls": {
             "connections": capture.tls.connections,
             "decrypted": capture.tls.decrypted,
@@ -283,6 +285,9 @@ fn tcp(session: &Session) -> Json {
     json!({
         "rtt_ms": {"p50": sum.map(ms), "client_side": client.map(ms), "server_side": server.map(ms)},
         "retransmissions": {"client": leg.retransmissions.client, "server": leg.retransmissions.server},
+        "out_of_order": {"client": leg.out_of_order.client, "server": leg.out_of_order.server},
+        "keep_alives": {"client": leg.probes.client, "server": leg.probes.server},
+        "conflicting_retransmissions": leg.conflicts.len(),
         "zero_window_ms": {"client": zero(Direction::ClientToServer), "server": zero(Direction::ServerToClient)},
     })
 }
