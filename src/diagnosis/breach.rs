@@ -1,6 +1,6 @@
 //! Which finding tells of which breach.
 
-use crate::websocket::Breach;
+use crate::session::Breach;
 
 /// The id of the rule that reports this breach of RFC 6455 or 7692.
 pub const fn rule_of(breach: Breach) -> &'static str {

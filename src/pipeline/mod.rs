@@ -2,17 +2,16 @@
 
 mod limits;
 mod orientation;
-pub mod records;
+mod records;
 mod stack;
 mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use limits::Limits;
-pub use records::{Record, RecordKind};
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
-use crate::session::{Attempt, Capture, Session, Unreachable};
+use crate::session::{Attempt, Capture, Record, Session, Unreachable};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
 use crate::websocket::Wants;

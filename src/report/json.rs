@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::when::{ms, rfc3339};
-use super::{Report, Reported, describe};
+use super::{Report, Reported, community, describe};
 use crate::diagnosis::{Evidence, Finding, PingVerdict, Rule, Subject, Value};
 use crate::session::redact::Secrets;
 use crate::session::{Capture, Distribution, FrameCounts, MessageCounts, PingLedger, Session};
@@ -129,7 +129,7 @@ fn session(reported: &Reported, report: &Report) -> Json {
     json!({
         "id": session.name(),
         "tcp_stream": session.leg.tcp_stream,
-        "community_id": null,
+        "community_id": community::id(session.leg.client, session.leg.server),
         "inferred": false,
         "client": session.leg.client.to_string(),
         "server": session.leg.server.to_string(),

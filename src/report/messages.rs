@@ -8,9 +8,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::when::{clock, ms, short};
 use crate::diagnosis::{is_of_framing, rule_of};
-use crate::pipeline::{Record, RecordKind};
 use crate::session::redact::Secrets;
-use crate::websocket::{Breach, Message, Opcode};
+use crate::session::{Breach, Message, Opcode};
+use crate::session::{Record, RecordKind};
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

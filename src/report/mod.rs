@@ -1,6 +1,7 @@
 //! What the user sees: one file per format. Types of the model never leave as
 //! they are; each format owns its shapes and its version.
 
+mod community;
 mod describe;
 mod json;
 mod messages;
