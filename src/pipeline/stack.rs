@@ -346,6 +346,9 @@ impl Followed {
             Subject::Attempt(mut attempt) => {
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
+                if !attempt.leg.has_payload() && !attempt.never_opened() {
+                    shared.capture.wordless += 1;
+                }
                 if attempt.is_worth_telling() {
                     finished.push(Finished::Attempt(attempt));
                 }
@@ -383,7 +386,7 @@ fn feed(
                 *layer = Layer::Opaque;
             }
         }
-        Layer::Opaque => {}
+        Layer::Opaque => subject.on_opaque(&event),
     }
 }
 
@@ -519,6 +522,15 @@ impl Subject {
                     attempt.exchanges += 1;
                 }
             }
+        }
+    }
+
+    /// Bytes that no layer reads: the first answer to a client's TLS tells what the port speaks.
+    fn on_opaque(&mut self, event: &StreamEvent<'_>) {
+        if let (Self::Attempt(attempt), StreamEvent::Chunk(chunk)) = (self, event)
+            && chunk.direction == Direction::ServerToClient
+        {
+            attempt.on_answer_to_tls(chunk.bytes, chunk.seen);
         }
     }
 

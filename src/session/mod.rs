@@ -21,6 +21,8 @@ pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable, ZeroWindow};
 pub use rtt::RttSeries;
 
+pub use crate::http::{HandshakeBreach, Lookalike, Request, Response};
+
 use crate::stream::{Direction, GapCause, PacketRef, Sides};
 use crate::websocket::{Breach, CloseFrame, Opcode};
 use crate::{http, tcp, websocket};
