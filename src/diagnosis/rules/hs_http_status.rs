@@ -1,0 +1,389 @@
+//! `hs-http-status`: the upgrade was answered with HTTP, but not with 101.
+
+use std::collections::HashMap;
+
+use crate::diagnosis::refusal::body_of;
+use crate::diagnosis::wording::span;
+use crate::diagnosis::{
+    Check, Confidence, Evidence, Finding, Overview, Refusal, Responder, Rule, Severity, Value,
+    refusal_of, responder_of,
+};
+use crate::session::redact::{Secrets, secrets_of};
+use crate::session::{Response, Session};
+
+pub(super) static RULE: Rule = Rule {
+    id: "hs-http-status",
+    severity: Severity::Error,
+    summary: "the server, or a proxy, answered the upgrade with an HTTP status other than 101",
+    explain: "\
+## What it means
+The upgrade was refused in HTTP. A browser reports `error`, then `close` with code 1006; it doesn't show the status to the page. `data.who` is who
+answered, as far as the answer tells, `data.status` the status, `data.body` the first part of the body.
+
+## What usually causes it
+- 200: an ordinary page instead of a WebSocket: a proxy dropped the Upgrade field, or the path has no WebSocket handler.
+- 301, 302, 307, 308: a redirect (to https, to a login page, to a trailing slash); browsers don't follow redirects of WebSockets.
+- 400: the request's form, or an application's check; the body says which.
+- 401, 407: credentials; 403: Origin or permission; ASGI servers also send 403 where the application closes before it accepts.
+- 404, 405: wrong path or method. 426: the backend saw no Upgrade, or another version.
+- 429, 503: overload or a limit; `Retry-After` says how long.
+- 502, 504: the proxy can't reach its upstream, or waits for it too long. 505: the backend saw HTTP/1.0.
+
+## How to tell them apart
+- Who answered: the proxy's own error page (its name in Server or in the body) or the application's.
+- The same client gets through later on the same connection: an authentication in two steps (NTLM, Negotiate) works like that, and is reported as info.
+- All clients, or one: the route, or this client's credentials.
+
+## What to do
+Look in the log of whoever answered. With a 502 or 504 look at the upstream: is it up, and is the proxy's address for it right?
+
+## References
+RFC 6455, sections 4.1, 4.2.2 and 4.4; RFC 9110, section 15.
+",
+    checks: &[Check::Capture(check)],
+};
+
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    let accepted: HashMap<u32, u32> = overview
+        .sessions
+        .iter()
+        .filter(|session| session.handshake.is_upgraded())
+        .map(|session| (session.leg.tcp_stream, session.id))
+        .collect();
+    for session in overview.sessions {
+        let Some(refusal) = refusal_of(session) else {
+            continue;
+        };
+        let later = accepted
+            .get(&session.leg.tcp_stream)
+            .filter(|id| **id > session.id);
+        findings.extend(finding(session, refusal, later.copied()));
+    }
+}
+
+fn finding(session: &Session, refusal: Refusal, later: Option<u32>) -> Option<Finding> {
+    let handshake = &session.handshake;
+    let response = handshake.response.as_ref()?;
+    let who = responder_of(session);
+    let waited = response
+        .first
+        .time
+        .saturating_since(handshake.request.last.time);
+    let after = match waited.as_secs() {
+        0 => String::new(),
+        _ => format!(" after {}", span(waited)),
+    };
+    let name = who.as_ref().map_or("the server", |who| who.name.as_str());
+    let status = status_text(session, response);
+    let summary = match later {
+        Some(id) => {
+            format!("{name} answered {status} first, and accepted on the same connection: s{id}")
+        }
+        None => format!("{name} refused the upgrade{after}: {status}"),
+    };
+    let request = Evidence::new(handshake.request.last, "the upgrade request");
+    // Where another finding names the cause, this one only keeps the status.
+    let severity = match (later, refusal) {
+        (None, Refusal::Status) => Severity::Error,
+        (None, Refusal::Stripped(crate::diagnosis::Stripped::Perhaps)) => Severity::Error,
+        _ => Severity::Info,
+    };
+    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+        .severity(severity)
+        .evidence(response.first, format!("the answer: {status}"))
+        .data("status", Value::Count(u64::from(response.status)))
+        .data("kind", Value::Text(kind(response.status).to_owned()))
+        .data("http_ms", Value::Ms(waited));
+    let finding = details(finding, session, response, who.as_ref());
+    Some(match later {
+        Some(_) => finding
+            .cause(Confidence::Likely, "an authentication in two steps on one connection (NTLM, Negotiate), or a client that tries again with credentials")
+            .advice("nothing: the second request went through"),
+        None => causes(finding, session, response, who.as_ref()),
+    })
+}
+
+/// `404 Not Found`; the phrase is the server's, so it is looked through and cut.
+fn status_text(session: &Session, response: &Response) -> String {
+    let phrase = clean(session, &response.reason, 40);
+    format!("{} {phrase}", response.status)
+        .trim_end()
+        .to_owned()
+}
+
+/// Text of the server for people: no secrets, no control characters, at most `len` characters.
+fn clean(session: &Session, text: &str, len: usize) -> String {
+    let request = &session.handshake.request;
+    let known = secrets_of(&request.target, &request.headers.0);
+    let shown = Secrets::Redacted.text(text, &known).into_owned();
+    let one_line: String = shown
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    one_line
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(len)
+        .collect()
+}
+
+const fn kind(status: u16) -> &'static str {
+    match status {
+        101 => "other-protocol",
+        200..=299 => "not-websocket",
+        300..=399 => "redirect",
+        400 => "bad-request",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 | 410 => "not-found",
+        405 => "method",
+        407 => "proxy-auth",
+        408 => "request-timeout",
+        426 => "upgrade-required",
+        429 => "rate-limited",
+        502 => "bad-gateway",
+        503 => "unavailable",
+        504 => "gateway-timeout",
+        505 => "http-version",
+        500..=599 => "server-error",
+        _ => "client-error",
+    }
+}
+
+fn details(
+    mut finding: Finding,
+    session: &Session,
+    response: &Response,
+    who: Option<&Responder>,
+) -> Finding {
+    if let Some(who) = who {
+        finding = finding.data("who", Value::Text(who.name.clone()));
+    }
+    for (name, field) in [
+        ("location", "Location"),
+        ("retry_after", "Retry-After"),
+        ("supported_versions", "Sec-WebSocket-Version"),
+    ] {
+        if let Some(value) = response.headers.first(field) {
+            let shown = Secrets::Redacted.header(field, value);
+            finding = finding.data(name, Value::Text(clean(session, &shown, 200)));
+        }
+    }
+    let body = body_of(session);
+    // A compressed or binary body says nothing to anybody.
+    if !body.is_empty() && !body.contains('\u{fffd}') {
+        finding = finding.data("body", Value::Text(clean(session, &body, 200)));
+    }
+    finding
+}
+
+fn causes(
+    finding: Finding,
+    session: &Session,
+    response: &Response,
+    who: Option<&Responder>,
+) -> Finding {
+    let is_proxy = who.is_some_and(|who| who.is_proxy);
+    let sent_version = session
+        .handshake
+        .request_breaches
+        .iter()
+        .any(|b| b.kind.starts_with("version-"));
+    let html = body_of(session).to_lowercase().contains("<html");
+    let retry = response.headers.first("Retry-After").is_some();
+    use Confidence::{Likely, Possible};
+    let (causes, advice): (&[(Confidence, &str)], &str) = match response.status {
+        200..=299 => (
+            if is_proxy || html {
+                &[
+                    (
+                        Likely,
+                        "a proxy dropped Upgrade, so the backend answered with an ordinary page",
+                    ),
+                    (
+                        Possible,
+                        "the path belongs to a handler that knows no WebSockets",
+                    ),
+                ]
+            } else {
+                &[
+                    (
+                        Possible,
+                        "the path belongs to a handler that knows no WebSockets",
+                    ),
+                    (Possible, "a proxy dropped Upgrade before the backend"),
+                ]
+            },
+            "check the path, and that every proxy on the way passes Upgrade and Connection on",
+        ),
+        300..=399 => (
+            &[(
+                Likely,
+                "a redirect: to https, to another host, or to a trailing slash; browsers don't follow it for WebSockets",
+            )],
+            "connect to the address in data.location (with ws or wss) directly",
+        ),
+        400 | 426 if sent_version => (
+            &[(
+                Likely,
+                "the server doesn't speak the version that the client asked for",
+            )],
+            "the client must send Sec-WebSocket-Version: 13",
+        ),
+        400 => (
+            &[
+                (
+                    Possible,
+                    "the server doesn't like the request's form; its body may say what",
+                ),
+                (Possible, "an application's check of a parameter"),
+            ],
+            "read the body of the answer (data.body), then the server's log",
+        ),
+        426 => (
+            &[
+                (
+                    Possible,
+                    "a proxy dropped Upgrade or Connection before the backend",
+                ),
+                (Possible, "the application answers 426 itself"),
+            ],
+            "check that every proxy on the way passes Upgrade and Connection on",
+        ),
+        401 | 403 | 407 => (
+            &[
+                (Possible, "credentials are missing, wrong or not enough"),
+                (
+                    Possible,
+                    "the application refused before it accepted (ASGI servers then send 403)",
+                ),
+            ],
+            "check the client's credentials and Origin, and the server's log for the reason",
+        ),
+        404 | 405 | 410 => (
+            &[
+                (
+                    Likely,
+                    "the path of the client's URL is wrong, or a proxy rewrites it",
+                ),
+                (
+                    Possible,
+                    "the WebSocket handler isn't registered on this server",
+                ),
+            ],
+            "compare the path of the request with what the server offers",
+        ),
+        429 | 503 => (
+            if retry {
+                &[(
+                    Likely,
+                    "overload or a limit: the server says when to come back (Retry-After)",
+                )]
+            } else {
+                &[
+                    (Possible, "overload or a limit"),
+                    (Possible, "a proxy has no healthy upstream"),
+                ]
+            },
+            "let clients wait longer between attempts, with a random part, and look at the server's load",
+        ),
+        502 | 504 => (
+            if is_proxy {
+                &[(
+                    Likely,
+                    "the proxy can't reach its upstream, or waited for it in vain",
+                )]
+            } else {
+                &[(Possible, "a gateway can't reach its upstream")]
+            },
+            "look at the upstream: is it up, does it listen where the proxy dials, how long does it take to answer",
+        ),
+        505 => (
+            &[(
+                Likely,
+                "the backend got HTTP/1.0, nginx' default toward upstreams",
+            )],
+            "nginx: proxy_http_version 1.1",
+        ),
+        500..=599 => (
+            &[(Likely, "the code that accepts WebSockets failed")],
+            "look in the server's log at the time of the answer",
+        ),
+        _ => (
+            &[(Possible, "the server or a proxy refused the request")],
+            "look in the log of whoever answered",
+        ),
+    };
+    causes
+        .iter()
+        .fold(finding, |finding, (confidence, text)| {
+            finding.cause(*confidence, *text)
+        })
+        .advice(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::{Finding, Severity, Value};
+    use crate::script::Script;
+
+    fn refused(status: &str, fields: &str, body: &str) -> Finding {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .answer(status, fields, body)
+            .told();
+        told.only("hs-http-status").clone()
+    }
+
+    #[test]
+    fn the_status_and_who_sent_it_are_told() {
+        let page = "<html><center>nginx/1.22.1</center></html>";
+        let finding = refused("502 Bad Gateway", "Server: nginx/1.22.1\r\n", page);
+        assert_eq!(
+            finding.summary,
+            "nginx refused the upgrade: 502 Bad Gateway"
+        );
+        assert_eq!(finding.severity, Severity::Error);
+        assert!(finding.data.contains(&("status", Value::Count(502))));
+        assert_eq!(finding.evidence.last().map(|e| e.at.number), Some(6));
+    }
+
+    #[test]
+    fn a_401_that_a_second_request_overcomes_is_no_failure() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .answer("401 Unauthorized", "WWW-Authenticate: NTLM\r\n", "")
+            .request("")
+            .accept("")
+            .told();
+        let finding = told.only("hs-http-status");
+        assert_eq!(finding.severity, Severity::Info);
+        assert!(finding.summary.contains("s2"));
+        assert!(told.of("auth-rejected").is_empty());
+    }
+
+    #[test]
+    fn secrets_that_a_server_echoes_stay_out() {
+        let told = Script::new()
+            .handshake()
+            .request("Authorization: Bearer s3cr3t-value-42\r\n")
+            .answer("404 Not Found", "", "no route for s3cr3t-value-42")
+            .told();
+        assert!(!format!("{:?}", told.only("hs-http-status")).contains("s3cr3t-value-42"));
+    }
+
+    #[test]
+    fn a_101_is_not_told() {
+        assert!(
+            Script::new()
+                .upgrade()
+                .told()
+                .of("hs-http-status")
+                .is_empty()
+        );
+    }
+}
