@@ -56,24 +56,19 @@ impl Dial<'_> {
         }
     }
 
-    /// A finding about it, with the count.
+    /// A finding about it, with the count; `shown` is the attempt that its evidence is of.
     pub(super) fn finding(
         &self,
         overview: &Overview<'_>,
         rule: &'static Rule,
+        shown: &Attempt,
         confidence: Confidence,
         evidence: Evidence,
         summary: String,
     ) -> Finding {
         let count = u64::try_from(self.attempts.len()).unwrap_or(u64::MAX);
-        let mut finding =
-            Finding::of_connection(rule, &self.first.leg, confidence, evidence, summary)
-                .severity(self.severity(overview, rule))
-                .data("attempts", Value::Count(count));
-        if self.attempts.len() > 1 {
-            // The evidence is then of several connections.
-            finding.tcp_stream = None;
-        }
-        finding
+        Finding::of_connection(rule, &shown.leg, confidence, evidence, summary)
+            .severity(self.severity(overview, rule))
+            .data("attempts", Value::Count(count))
     }
 }

@@ -1,5 +1,6 @@
 //! Why an upgrade was refused: read once, so that one cause gives one loud finding.
 
+use crate::session::redact::{Secrets, secrets_of};
 use crate::session::{HandshakeBreach, Session};
 
 /// What a refusal is about, as far as the request and the answer tell.
@@ -11,6 +12,8 @@ pub enum Refusal {
     UnknownSession(Family),
     /// The backend misses Upgrade or Connection (`hs-upgrade-stripped`).
     Stripped(Stripped),
+    /// What is wrong with the request's form (`hs-bad-request`).
+    Form,
     /// The Origin (`auth-origin-rejected`).
     Origin,
     /// Credentials (`auth-rejected`).
@@ -76,10 +79,13 @@ pub fn refusal_of(session: &Session) -> Option<Refusal> {
     if says("no connection with that id") {
         return Some(Refusal::UnknownSession(Family::SignalR));
     }
-    if let Some(stripped) = stripped(session, &body) {
-        return Some(Refusal::Stripped(stripped));
+    match stripped(session, &body) {
+        None | Some(Stripped::Perhaps) => {}
+        Some(stripped) => return Some(Refusal::Stripped(stripped)),
     }
+    let broken = !session.handshake.request_breaches.is_empty();
     Some(match response.status {
+        status if broken && is_about_form(status) => Refusal::Form,
         400 | 403 if says("origin") || foreign_origin(session) && response.status == 403 => {
             Refusal::Origin
         }
@@ -94,13 +100,31 @@ pub fn refusal_of(session: &Session) -> Option<Refusal> {
     })
 }
 
+/// A server that doesn't like the form of a request, or takes it for an ordinary one, answers with this status.
+pub(super) const fn is_about_form(status: u16) -> bool {
+    matches!(status, 200..=299 | 400 | 405 | 426 | 501 | 505)
+}
+
 /// The first part of the refusal's body, as text.
-pub fn body_of(session: &Session) -> String {
+pub(super) fn body_of(session: &Session) -> String {
     String::from_utf8_lossy(&session.handshake.body).into_owned()
 }
 
+/// Text of the server for people: no secrets, one line, at most `len` characters.
+pub(super) fn shown(session: &Session, text: &str, len: usize) -> String {
+    let request = &session.handshake.request;
+    let known = secrets_of(&request.target, &request.headers.0);
+    let shown = Secrets::Redacted.text(text, &known);
+    let printable: String = shown
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let words: Vec<&str> = printable.split_whitespace().collect();
+    words.join(" ").chars().take(len).collect()
+}
+
 /// The Origin names another host than the one that was asked.
-pub fn foreign_origin(session: &Session) -> bool {
+pub(super) fn foreign_origin(session: &Session) -> bool {
     let headers = &session.handshake.request.headers;
     let (Some(origin), Some(host)) = (headers.first("Origin"), headers.first("Host")) else {
         return false;
@@ -160,7 +184,7 @@ fn stripped(session: &Session, lower: &str) -> Option<Stripped> {
 
 /// The request lacks what a proxy strips (RFC 9110, section 7.6.1), and is an
 /// opening handshake otherwise.
-pub fn stripped_before_capture(session: &Session) -> Option<Stripped> {
+pub(super) fn stripped_before_capture(session: &Session) -> Option<Stripped> {
     let request = &session.handshake.request;
     let breaches = &session.handshake.request_breaches;
     let lacks = breaches.iter().any(|b| {
@@ -204,7 +228,7 @@ pub fn stripped_before_capture(session: &Session) -> Option<Stripped> {
 }
 
 /// A breach that a proxy may have made of a sound request.
-pub fn is_about_hop_by_hop(breach: &HandshakeBreach) -> bool {
+pub(super) fn is_about_hop_by_hop(breach: &HandshakeBreach) -> bool {
     matches!(
         breach.kind,
         "upgrade-missing"
@@ -213,4 +237,57 @@ pub fn is_about_hop_by_hop(breach: &HandshakeBreach) -> bool {
             | "connection-wrong"
             | "http-version-too-old"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Script;
+
+    fn refusal(request: &str, status: &str, fields: &str, body: &str) -> Option<Refusal> {
+        let told = Script::new()
+            .handshake()
+            .request(request)
+            .answer(status, fields, body)
+            .told();
+        refusal_of(&told.sessions[0])
+    }
+
+    #[test]
+    fn the_words_of_a_body_weigh_more_than_the_status() {
+        let to_tls = "Client sent an HTTP request to an HTTPS server.";
+        assert_eq!(
+            refusal("", "400 Bad Request", "", to_tls),
+            Some(Refusal::PlainToTls)
+        );
+        assert_eq!(
+            refusal("", "404 Not Found", "", "No Connection with that ID"),
+            Some(Refusal::UnknownSession(Family::SignalR))
+        );
+        assert_eq!(
+            refusal("", "400 Bad Request", "", "Bad Request"),
+            Some(Refusal::Status)
+        );
+    }
+
+    #[test]
+    fn a_redirect_counts_as_credentials_only_where_it_leads_to_a_login() {
+        let to =
+            |location: &str| refusal("", "302 Found", &format!("Location: {location}\r\n"), "");
+        assert_eq!(
+            to("https://a.test/login?next=/ws"),
+            Some(Refusal::Credentials)
+        );
+        assert_eq!(to("https://a.test/ws"), Some(Refusal::Status));
+    }
+
+    #[test]
+    fn a_default_port_makes_no_foreign_origin() {
+        let told = Script::new()
+            .handshake()
+            .request("Origin: http://ws.example.test:8080\r\n")
+            .told();
+        assert!(!foreign_origin(&told.sessions[0]));
+        assert_eq!(bare("a.test:443"), "a.test");
+    }
 }

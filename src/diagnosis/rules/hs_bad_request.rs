@@ -1,6 +1,6 @@
 //! `hs-bad-request`: the client's opening handshake breaks RFC 6455.
 
-use crate::diagnosis::refusal::{is_about_hop_by_hop, stripped_before_capture};
+use crate::diagnosis::refusal::{is_about_form, is_about_hop_by_hop, stripped_before_capture};
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Rule, Severity, Stripped, Value,
 };
@@ -100,7 +100,8 @@ fn severity(case: &Case<'_>) -> Severity {
     let handshake = &case.session.handshake;
     match handshake.status() {
         _ if handshake.is_upgraded() => Severity::Warn,
-        None | Some(400 | 405 | 426 | 501 | 505) => Severity::Error,
+        None => Severity::Error,
+        Some(status) if is_about_form(status) => Severity::Error,
         Some(_) => Severity::Warn,
     }
 }

@@ -91,12 +91,22 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     };
     let first = Evidence::new(syn, "SYN, client to server");
     let mut found = dial
-        .finding(overview, &RULE, Confidence::Certain, first, summary)
+        .finding(
+            overview,
+            &RULE,
+            dial.first,
+            Confidence::Certain,
+            first,
+            summary,
+        )
         .evidence(refused_at, answer)
         .data(
             "kind",
             Value::Text(if icmp { "icmp" } else { "reset" }.to_owned()),
         );
+    if dial.attempts.len() > 1 {
+        found.tcp_stream = None; // The evidence is of several connections.
+    }
     for attempt in dial.attempts.iter().skip(1).take(3) {
         found = found.evidence_if(refusal(attempt).map(|(at, _)| at), "refused again");
     }

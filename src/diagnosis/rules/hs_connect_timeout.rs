@@ -114,11 +114,10 @@ fn finding(dial: &Dial<'_>, longest: &Attempt, overview: &Overview<'_>) -> Optio
         span(waited)
     );
     let evidence = Evidence::new(first, "SYN, client to server");
-    let mut found = dial.finding(overview, &RULE, confidence, evidence, summary);
+    let mut found = dial.finding(overview, &RULE, longest, confidence, evidence, summary);
     for (again, at) in syns.iter().enumerate().skip(1).take(6) {
         found = found.evidence(*at, format!("SYN again, retry {again}"));
     }
-    found.tcp_stream = Some(leg.tcp_stream);
     let found = found
         .data("kind", Value::Text(ladder(longest).to_owned()))
         .data("syns", Value::Count(u64::from(leg.syn_count.client)))

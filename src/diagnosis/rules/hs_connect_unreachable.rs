@@ -79,7 +79,14 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     );
     let first = Evidence::new(syn, "SYN, client to server");
     let found = dial
-        .finding(overview, &RULE, Confidence::Certain, first, summary)
+        .finding(
+            overview,
+            &RULE,
+            dial.first,
+            Confidence::Certain,
+            first,
+            summary,
+        )
         .evidence(error.at, format!("ICMP from {}: {word}", error.reporter))
         .data("kind", Value::Text(kind.to_owned()))
         .data("reporter", Value::Text(error.reporter.to_string()))

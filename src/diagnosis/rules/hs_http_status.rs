@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::diagnosis::refusal::body_of;
+use crate::diagnosis::refusal::{body_of, shown};
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Refusal, Responder, Rule, Severity, Value,
     refusal_of, responder_of,
 };
-use crate::session::redact::{Secrets, secrets_of};
-use crate::session::{Response, Session};
+use crate::session::redact::Secrets;
+use crate::session::{Attempt, Response, Session};
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-http-status",
@@ -57,11 +57,16 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         let later = accepted
             .get(&session.leg.tcp_stream)
             .filter(|id| **id > session.id);
-        findings.extend(finding(session, refusal, later.copied()));
+        findings.extend(finding(session, refusal, later.copied(), overview));
     }
 }
 
-fn finding(session: &Session, refusal: Refusal, later: Option<u32>) -> Option<Finding> {
+fn finding(
+    session: &Session,
+    refusal: Refusal,
+    later: Option<u32>,
+    overview: &Overview<'_>,
+) -> Option<Finding> {
     let handshake = &session.handshake;
     let response = handshake.response.as_ref()?;
     let who = responder_of(session);
@@ -85,7 +90,6 @@ fn finding(session: &Session, refusal: Refusal, later: Option<u32>) -> Option<Fi
     // Where another finding names the cause, this one only keeps the status.
     let severity = match (later, refusal) {
         (None, Refusal::Status) => Severity::Error,
-        (None, Refusal::Stripped(crate::diagnosis::Stripped::Perhaps)) => Severity::Error,
         _ => Severity::Info,
     };
     let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
@@ -99,34 +103,19 @@ fn finding(session: &Session, refusal: Refusal, later: Option<u32>) -> Option<Fi
         Some(_) => finding
             .cause(Confidence::Likely, "an authentication in two steps on one connection (NTLM, Negotiate), or a client that tries again with credentials")
             .advice("nothing: the second request went through"),
-        None => causes(finding, session, response, who.as_ref()),
+        None => {
+            let finding = with_upstream(finding, session, response, overview);
+            causes(finding, session, response, who.as_ref())
+        }
     })
 }
 
 /// `404 Not Found`; the phrase is the server's, so it is looked through and cut.
 fn status_text(session: &Session, response: &Response) -> String {
-    let phrase = clean(session, &response.reason, 40);
+    let phrase = shown(session, &response.reason, 40);
     format!("{} {phrase}", response.status)
         .trim_end()
         .to_owned()
-}
-
-/// Text of the server for people: no secrets, no control characters, at most `len` characters.
-fn clean(session: &Session, text: &str, len: usize) -> String {
-    let request = &session.handshake.request;
-    let known = secrets_of(&request.target, &request.headers.0);
-    let shown = Secrets::Redacted.text(text, &known).into_owned();
-    let one_line: String = shown
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    one_line
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(len)
-        .collect()
 }
 
 const fn kind(status: u16) -> &'static str {
@@ -167,16 +156,59 @@ fn details(
         ("supported_versions", "Sec-WebSocket-Version"),
     ] {
         if let Some(value) = response.headers.first(field) {
-            let shown = Secrets::Redacted.header(field, value);
-            finding = finding.data(name, Value::Text(clean(session, &shown, 200)));
+            let value = Secrets::Redacted.header(field, value);
+            finding = finding.data(name, Value::Text(shown(session, &value, 200)));
         }
     }
     let body = body_of(session);
     // A compressed or binary body says nothing to anybody.
     if !body.is_empty() && !body.contains('\u{fffd}') {
-        finding = finding.data("body", Value::Text(clean(session, &body, 200)));
+        finding = finding.data("body", Value::Text(shown(session, &body, 200)));
     }
     finding
+}
+
+/// A connection that failed while a gateway's client waited is most likely the
+/// one to its upstream.
+fn with_upstream(
+    mut finding: Finding,
+    session: &Session,
+    response: &Response,
+    overview: &Overview<'_>,
+) -> Finding {
+    let waited = |attempt: &&Attempt| {
+        attempt.never_opened()
+            && attempt.leg.first > session.handshake.request.first
+            && attempt.leg.first < response.first
+    };
+    if !matches!(response.status, 502..=504) {
+        return finding;
+    }
+    let mut failed = overview.attempts.iter().filter(waited);
+    let (Some(attempt), None) = (failed.next(), failed.next()) else {
+        return finding;
+    };
+    // A gateway may dial from another address than the one that it is reached at.
+    let same_host = attempt.leg.client.ip() == session.leg.server.ip();
+    let confidence = if same_host {
+        Confidence::Likely
+    } else {
+        Confidence::Possible
+    };
+    let (from, upstream) = (attempt.leg.client.ip(), attempt.leg.server);
+    finding.tcp_stream = None; // The evidence is of two connections.
+    finding
+        .evidence(
+            attempt.leg.first,
+            format!("meanwhile {from} dials {upstream} in vain"),
+        )
+        .data("upstream", Value::Text(upstream.to_string()))
+        .cause(
+            confidence,
+            format!(
+                "the upstream {upstream} can't be reached: a connection to it failed meanwhile"
+            ),
+        )
 }
 
 fn causes(
@@ -374,6 +406,19 @@ mod tests {
             .answer("404 Not Found", "", "no route for s3cr3t-value-42")
             .told();
         assert!(!format!("{:?}", told.only("hs-http-status")).contains("s3cr3t-value-42"));
+    }
+
+    #[test]
+    fn a_502_names_the_upstream_that_was_dialled_in_vain() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .elsewhere(50_001, Script::syn)
+            .answer("502 Bad Gateway", "Server: nginx\r\n", "")
+            .told();
+        let finding = told.only("hs-http-status");
+        assert!(finding.causes[0].text.contains("upstream"), "{finding:?}");
+        assert_eq!(finding.tcp_stream, None);
     }
 
     #[test]

@@ -86,19 +86,22 @@ fn plain_answer(
         return None;
     };
     if let Some(at) = attempt.plain_answer {
-        return Some((at, Confidence::Certain, "an HTTP answer in plaintext"));
+        return Some((at, Confidence::Certain, "answered in HTTP, in the clear"));
     }
     let leg = &attempt.leg;
+    let missing = leg
+        .gaps
+        .iter()
+        .any(|gap| gap.direction == Direction::ServerToClient);
+    if missing || leg.first_payload.server.is_some() {
+        return None;
+    }
     // A server that hangs up on a ClientHello may do so for many reasons, unless its port is known to be plain.
     let plain = overview
         .sessions
         .iter()
         .any(|s| s.leg.server == leg.server && s.handshake.is_upgraded());
-    let missing = leg
-        .gaps
-        .iter()
-        .any(|gap| gap.direction == Direction::ServerToClient);
-    if !plain || missing || leg.first_payload.server.is_some() {
+    if !plain {
         return None;
     }
     let fin = leg.fin.server.map(|at| (at, "FIN without an answer"));
@@ -128,12 +131,12 @@ fn of_attempts(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         count => format!(", {}", times(count)),
     };
     let summary = format!(
-        "{} speaks TLS to {server}, a plaintext port: the answer is {what}{again}",
+        "{} speaks TLS to {server}, a plaintext port: {what}{again}",
         dial.first.leg.client.ip()
     );
     let first = Evidence::new(hello, "TLS ClientHello");
     let finding = dial
-        .finding(overview, &RULE, confidence, first, summary)
+        .finding(overview, &RULE, dial.first, confidence, first, summary)
         .evidence(at, what)
         .data("kind", Value::Text("tls-to-plaintext".to_owned()))
         .cause(

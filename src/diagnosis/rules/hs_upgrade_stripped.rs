@@ -1,10 +1,11 @@
 //! `hs-upgrade-stripped`: a proxy took Upgrade or Connection away before the backend.
 
-use crate::diagnosis::refusal::{body_of, stripped_before_capture};
+use crate::diagnosis::refusal::{body_of, shown, stripped_before_capture};
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Refusal, Rule, Severity, Stripped, Value,
     refusal_of, responder_of,
 };
+use crate::session::Session;
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-upgrade-stripped",
@@ -44,22 +45,13 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
     let handshake = &session.handshake;
     let request = Evidence::new(handshake.request.last, "the request, as captured");
-    let finding = match refusal_of(session) {
-        Some(Refusal::Stripped(Stripped::BeforeAnswerer)) => {
-            let who = responder_of(session).map_or("the backend".to_owned(), |r| r.name);
-            let summary = format!(
-                "{who} didn't get Upgrade and Connection, though the captured request has them"
-            );
-            Finding::new(&RULE, session, Confidence::Likely, request, summary)
-                .data("kind", Value::Text("behind-capture".to_owned()))
-                .data("tell", Value::Text(tell(&body_of(session))))
-        }
+    let finding = match (refusal_of(session), stripped_before_capture(session)) {
+        (Some(Refusal::Stripped(Stripped::BeforeAnswerer)), _) => behind_capture(session, request),
         // Where nobody refused, there is nothing to explain.
-        Some(Refusal::Stripped(how)) => before_capture(case, how, request),
-        None if !handshake.is_upgraded() => match stripped_before_capture(session) {
-            Some(how) => before_capture(case, how, request),
-            None => return,
-        },
+        (Some(Refusal::Stripped(_) | Refusal::Form), Some(how)) => {
+            before_capture(session, how, request)
+        }
+        (None, Some(how)) if !handshake.is_upgraded() => before_capture(session, how, request),
         _ => return,
     };
     let answer = handshake.response.as_ref();
@@ -83,8 +75,16 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     );
 }
 
-fn before_capture(case: &Case<'_>, how: Stripped, request: Evidence) -> Finding {
-    let session = case.session;
+fn behind_capture(session: &Session, request: Evidence) -> Finding {
+    let who = responder_of(session).map_or("the backend".to_owned(), |r| r.name);
+    let summary =
+        format!("{who} didn't get Upgrade and Connection, though the captured request has them");
+    Finding::new(&RULE, session, Confidence::Likely, request, summary)
+        .data("kind", Value::Text("behind-capture".to_owned()))
+        .data("tell", Value::Text(tell(session)))
+}
+
+fn before_capture(session: &Session, how: Stripped, request: Evidence) -> Finding {
     let lacks: Vec<&str> = session
         .handshake
         .request_breaches
@@ -110,16 +110,13 @@ fn before_capture(case: &Case<'_>, how: Stripped, request: Evidence) -> Finding 
 }
 
 /// The line of the body that tells.
-fn tell(body: &str) -> String {
-    let line = body.lines().map(str::trim).find(|line| {
+fn tell(session: &Session) -> String {
+    let body = body_of(session);
+    let line = body.lines().find(|line| {
         let lower = line.to_lowercase();
         lower.contains("upgrade") || lower.contains("connection")
     });
-    line.unwrap_or_default()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(80)
-        .collect()
+    shown(session, line.unwrap_or_default(), 80)
 }
 
 #[cfg(test)]
