@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(client_start(b"PROPFIND / HTTP/1.1\r\n"), Start::Http);
         assert_eq!(
             classify(ServerToClient, b"220 mail.example ESMTP\r\n"),
-            other
+            Start::Other(Lookalike::Service("SMTP"))
         );
     }
 

@@ -471,7 +471,12 @@ impl Subject {
         let id = shared.next_session;
         shared.next_session += 1;
         let leg = self.leg().clone();
-        let new = Self::Session(Box::new(Session::new(id, leg, request, breaches)));
+        let mut session = Session::new(id, leg, request, breaches);
+        if let Self::Attempt(attempt) = self {
+            // A server that speaks first has told what it is before it was asked.
+            session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
+        }
+        let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.end_of_session(pending);
             before.end(Ended::Settled, shared.capture.last);

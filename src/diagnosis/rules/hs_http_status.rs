@@ -197,11 +197,10 @@ fn with_upstream(
     };
     let (from, upstream) = (attempt.leg.client.ip(), attempt.leg.server);
     finding.tcp_stream = None; // The evidence is of two connections.
+    let dial = format!("meanwhile {from} dials {upstream} in vain");
+    let mut finding = finding.evidence(attempt.leg.first, dial);
+    finding.evidence.sort_by_key(|evidence| evidence.at);
     finding
-        .evidence(
-            attempt.leg.first,
-            format!("meanwhile {from} dials {upstream} in vain"),
-        )
         .data("upstream", Value::Text(upstream.to_string()))
         .cause(
             confidence,

@@ -61,9 +61,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     };
     let request = session.handshake.request.last;
     let first = Evidence::new(request, "the upgrade request");
-    let finding = Finding::new(&RULE, session, confidence, first, summary)
+    let mut finding = Finding::new(&RULE, session, confidence, first, summary)
         .evidence(at, "the server's bytes")
         .data("server_spoke_first", Value::Flag(at < request));
+    finding.evidence.sort_by_key(|evidence| evidence.at);
     let finding = match service {
         Some(name) => finding.data("service", Value::Text(name.to_owned())).cause(
             Confidence::Likely,
@@ -96,6 +97,19 @@ mod tests {
                 .contains(&("service", Value::Text("SSH".to_owned())))
         );
         assert_eq!(finding.evidence.last().map(|e| e.at.number), Some(6));
+    }
+
+    #[test]
+    fn a_server_that_speaks_first_is_named_too() {
+        let told = Script::new()
+            .handshake()
+            .bytes(ServerToClient, b"220 mail.example ESMTP\r\n")
+            .request("")
+            .fin(ServerToClient)
+            .told();
+        let finding = told.only("hs-not-http");
+        assert!(finding.summary.contains("SMTP"));
+        assert!(told.of("hs-no-response").is_empty());
     }
 
     #[test]
