@@ -13,6 +13,7 @@ mod refusal;
 mod responder;
 mod rule;
 pub mod rules;
+mod status;
 mod thresholds;
 mod wording;
 

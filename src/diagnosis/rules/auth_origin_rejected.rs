@@ -25,8 +25,8 @@ A browser says in `Origin` which page opens the WebSocket. The server checks it 
 - Clients without Origin (not browsers) get through.
 
 ## What to do
-Pass the Host on (nginx: `proxy_set_header Host $http_host`), or add the page's origin to the server's list. Don't switch the check off: it is
-what keeps foreign pages from using your users' cookies.
+Pass the Host on (nginx: `proxy_set_header Host $http_host`), or add the page's origin to the server's list. Don't switch the check off:
+it is what keeps foreign pages from using your users' cookies.
 
 ## References
 RFC 6455, sections 4.2.2 and 10.2; RFC 6454.

@@ -14,8 +14,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the upgrade was refused for its credentials (401, 403, 407, or a redirect to a login page)",
     explain: "\
 ## What it means
-The server, or a proxy, doesn't accept who asks. `data.credential` says where the request carried credentials: in the query, in `Authorization`, in a
-cookie, as a subprotocol, or nowhere.
+The server, or a proxy, doesn't accept who asks. `data.credential` says where the request carried credentials: in the query, in
+`Authorization`, in a cookie, as a subprotocol, or nowhere.
 
 ## What usually causes it
 - No credentials at all: browsers can't set `Authorization` on a WebSocket, and send cookies only to the right site.
@@ -29,7 +29,8 @@ cookie, as a subprotocol, or nowhere.
 - `WWW-Authenticate` names what the server wants.
 
 ## What to do
-Renew the token before each attempt to connect, and don't retry with one that was refused. See `auth-token-expired` where the token tells its own end.
+Renew the token before each attempt to connect, and don't retry with one that was refused. See `auth-token-expired` where the token
+tells its own end.
 
 ## References
 RFC 9110, section 11; RFC 6455, sections 4.2.2 and 10.5.

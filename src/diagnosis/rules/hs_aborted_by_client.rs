@@ -10,11 +10,12 @@ pub(super) static RULE: Rule = Rule {
     summary: "the client dropped the connection before the server answered its upgrade request",
     explain: "\
 ## What it means
-The client asked for a WebSocket and ended the connection itself, before an answer and before the server had taken long. A browser's console says
-that the WebSocket was closed before the connection was established.
+The client asked for a WebSocket and ended the connection itself, before an answer and before the server had taken long. A browser's
+console says that the WebSocket was closed before the connection was established.
 
 ## What usually causes it
-- The page called `close()` while the socket was still connecting: a component that mounts and unmounts (React's StrictMode does both at once).
+- The page called `close()` while the socket was still connecting: a component that mounts and unmounts (React's StrictMode does both at
+  once).
 - The user navigated away or reloaded.
 - A connect timer of the application that is very short.
 
@@ -24,7 +25,8 @@ that the WebSocket was closed before the connection was established.
 - Once, with no sibling: somebody left the page.
 
 ## What to do
-Nothing on the server. In the client, close a connecting socket only when it is really not wanted any more, and share one socket between components.
+Nothing on the server. In the client, close a connecting socket only when it is really not wanted any more, and share one socket between
+components.
 
 ## References
 WHATWG WebSockets, close() while CONNECTING; RFC 6455, section 7.1.7.

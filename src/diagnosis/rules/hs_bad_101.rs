@@ -11,8 +11,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the 101 lacks Upgrade or Connection, or accepts a subprotocol or extension that was not offered",
     explain: "\
 ## What it means
-The server switched protocols with an answer that RFC 6455 forbids. Browsers, Node's ws, undici and Python's websockets drop the connection at once
-(`error`, then 1006); aiohttp lets an unasked subprotocol or extension pass.
+The server switched protocols with an answer that RFC 6455 forbids. Browsers, Node's ws, undici and Python's websockets drop the
+connection at once (`error`, then 1006); aiohttp lets an unasked subprotocol or extension pass.
 
 ## What usually causes it
 - The server names a fixed subprotocol or extension, whatever the client offered.
@@ -20,7 +20,8 @@ The server switched protocols with an answer that RFC 6455 forbids. Browsers, No
 - Extension parameters that the offer didn't allow, such as a larger window.
 
 ## How to tell them apart
-- Upgrade or Connection is missing, and the server's own answers have it: a proxy. Order and case of the fields differ from those of the server then.
+- Upgrade or Connection is missing, and the server's own answers have it: a proxy. Order and case of the fields differ from those of the
+  server then.
 - A subprotocol or extension that was not offered: the server's configuration. Compare `data.offered` with the answer.
 
 ## What to do
@@ -77,10 +78,13 @@ fn causes(finding: Finding, first: &HandshakeBreach, client: ClientKind) -> Find
         finding
             .cause(Confidence::Possible, "a proxy took the field out of the answer")
             .cause(Confidence::Possible, "the server's own answer lacks it")
-            .advice("compare with an answer taken at the server itself: either it or the proxy before it must send Upgrade: websocket and Connection: Upgrade")
+            .advice("compare with an answer taken at the server itself: it, or the proxy, drops Upgrade or Connection")
     } else {
         finding
-            .cause(Confidence::Likely, "the server names a fixed subprotocol, extension or parameter, whatever was offered")
+            .cause(
+                Confidence::Likely,
+                "the server names a fixed subprotocol or extension, whatever was offered",
+            )
             .advice("make the server choose from what the client offers, or nothing")
     };
     match client {

@@ -11,8 +11,9 @@ pub(super) static RULE: Rule = Rule {
     summary: "the 101 has a wrong, missing or repeated Sec-WebSocket-Accept",
     explain: "\
 ## What it means
-The server switched protocols, but its `Sec-WebSocket-Accept` isn't the one that the request's key demands. Clients that follow the standard drop
-the connection here (Chromium, Node's ws, undici, Python's websockets and aiohttp do): a browser reports `error`, then 1006.
+The server switched protocols, but its `Sec-WebSocket-Accept` isn't the one that the request's key demands. Clients that follow the
+standard drop the connection here (Chromium, Node's ws, undici, Python's websockets and aiohttp do): a browser reports `error`, then
+1006.
 
 ## What usually causes it
 - Something between caches answers, or mixes up two requests: the client gets another client's 101.
@@ -20,13 +21,14 @@ the connection here (Chromium, Node's ws, undici, Python's websockets and aiohtt
 - A proxy that opens a handshake of its own and passes the answer on as it is.
 
 ## How to tell them apart
-- The value fits the key of another request in the capture: an intermediary (or a confused server) answered with the wrong 101; `data.matches` names the session.
+- The value fits the key of another request in the capture: an intermediary (or a confused server) answered with the wrong 101;
+  `data.matches` names the session.
 - It is wrong in every session: the server's computation.
 - The value is missing: the answer wasn't made by a WebSocket server at all.
 
 ## What to do
-Ask the server directly, without the proxy. If it is right there, the proxy must not cache or replay a 101. The value is base64 of the SHA-1 of key
-and the fixed GUID of the standard, over the key as text.
+Ask the server directly, without the proxy. If it is right there, the proxy must not cache or replay a 101. The value is base64 of the
+SHA-1 of key and the fixed GUID of the standard, over the key as text.
 
 ## References
 RFC 6455, sections 1.3, 4.1 and 4.2.2.
@@ -116,7 +118,7 @@ fn finding(
             ),
     };
     Some(finding.advice(
-        "every conforming client drops this connection: ask the server without the proxy; if that is right, the proxy must not replay a 101",
+        "ask the server without the proxy; if its answer is right, the proxy must not replay a 101",
     ))
 }
 

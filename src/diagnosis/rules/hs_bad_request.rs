@@ -12,8 +12,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the client's opening handshake breaks RFC 6455",
     explain: "\
 ## What it means
-The upgrade request lacks something that the standard demands, or has it wrong. Servers differ in how strict they are: Node's ws and aiohttp take version 8,
-Python's websockets doesn't, so the same client may work against one and fail against another.
+The upgrade request lacks something that the standard demands, or has it wrong. Servers differ in how strict they are: Node's ws and
+aiohttp take version 8, Python's websockets doesn't, so the same client may work against one and fail against another.
 
 ## What usually causes it
 - A client written by hand, or a very old library.
@@ -26,8 +26,8 @@ Python's websockets doesn't, so the same client may work against one and fail ag
 - The User-Agent and the path name a scanner.
 
 ## What to do
-`data.breaches` has every breach and its section. A request needs: GET, HTTP/1.1, one Host, `Upgrade: websocket`, `Connection: Upgrade`, a
-`Sec-WebSocket-Key` of 16 random bytes in base64, `Sec-WebSocket-Version: 13`, and no body.
+`data.breaches` has every breach and its section. A request needs: GET, HTTP/1.1, one Host, `Upgrade: websocket`, `Connection: Upgrade`,
+a `Sec-WebSocket-Key` of 16 random bytes in base64, `Sec-WebSocket-Version: 13`, and no body.
 
 ## References
 RFC 6455, sections 4.1 and 4.2.1; RFC 7692, section 7.1; RFC 9112, sections 2 to 5.

@@ -14,8 +14,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "nothing accepts TCP on the address that the client dials",
     explain: "\
 ## What it means
-The client's SYN was answered by a reset, or by an ICMP message that says that the port is closed. No byte of TLS or HTTP was exchanged; a
-browser reports `error`, then `close` with code 1006.
+The client's SYN was answered by a reset, or by an ICMP message that says that the port is closed. No byte of TLS or HTTP was exchanged;
+a browser reports `error`, then `close` with code 1006.
 
 ## What usually causes it
 - The service isn't running, or crashed, or has not finished starting.
@@ -29,7 +29,8 @@ browser reports `error`, then `close` with code 1006.
 - One client is refused while others connect: a firewall rule, or several hosts behind one name.
 
 ## What to do
-On the server, look at what listens (`ss -ltn`) and on which address. If the service is up, capture there: a SYN that doesn't arrive was rejected on the way.
+On the server, look at what listens (`ss -ltn`) and on which address. If the service is up, capture there: a SYN that doesn't arrive was
+rejected on the way.
 
 ## References
 RFC 9293, section 3.5.2; RFC 792 (code 3 of destination unreachable); RFC 4443, section 3.1 (code 4).

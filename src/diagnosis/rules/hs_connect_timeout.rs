@@ -14,8 +14,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the client's SYNs are never answered",
     explain: "\
 ## What it means
-The client sent its SYN again and again, and neither a SYN-ACK nor a reset nor an ICMP error came back. The application waits until its own timer
-ends the attempt (seconds), or until TCP gives up (Linux: about two minutes).
+The client sent its SYN again and again, and neither a SYN-ACK nor a reset nor an ICMP error came back. The application waits until its
+own timer ends the attempt (seconds), or until TCP gives up (Linux: about two minutes).
 
 ## What usually causes it
 - A firewall or security group that drops the SYN, or a route that leads nowhere.
@@ -29,8 +29,8 @@ ends the attempt (seconds), or until TCP gives up (Linux: about two minutes).
 - No packet at all comes from that direction, on any connection: the capture sees one way only, and an answer may have come.
 
 ## What to do
-Capture on the server as well. If the SYN arrives there, look at its accept queue (`ss -ltn`: Recv-Q against Send-Q, `nstat -az TcpExtListenDrops`);
-if it doesn't, go through the filters on the way.
+Capture on the server as well. If the SYN arrives there, look at its accept queue (`ss -ltn`: Recv-Q against Send-Q, `nstat -az
+TcpExtListenDrops`); if it doesn't, go through the filters on the way.
 
 ## References
 RFC 9293, sections 3.5 and 3.8.3; RFC 6298.

@@ -13,8 +13,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "a router or firewall says that the server can't be reached",
     explain: "\
 ## What it means
-The client's SYN was answered by an ICMP message that quotes it: destination unreachable. The connection was never opened. Systems treat it as
-a hint and may go on retrying the SYN for a while; the application then sees an error such as EHOSTUNREACH.
+The client's SYN was answered by an ICMP message that quotes it: destination unreachable. The connection was never opened. Systems treat
+it as a hint and may go on retrying the SYN for a while; the application then sees an error such as EHOSTUNREACH.
 
 ## What usually causes it
 - A firewall that rejects by policy.
@@ -23,7 +23,8 @@ a hint and may go on retrying the SYN for a while; the application then sees an 
 ## How to tell them apart
 - Administratively prohibited (ICMP codes 9, 10, 13; ICMPv6 codes 1, 5 and 6): a policy, of whoever sent the message.
 - Network unreachable (code 0; ICMPv6 code 0): a route is missing.
-- Host unreachable (code 1; ICMPv6 code 3): the last router asked for the host's hardware address, and nobody answered: it is down, or the address is wrong.
+- Host unreachable (code 1; ICMPv6 code 3): the last router asked for the host's hardware address, and nobody answered: it is down, or
+  the address is wrong.
 
 ## What to do
 The source address of the ICMP message names the device: ask whoever runs it. If it is the client's own address, look at its routes.

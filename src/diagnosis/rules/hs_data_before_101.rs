@@ -8,8 +8,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the client sent data before the server had accepted the upgrade",
     explain: "\
 ## What it means
-After its upgrade request the client sent more bytes before the 101 came. RFC 6455 wants it to wait. Some servers and many proxies lose these
-bytes, or take them for a second HTTP request, and the stream is out of step from then on.
+After its upgrade request the client sent more bytes before the 101 came. RFC 6455 wants it to wait. Some servers and many proxies lose
+these bytes, or take them for a second HTTP request, and the stream is out of step from then on.
 
 ## What usually causes it
 - A client written by hand that sends its first message without waiting for the connection to open.
@@ -20,7 +20,8 @@ bytes, or take them for a second HTTP request, and the stream is out of step fro
 - From one client only: its code.
 
 ## What to do
-Send the first frame from the open event (or after the connect call returned). A pipelined HTTP request looks the same and is no better here.
+Send the first frame from the open event (or after the connect call returned). A pipelined HTTP request looks the same and is no better
+here.
 
 ## References
 RFC 6455, section 4.1.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::diagnosis::refusal::{body_of, shown};
+use crate::diagnosis::status::{WRONG_VERSION, reading_of};
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Refusal, Responder, Rule, Severity, Value,
@@ -17,8 +18,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the server, or a proxy, answered the upgrade with an HTTP status other than 101",
     explain: "\
 ## What it means
-The upgrade was refused in HTTP. A browser reports `error`, then `close` with code 1006; it doesn't show the status to the page. `data.who` is who
-answered, as far as the answer tells, `data.status` the status, `data.body` the first part of the body.
+The upgrade was refused in HTTP. A browser reports `error`, then `close` with code 1006; it doesn't show the status to the page.
+`data.who` is who answered, as far as the answer tells, `data.status` the status, `data.body` the first part of the body.
 
 ## What usually causes it
 - 200: an ordinary page instead of a WebSocket: a proxy dropped the Upgrade field, or the path has no WebSocket handler.
@@ -31,7 +32,8 @@ answered, as far as the answer tells, `data.status` the status, `data.body` the 
 
 ## How to tell them apart
 - Who answered: the proxy's own error page (its name in Server or in the body) or the application's.
-- The same client gets through later on the same connection: an authentication in two steps (NTLM, Negotiate) works like that, and is reported as info.
+- The same client gets through later on the same connection: an authentication in two steps (NTLM, Negotiate) works like that, and is
+  reported as info.
 - All clients, or one: the route, or this client's credentials.
 
 ## What to do
@@ -96,12 +98,18 @@ fn finding(
         .severity(severity)
         .evidence(response.first, format!("the answer: {status}"))
         .data("status", Value::Count(u64::from(response.status)))
-        .data("kind", Value::Text(kind(response.status).to_owned()))
+        .data(
+            "kind",
+            Value::Text(reading_of(response.status).kind.to_owned()),
+        )
         .data("http_ms", Value::Ms(waited));
     let finding = details(finding, session, response, who.as_ref());
     Some(match later {
         Some(_) => finding
-            .cause(Confidence::Likely, "an authentication in two steps on one connection (NTLM, Negotiate), or a client that tries again with credentials")
+            .cause(
+                Confidence::Likely,
+                "an authentication in two steps on one connection (NTLM, Negotiate)",
+            )
             .advice("nothing: the second request went through"),
         None => {
             let finding = with_upstream(finding, session, response, overview);
@@ -210,149 +218,43 @@ fn with_upstream(
         )
 }
 
+/// The usual cause is likely where something else in the answer speaks for it.
+fn usual_is_likely(session: &Session, response: &Response, who: Option<&Responder>) -> bool {
+    let is_proxy = who.is_some_and(|who| who.is_proxy);
+    match response.status {
+        200..=299 => is_proxy || body_of(session).to_lowercase().contains("<html"),
+        429 | 503 => response.headers.first("Retry-After").is_some(),
+        502 | 504 => is_proxy,
+        300..=399 | 404 | 405 | 410 | 500..=599 => true,
+        _ => false,
+    }
+}
+
 fn causes(
     finding: Finding,
     session: &Session,
     response: &Response,
     who: Option<&Responder>,
 ) -> Finding {
-    let is_proxy = who.is_some_and(|who| who.is_proxy);
-    let sent_version = session
-        .handshake
-        .request_breaches
-        .iter()
-        .any(|b| b.kind.starts_with("version-"));
-    let html = body_of(session).to_lowercase().contains("<html");
-    let retry = response.headers.first("Retry-After").is_some();
-    use Confidence::{Likely, Possible};
-    let (causes, advice): (&[(Confidence, &str)], &str) = match response.status {
-        200..=299 => (
-            if is_proxy || html {
-                &[
-                    (
-                        Likely,
-                        "a proxy dropped Upgrade, so the backend answered with an ordinary page",
-                    ),
-                    (
-                        Possible,
-                        "the path belongs to a handler that knows no WebSockets",
-                    ),
-                ]
-            } else {
-                &[
-                    (
-                        Possible,
-                        "the path belongs to a handler that knows no WebSockets",
-                    ),
-                    (Possible, "a proxy dropped Upgrade before the backend"),
-                ]
-            },
-            "check the path, and that every proxy on the way passes Upgrade and Connection on",
-        ),
-        300..=399 => (
-            &[(
-                Likely,
-                "a redirect: to https, to another host, or to a trailing slash; browsers don't follow it for WebSockets",
-            )],
-            "connect to the address in data.location (with ws or wss) directly",
-        ),
-        400 | 426 if sent_version => (
-            &[(
-                Likely,
-                "the server doesn't speak the version that the client asked for",
-            )],
-            "the client must send Sec-WebSocket-Version: 13",
-        ),
-        400 => (
-            &[
-                (
-                    Possible,
-                    "the server doesn't like the request's form; its body may say what",
-                ),
-                (Possible, "an application's check of a parameter"),
-            ],
-            "read the body of the answer (data.body), then the server's log",
-        ),
-        426 => (
-            &[
-                (
-                    Possible,
-                    "a proxy dropped Upgrade or Connection before the backend",
-                ),
-                (Possible, "the application answers 426 itself"),
-            ],
-            "check that every proxy on the way passes Upgrade and Connection on",
-        ),
-        401 | 403 | 407 => (
-            &[
-                (Possible, "credentials are missing, wrong or not enough"),
-                (
-                    Possible,
-                    "the application refused before it accepted (ASGI servers then send 403)",
-                ),
-            ],
-            "check the client's credentials and Origin, and the server's log for the reason",
-        ),
-        404 | 405 | 410 => (
-            &[
-                (
-                    Likely,
-                    "the path of the client's URL is wrong, or a proxy rewrites it",
-                ),
-                (
-                    Possible,
-                    "the WebSocket handler isn't registered on this server",
-                ),
-            ],
-            "compare the path of the request with what the server offers",
-        ),
-        429 | 503 => (
-            if retry {
-                &[(
-                    Likely,
-                    "overload or a limit: the server says when to come back (Retry-After)",
-                )]
-            } else {
-                &[
-                    (Possible, "overload or a limit"),
-                    (Possible, "a proxy has no healthy upstream"),
-                ]
-            },
-            "let clients wait longer between attempts, with a random part, and look at the server's load",
-        ),
-        502 | 504 => (
-            if is_proxy {
-                &[(
-                    Likely,
-                    "the proxy can't reach its upstream, or waited for it in vain",
-                )]
-            } else {
-                &[(Possible, "a gateway can't reach its upstream")]
-            },
-            "look at the upstream: is it up, does it listen where the proxy dials, how long does it take to answer",
-        ),
-        505 => (
-            &[(
-                Likely,
-                "the backend got HTTP/1.0, nginx' default toward upstreams",
-            )],
-            "nginx: proxy_http_version 1.1",
-        ),
-        500..=599 => (
-            &[(Likely, "the code that accepts WebSockets failed")],
-            "look in the server's log at the time of the answer",
-        ),
-        _ => (
-            &[(Possible, "the server or a proxy refused the request")],
-            "look in the log of whoever answered",
-        ),
+    let breaches = &session.handshake.request_breaches;
+    let version = breaches.iter().any(|b| b.kind.starts_with("version-"));
+    let (reading, likely) = match response.status {
+        400 | 426 if version => (WRONG_VERSION, true),
+        status => (reading_of(status), usual_is_likely(session, response, who)),
     };
-    causes
+    reading
+        .causes
         .iter()
-        .fold(finding, |finding, (confidence, text)| {
-            finding.cause(*confidence, *text)
+        .enumerate()
+        .fold(finding, |finding, (place, text)| {
+            let confidence = if place == 0 && likely {
+                Confidence::Likely
+            } else {
+                Confidence::Possible
+            };
+            finding.cause(confidence, *text)
         })
-        .advice(advice)
+        .advice(reading.advice)
 }
 
 #[cfg(test)]
@@ -418,6 +320,15 @@ mod tests {
         let finding = told.only("hs-http-status");
         assert!(finding.causes[0].text.contains("upstream"), "{finding:?}");
         assert_eq!(finding.tcp_stream, None);
+    }
+
+    #[test]
+    fn a_page_behind_a_proxy_is_likely_a_stripped_upgrade() {
+        let page = "<html>Hello</html>";
+        let finding = refused("200 OK", "Server: nginx/1.22.1\r\n", page);
+        assert_eq!(finding.causes[0].confidence.name(), "likely");
+        let bare = refused("200 OK", "", "ok");
+        assert_eq!(bare.causes[0].confidence.name(), "possible");
     }
 
     #[test]

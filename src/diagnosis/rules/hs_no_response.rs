@@ -15,8 +15,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the upgrade request was delivered, but no HTTP answer came",
     explain: "\
 ## What it means
-The server's TCP took the request, but nobody answered it in HTTP: the server ended the connection, or stayed silent until the client gave up.
-A browser reports `error`, then `close` with code 1006.
+The server's TCP took the request, but nobody answered it in HTTP: the server ended the connection, or stayed silent until the client
+gave up. A browser reports `error`, then `close` with code 1006.
 
 ## What usually causes it
 - The code that accepts WebSockets hangs or throws: an authentication call, a database, a blocked event loop.
@@ -27,7 +27,8 @@ A browser reports `error`, then `close` with code 1006.
 ## How to tell them apart
 - FIN or reset within about a round trip of the request: the server looked at the first bytes and wanted none of them. Try `wss://`.
 - FIN or reset later: the handler died, or a timer ended it.
-- Silence, and the client ends it after a round number of seconds: the client's handshake timer (10 s Python's websockets, 45 s gorilla).
+- Silence, and the client ends it after a round number of seconds: the client's handshake timer (10 s Python's websockets, 45 s
+  gorilla).
 - Other sessions of the same server are silent at the same time: the process is blocked, not this handler.
 - `data.acked` false: the request itself was never acknowledged; look at the network first.
 

@@ -10,7 +10,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "what answered the upgrade request is not HTTP",
     explain: "\
 ## What it means
-The client asked for a WebSocket, and the bytes that came back are neither an HTTP status line nor a TLS record. Another service owns this port.
+The client asked for a WebSocket, and the bytes that came back are neither an HTTP status line nor a TLS record. Another service owns
+this port.
 
 ## What usually causes it
 - The wrong port in the URL: SSH, SMTP, FTP, a database, a message broker's native port (1883 for MQTT instead of its WebSocket port).

@@ -15,8 +15,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the client speaks plaintext to a TLS port, or TLS to a plaintext port",
     explain: "\
 ## What it means
-Client and port don't agree on TLS. Either the client sent `GET` in the clear and the server answered with a TLS alert or with an error that says so,
-or the client began with a ClientHello and the server answered in plain HTTP. No WebSocket can come of it.
+Client and port don't agree on TLS. Either the client sent `GET` in the clear and the server answered with a TLS alert or with an error
+that says so, or the client began with a ClientHello and the server answered in plain HTTP. No WebSocket can come of it.
 
 ## What usually causes it
 - The URL has the wrong scheme or the wrong port (`ws://host:443`, `wss://host:8080`).

@@ -13,8 +13,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the opening handshake took long",
     explain: "\
 ## What it means
-From the SYN to the 101 more than a second passed, not counting the time in which the connection was open and nothing had been asked yet (browsers
-open connections ahead). `data.tcp_ms` is SYN to established, `data.http_ms` is request to answer.
+From the SYN to the 101 more than a second passed, not counting the time in which the connection was open and nothing had been asked yet
+(browsers open connections ahead). `data.tcp_ms` is SYN to established, `data.http_ms` is request to answer.
 
 ## What usually causes it
 - The code that accepts WebSockets waits for something: authentication, a database, another service.

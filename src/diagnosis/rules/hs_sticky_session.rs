@@ -10,8 +10,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "an engine.io or SignalR session id reached a backend that doesn't know it",
     explain: "\
 ## What it means
-Socket.IO (engine.io) and SignalR first fetch a session id over HTTP and open the WebSocket with it. The backend that got the upgrade has never heard
-of that id and refused.
+Socket.IO (engine.io) and SignalR first fetch a session id over HTTP and open the WebSocket with it. The backend that got the upgrade
+has never heard of that id and refused.
 
 ## What usually causes it
 - The load balancer has no session affinity: the id was given out by another backend.
@@ -19,12 +19,14 @@ of that id and refused.
 - The id ran out: more time than its ping interval and timeout passed.
 
 ## How to tell them apart
-- It happens at random, about as often as there are other backends: affinity. Compare the server's address (or its affinity cookie) of the two requests.
+- It happens at random, about as often as there are other backends: affinity. Compare the server's address (or its affinity cookie) of
+  the two requests.
 - All clients get it at one moment: a restart.
 - Only clients that were away for a while: the id had expired; reconnecting starts anew.
 
 ## What to do
-Switch session affinity on at the load balancer, or do without the first request: `transports: ['websocket']` for Socket.IO, `skipNegotiation` for SignalR.
+Switch session affinity on at the load balancer, or do without the first request: `transports: ['websocket']` for Socket.IO,
+`skipNegotiation` for SignalR.
 
 ## References
 Engine.IO protocol, version 4 (handshake and transports); ASP.NET Core SignalR, hosting and scaling.

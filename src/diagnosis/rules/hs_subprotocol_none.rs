@@ -11,8 +11,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "the client offered subprotocols, the server chose none",
     explain: "\
 ## What it means
-The request has `Sec-WebSocket-Protocol`, the 101 has none. The RFC allows it, but browsers, Node's ws and undici then fail the handshake (`error`, then
-1006). Python's websockets, aiohttp and most Go clients go on without a subprotocol.
+The request has `Sec-WebSocket-Protocol`, the 101 has none. The RFC allows it, but browsers, Node's ws and undici then fail the
+handshake (`error`, then 1006). Python's websockets, aiohttp and most Go clients go on without a subprotocol.
 
 ## What usually causes it
 - The server doesn't negotiate subprotocols at all.

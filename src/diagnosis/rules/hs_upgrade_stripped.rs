@@ -13,8 +13,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "a proxy removed Upgrade or Connection before the request reached the backend",
     explain: "\
 ## What it means
-The backend got the request without `Upgrade: websocket` or `Connection: Upgrade` and refused it, or answered it as an ordinary page. Both fields
-are hop-by-hop: a proxy has to drop them, and must be told to set them again for its own connection.
+The backend got the request without `Upgrade: websocket` or `Connection: Upgrade` and refused it, or answered it as an ordinary page.
+Both fields are hop-by-hop: a proxy has to drop them, and must be told to set them again for its own connection.
 
 ## What usually causes it
 - nginx with its defaults: HTTP/1.0 and `Connection: close` toward the upstream.
@@ -24,13 +24,15 @@ are hop-by-hop: a proxy has to drop them, and must be told to set them again for
 
 ## How to tell them apart
 - The captured request has the fields and the answer complains about them: they were lost behind the capture point.
-- The captured request lacks them, but has `Sec-WebSocket-Key` and signs of a proxy (`Via`, `X-Forwarded-For`, HTTP/1.0, `Connection: close`): they were lost before it.
+- The captured request lacks them, but has `Sec-WebSocket-Key` and signs of a proxy (`Via`, `X-Forwarded-For`, HTTP/1.0, `Connection:
+  close`): they were lost before it.
 - It lacks them and comes from a browser: browsers always send both.
 - No such sign: look at the client; see `hs-bad-request`.
 
 ## What to do
-nginx: `proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;` with a `map` from
-`$http_upgrade` to `upgrade` or `close`. Apache: `mod_proxy_wstunnel` or `upgrade=websocket`. CDN: switch WebSockets on and caching off for the route.
+nginx: `proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;` with a `map`
+from `$http_upgrade` to `upgrade` or `close`. Apache: `mod_proxy_wstunnel` or `upgrade=websocket`. CDN: switch WebSockets on and caching
+off for the route.
 
 ## References
 RFC 9110, sections 7.6.1 and 7.8; RFC 6455, section 4.2.1.
