@@ -361,6 +361,9 @@ impl Followed {
             Subject::Attempt(mut attempt) => {
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
+                if !attempt.leg.has_payload() && !attempt.never_opened() {
+                    shared.capture.wordless += 1;
+                }
                 if attempt.is_worth_telling() {
                     finished.push(Finished::Attempt(attempt));
                 }
@@ -398,7 +401,7 @@ fn feed(
                 *layer = Layer::Opaque;
             }
         }
-        Layer::Opaque => {}
+        Layer::Opaque => subject.on_opaque(&event),
     }
 }
 
@@ -483,7 +486,12 @@ impl Subject {
         let id = shared.next_session;
         shared.next_session += 1;
         let leg = self.leg().clone();
-        let new = Self::Session(Box::new(Session::new(id, leg, request, breaches)));
+        let mut session = Session::new(id, leg, request, breaches);
+        if let Self::Attempt(attempt) = self {
+            // A server that speaks first has told what it is before it was asked.
+            session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
+        }
+        let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.end_of_session(pending);
             before.end(Ended::Settled, shared.capture.last);
@@ -534,6 +542,15 @@ impl Subject {
                     attempt.exchanges += 1;
                 }
             }
+        }
+    }
+
+    /// Bytes that no layer reads: the first answer to a client's TLS tells what the port speaks.
+    fn on_opaque(&mut self, event: &StreamEvent<'_>) {
+        if let (Self::Attempt(attempt), StreamEvent::Chunk(chunk)) = (self, event)
+            && chunk.direction == Direction::ServerToClient
+        {
+            attempt.on_answer_to_tls(chunk.bytes, chunk.seen);
         }
     }
 

@@ -85,6 +85,8 @@ pub struct Capture {
     pub key_logs: u64,
     /// TLS.
     pub tls: TlsTotals,
+    /// Connections that were opened and on which nobody said a word.
+    pub wordless: u64,
     /// Ordinary HTTP exchanges.
     pub http_exchanges: u64,
     /// Connections that began with the HTTP/2 preface.
