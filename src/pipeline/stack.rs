@@ -6,7 +6,7 @@ use super::{Finished, Shared};
 use crate::http::{self, Lookalike};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Attempt, Ended, GapTotal, Leg, Orientation, Session, Unreachable};
-use crate::stream::{Direction, Gap, PacketRef, Sides, StreamEvent};
+use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides, StreamEvent};
 use crate::tcp;
 use crate::time::Timestamp;
 use crate::websocket;
@@ -530,10 +530,22 @@ impl Subject {
         shared: &mut Shared,
     ) {
         let Self::Attempt(attempt) = self else { return };
+        let leg = &attempt.leg;
+        let known = attempt.looks_like[direction.reverse()].is_some();
+        if looks_like == Lookalike::Unknown && !known && leg.has_loss(GapCause::BeganMidStream) {
+            shared.capture.mid_stream.add(at, leg.tcp_stream);
+        }
+        let (stream, port) = (leg.tcp_stream, leg.server.port());
         attempt.looks_like[direction].get_or_insert((looks_like, at));
         match (direction, looks_like) {
             (Direction::ClientToServer, Lookalike::TlsHandshake) => {
-                shared.capture.tls.connections += 1
+                shared.capture.tls.connections += 1;
+                shared.capture.first_tls.get_or_insert((at, stream));
+                let ports = &mut shared.capture.tls_ports;
+                // Rationale: a report names a handful.
+                if ports.len() < 16 && !ports.contains(&port) {
+                    ports.push(port);
+                }
             }
             (Direction::ClientToServer, Lookalike::Http2Preface) => {
                 shared.capture.http2_connections += 1
@@ -564,13 +576,30 @@ impl Subject {
 
 impl Shared {
     fn on_gap(&mut self, gap: &Gap, leg: &mut Leg) {
-        leg.on_gap(gap);
-        if gap.cause == crate::stream::GapCause::SnapLength {
-            self.capture
-                .first_cut
-                .get_or_insert((gap.at, leg.tcp_stream));
-        }
         let bytes = gap.len.unwrap_or(0);
+        let first = !leg.has_loss(gap.cause);
+        leg.on_gap(gap);
+        match gap.cause {
+            GapCause::SnapLength => {
+                self.capture
+                    .first_cut
+                    .get_or_insert((gap.at, leg.tcp_stream));
+            }
+            GapCause::NotCaptured if leg.last_packet[gap.direction].is_none() => {
+                if first {
+                    self.capture.unheard[gap.direction].add(gap.at, leg.tcp_stream);
+                }
+                let (gaps, unheard) = &mut self.capture.unheard_gaps;
+                *gaps += 1;
+                *unheard = unheard.saturating_add(bytes);
+            }
+            GapCause::NotCaptured => {
+                self.capture
+                    .first_gap
+                    .get_or_insert((gap.at, leg.tcp_stream));
+            }
+            GapCause::BeganMidStream | GapCause::LimitReached | GapCause::NoKeys => {}
+        }
         match self
             .capture
             .gaps
