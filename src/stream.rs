@@ -57,13 +57,19 @@ pub struct Sides<T> {
 impl<T> Sides<T> {
     /// The pair in which each side has `make(direction)`.
     pub fn from_fn(mut make: impl FnMut(Direction) -> T) -> Self {
-        Self { client: make(Direction::ClientToServer), server: make(Direction::ServerToClient) }
+        Self {
+            client: make(Direction::ClientToServer),
+            server: make(Direction::ServerToClient),
+        }
     }
 
     /// Both values, the client's first.
     pub fn iter(&self) -> impl Iterator<Item = (Direction, &T)> {
-        [(Direction::ClientToServer, &self.client), (Direction::ServerToClient, &self.server)]
-            .into_iter()
+        [
+            (Direction::ClientToServer, &self.client),
+            (Direction::ServerToClient, &self.server),
+        ]
+        .into_iter()
     }
 }
 

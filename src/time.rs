@@ -51,7 +51,10 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range_do_not_overflow() {
-        let (least, most) = (Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX));
+        let (least, most) = (
+            Timestamp::from_nanos(i64::MIN),
+            Timestamp::from_nanos(i64::MAX),
+        );
         assert_eq!(most.since(least), None);
         assert_eq!(most.saturating_add(Duration::from_secs(1)), most);
     }

@@ -1,6 +1,10 @@
 //! The generator of captures can be trusted: benchmarks and other tests stand on it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 #[path = "../examples/generate/capture/mod.rs"]
 mod capture;

@@ -10,10 +10,11 @@ mod provenance;
 mod rule;
 pub mod rules;
 mod thresholds;
+mod violation;
 
 pub use closing::{Closing, EndedBy, How, Kind};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
-pub use heartbeat::{PingVerdict, judge_pings};
+pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
 pub use provenance::{Provenance, reset_provenance};
 pub use rule::{Case, Check, Overview, Rule};
 pub use thresholds::Thresholds;

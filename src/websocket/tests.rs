@@ -41,14 +41,23 @@ fn framed(first: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     };
     frame.extend(key.iter().flatten());
     let key = key.unwrap_or_default();
-    frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame.extend(
+        payload
+            .iter()
+            .zip(key.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
     frame
 }
 
 /// The n-th packet, n seconds after the epoch.
 fn packet(number: u64) -> PacketRef {
     let time = Timestamp::from_nanos(number as i64 * 1_000_000_000);
-    PacketRef { time, number, source: 0 }
+    PacketRef {
+        time,
+        number,
+        source: 0,
+    }
 }
 
 /// A connection and what was noticed in it; each call is a packet.
@@ -62,21 +71,33 @@ struct Talk {
 impl Talk {
     fn with(parameters: Parameters) -> Self {
         let connection = Connection::new(parameters);
-        Self { connection, events: Vec::new(), sent: Sides::default(), packets: 0 }
+        Self {
+            connection,
+            events: Vec::new(),
+            sent: Sides::default(),
+            packets: 0,
+        }
     }
 
     /// Payload is kept, nothing is compressed.
     fn plain() -> Self {
-        Self::with(Parameters { deflate: None, wants: KEEP })
+        Self::with(Parameters {
+            deflate: None,
+            wants: KEEP,
+        })
     }
 
     fn compressed(deflate: Deflate) -> Self {
-        Self::with(Parameters { deflate: Some(deflate), wants: KEEP })
+        Self::with(Parameters {
+            deflate: Some(deflate),
+            wants: KEEP,
+        })
     }
 
     fn on(&mut self, event: &StreamEvent<'_>) -> &mut Self {
         let events = &mut self.events;
-        self.connection.on_stream(event, &mut |event| events.push(event));
+        self.connection
+            .on_stream(event, &mut |event| events.push(event));
         self
     }
 
@@ -85,7 +106,13 @@ impl Talk {
         let offset = self.sent[direction];
         self.sent[direction] += bytes.len() as u64;
         let (seen, released) = (packet(self.packets), packet(self.packets));
-        self.on(&StreamEvent::Chunk(Chunk { direction, offset, bytes, seen, released }))
+        self.on(&StreamEvent::Chunk(Chunk {
+            direction,
+            offset,
+            bytes,
+            seen,
+            released,
+        }))
     }
 
     fn client(&mut self, bytes: &[u8]) -> &mut Self {
@@ -101,7 +128,13 @@ impl Talk {
         let offset = self.sent[direction];
         self.sent[direction] += len.unwrap_or(1000);
         let (cause, at) = (GapCause::NotCaptured, packet(self.packets));
-        self.on(&StreamEvent::Gap(Gap { direction, offset, len, cause, at }))
+        self.on(&StreamEvent::Gap(Gap {
+            direction,
+            offset,
+            len,
+            cause,
+            at,
+        }))
     }
 
     fn end(&mut self, direction: Direction) -> &mut Self {
@@ -145,7 +178,10 @@ impl Talk {
     }
 }
 
-const KEEP: Wants = Wants { payload: Some(1 << 20), sha256: false };
+const KEEP: Wants = Wants {
+    payload: Some(1 << 20),
+    sha256: false,
+};
 
 fn line(event: &Event) -> Option<String> {
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -154,7 +190,10 @@ fn line(event: &Event) -> Option<String> {
         Event::Frame(_) => return None,
         Event::Message(message) => {
             let name = message.opcode.name();
-            let payload = message.payload.as_deref().map_or("unread".to_owned(), shown);
+            let payload = message
+                .payload
+                .as_deref()
+                .map_or("unread".to_owned(), shown);
             format!("{name} {payload:?}{}", broken(message.complete))
         }
         Event::Ping(ping) => format!("ping {:?}{}", shown(&ping.payload), broken(ping.complete)),
@@ -165,13 +204,23 @@ fn line(event: &Event) -> Option<String> {
             close.reason,
             broken(close.control.complete)
         ),
-        Event::Breach { breach, direction, offset, detail, .. } => {
+        Event::Breach {
+            breach,
+            direction,
+            offset,
+            detail,
+            ..
+        } => {
             format!("{} at {offset}: {breach:?}: {detail}", direction.sender())
         }
         Event::Gap { in_step, .. } => format!("gap, in step: {in_step}"),
         Event::LostSync { direction, .. } => format!("{} lost", direction.sender()),
         Event::ContextLost { direction, .. } => format!("{} context lost", direction.sender()),
-        Event::End { direction, inside_frame, .. } => {
+        Event::End {
+            direction,
+            inside_frame,
+            ..
+        } => {
             format!("{} ends {inside_frame:?}", direction.sender())
         }
     })
@@ -180,7 +229,8 @@ fn line(event: &Event) -> Option<String> {
 #[test]
 fn hello_is_answered() {
     let mut talk = Talk::plain();
-    talk.client(&masked(FIN | TEXT, b"hello")).server(&bare(FIN | TEXT, b"you"));
+    talk.client(&masked(FIN | TEXT, b"hello"))
+        .server(&bare(FIN | TEXT, b"you"));
     assert_eq!(talk.story(), [r#"text "hello""#, r#"text "you""#]);
     let expected = Message {
         direction: ClientToServer,
@@ -208,12 +258,23 @@ fn the_packets_of_a_message_are_its_first_its_latest_and_the_one_that_released_i
     let chunk = |from: usize, to: usize, seen: u64, released: u64| {
         let (offset, bytes) = (from as u64, &bytes[from..to]);
         let (seen, released) = (packet(seen), packet(released));
-        StreamEvent::Chunk(Chunk { direction: ServerToClient, offset, bytes, seen, released })
+        StreamEvent::Chunk(Chunk {
+            direction: ServerToClient,
+            offset,
+            bytes,
+            seen,
+            released,
+        })
     };
     // The header's second byte was resent last, and held up what came before.
-    talk.on(&chunk(0, 1, 3, 3)).on(&chunk(1, 2, 9, 9)).on(&chunk(2, 7, 5, 9));
+    talk.on(&chunk(0, 1, 3, 3))
+        .on(&chunk(1, 2, 9, 9))
+        .on(&chunk(2, 7, 5, 9));
     let message = talk.messages()[0];
-    assert_eq!((message.first, message.last, message.available), (packet(3), packet(9), packet(9)));
+    assert_eq!(
+        (message.first, message.last, message.available),
+        (packet(3), packet(9), packet(9))
+    );
 }
 
 #[test]
@@ -224,23 +285,34 @@ fn control_frames_may_come_between_fragments() {
         .client(&masked(CONTINUATION, b"two "))
         .client(&masked(PONG, b""))
         .client(&masked(FIN | CONTINUATION, b"three"));
-    assert_eq!(talk.story(), [r#"ping "?""#, r#"pong """#, r#"text "one two three""#]);
+    assert_eq!(
+        talk.story(),
+        [r#"ping "?""#, r#"pong """#, r#"text "one two three""#]
+    );
     let message = talk.messages()[0];
-    assert_eq!((message.fragments, message.wire_len, message.len), (3, 13 + 18, 13));
+    assert_eq!(
+        (message.fragments, message.wire_len, message.len),
+        (3, 13 + 18, 13)
+    );
     assert_eq!((message.first, message.last), (packet(1), packet(5)));
 }
 
 #[test]
 fn a_close_frame_has_a_code_and_a_reason() {
     let mut talk = Talk::plain();
-    talk.client(&masked(CLOSE, b"\x03\xe8bye")).server(&bare(CLOSE, b""));
-    assert_eq!(talk.story(), [r#"close Some(1000) "bye""#, r#"close None """#]);
+    talk.client(&masked(CLOSE, b"\x03\xe8bye"))
+        .server(&bare(CLOSE, b""));
+    assert_eq!(
+        talk.story(),
+        [r#"close Some(1000) "bye""#, r#"close None """#]
+    );
 }
 
 #[test]
 fn what_is_wrong_with_a_close_frame_is_said() {
     let mut talk = Talk::plain();
-    talk.server(&bare(CLOSE, b"\x03")).server(&bare(CLOSE, b"\x03\xee\xff"));
+    talk.server(&bare(CLOSE, b"\x03"))
+        .server(&bare(CLOSE, b"\x03\xee\xff"));
     assert_eq!(
         talk.story(),
         [
@@ -251,14 +323,20 @@ fn what_is_wrong_with_a_close_frame_is_said() {
             "close Some(1006) \"\u{fffd}\"",
         ]
     );
-    let Some(Event::Close(close)) = talk.events.last() else { panic!("no Close") };
-    assert_eq!(close.breaches, [Breach::CloseCodeIllegal, Breach::CloseReasonNotUtf8]);
+    let Some(Event::Close(close)) = talk.events.last() else {
+        panic!("no Close")
+    };
+    assert_eq!(
+        close.breaches,
+        [Breach::CloseCodeIllegal, Breach::CloseReasonNotUtf8]
+    );
 }
 
 #[test]
 fn the_mask_tells_the_sides_apart() {
     let mut talk = Talk::plain();
-    talk.client(&bare(FIN | TEXT, b"a")).server(&masked(FIN | TEXT, b"b"));
+    talk.client(&bare(FIN | TEXT, b"a"))
+        .server(&masked(FIN | TEXT, b"b"));
     assert_eq!(
         talk.story(),
         [
@@ -294,7 +372,8 @@ fn decoding_goes_on_after_a_header_that_breaks_everything() {
 #[test]
 fn a_long_ping_keeps_125_bytes() {
     let mut talk = Talk::plain();
-    talk.client(&masked(PING, &[b'x'; 300])).client(&masked(PONG, b"y"));
+    talk.client(&masked(PING, &[b'x'; 300]))
+        .client(&masked(PONG, b"y"));
     assert_eq!(talk.breaches(), [Breach::ControlTooLong]);
     assert_eq!(talk.story()[1], format!("ping {:?}", "x".repeat(125)));
     assert_eq!(talk.story()[2], r#"pong "y""#);
@@ -303,8 +382,13 @@ fn a_long_ping_keeps_125_bytes() {
 #[test]
 fn a_reserved_opcode_does_not_disturb_the_message_around_it() {
     let mut talk = Talk::plain();
-    talk.server(&bare(TEXT, b"a")).server(&bare(FIN | 5, b"?")).server(&bare(FIN, b"b"));
-    assert_eq!(talk.story(), ["server at 3: ReservedOpcode: opcode 5", r#"text "ab""#]);
+    talk.server(&bare(TEXT, b"a"))
+        .server(&bare(FIN | 5, b"?"))
+        .server(&bare(FIN, b"b"));
+    assert_eq!(
+        talk.story(),
+        ["server at 3: ReservedOpcode: opcode 5", r#"text "ab""#]
+    );
 }
 
 #[test]
@@ -327,7 +411,18 @@ fn the_top_bit_of_the_length_ends_a_direction_only() {
 #[test]
 fn a_length_of_63_bits_takes_no_memory() {
     let mut talk = Talk::plain();
-    talk.server(&[FIN | BINARY, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    talk.server(&[
+        FIN | BINARY,
+        127,
+        0x7f,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+        0xff,
+    ]);
     talk.server(b"four");
     assert!(talk.connection.buffered() < 100);
     talk.finish();
@@ -337,7 +432,8 @@ fn a_length_of_63_bits_takes_no_memory() {
 #[test]
 fn a_continuation_needs_something_to_continue() {
     let mut talk = Talk::plain();
-    talk.server(&bare(CONTINUATION, b"a")).server(&bare(FIN | CONTINUATION, b"b\xff"));
+    talk.server(&bare(CONTINUATION, b"a"))
+        .server(&bare(FIN | CONTINUATION, b"b\xff"));
     assert_eq!(
         talk.story(),
         [
@@ -350,7 +446,8 @@ fn a_continuation_needs_something_to_continue() {
 #[test]
 fn a_new_message_cuts_off_the_one_before() {
     let mut talk = Talk::plain();
-    talk.server(&bare(TEXT, b"a")).server(&bare(FIN | TEXT, b"b"));
+    talk.server(&bare(TEXT, b"a"))
+        .server(&bare(FIN | TEXT, b"b"));
     assert_eq!(
         talk.story(),
         [
@@ -365,7 +462,8 @@ fn a_new_message_cuts_off_the_one_before() {
 #[test]
 fn text_is_judged_across_fragments_and_packets() {
     let mut talk = Talk::plain();
-    talk.client(&masked(TEXT, b"a\xe2\x82")).client(&masked(FIN | CONTINUATION, b"\xac!"));
+    talk.client(&masked(TEXT, b"a\xe2\x82"))
+        .client(&masked(FIN | CONTINUATION, b"\xac!"));
     talk.client(&masked(FIN | TEXT, b"a\xe2\x82"));
     assert_eq!(
         talk.story(),
@@ -381,7 +479,10 @@ fn text_is_judged_across_fragments_and_packets() {
 fn bad_text_is_said_before_its_message_ends() {
     let mut talk = Talk::plain();
     talk.server(&bare(TEXT, b"ab\xff"));
-    assert_eq!(talk.story(), ["server at 0: InvalidUtf8: byte 0xff at offset 2"]);
+    assert_eq!(
+        talk.story(),
+        ["server at 0: InvalidUtf8: byte 0xff at offset 2"]
+    );
     talk.server(&bare(FIN | CONTINUATION, b"\xff"));
     assert_eq!(talk.messages()[0].breaches, [Breach::InvalidUtf8]);
     assert_eq!(talk.breaches().len(), 1);
@@ -398,17 +499,24 @@ fn rsv1_without_extension_makes_the_payload_opaque() {
 #[test]
 fn rsv1_belongs_to_the_first_frame_of_a_message() {
     let mut talk = Talk::compressed(Deflate::default());
-    talk.server(&bare(TEXT, b"a")).server(&bare(FIN | RSV1 | CONTINUATION, b"b"));
+    talk.server(&bare(TEXT, b"a"))
+        .server(&bare(FIN | RSV1 | CONTINUATION, b"b"));
     talk.server(&bare(RSV1 | PING, b""));
-    assert_eq!(talk.breaches(), [Breach::Rsv1Misplaced, Breach::Rsv1Misplaced]);
+    assert_eq!(
+        talk.breaches(),
+        [Breach::Rsv1Misplaced, Breach::Rsv1Misplaced]
+    );
     assert_eq!(talk.messages()[0].payload.as_deref(), Some(&b"ab"[..]));
 }
 
 #[test]
 fn frames_after_close_are_read_and_named() {
     let mut talk = Talk::plain();
-    talk.server(&bare(CLOSE, b"\x03\xe8")).server(&bare(PONG, b"")).server(&bare(PING, b""));
-    talk.server(&bare(FIN | TEXT, b"late")).client(&masked(FIN | TEXT, b"fine"));
+    talk.server(&bare(CLOSE, b"\x03\xe8"))
+        .server(&bare(PONG, b""))
+        .server(&bare(PING, b""));
+    talk.server(&bare(FIN | TEXT, b"late"))
+        .client(&masked(FIN | TEXT, b"fine"));
     assert_eq!(
         talk.story(),
         [
@@ -426,7 +534,9 @@ fn frames_after_close_are_read_and_named() {
 #[test]
 fn close_inside_a_message_leaves_it_unfinished() {
     let mut talk = Talk::plain();
-    talk.server(&bare(TEXT, b"half")).server(&bare(CLOSE, b"")).end(ServerToClient);
+    talk.server(&bare(TEXT, b"half"))
+        .server(&bare(CLOSE, b""))
+        .end(ServerToClient);
     assert_eq!(
         talk.story(),
         [
@@ -442,8 +552,10 @@ fn close_inside_a_message_leaves_it_unfinished() {
 #[test]
 fn the_transport_may_end_inside_a_frame() {
     let mut talk = Talk::plain();
-    talk.server(&bare(FIN | TEXT, b"whole")[..4]).end(ServerToClient);
-    talk.client(&masked(PING, b"whole")[..4]).end(ClientToServer);
+    talk.server(&bare(FIN | TEXT, b"whole")[..4])
+        .end(ServerToClient);
+    talk.client(&masked(PING, b"whole")[..4])
+        .end(ClientToServer);
     assert_eq!(
         talk.story(),
         [
@@ -468,17 +580,31 @@ fn the_transport_may_end_between_fragments() {
 #[test]
 fn the_end_of_the_capture_is_nobodys_breach() {
     let mut talk = Talk::plain();
-    talk.server(&bare(TEXT, b"half")).server(&bare(PING, b"whole")[..4]).finish();
-    assert_eq!(talk.story(), [r#"text "half", incomplete"#, r#"ping "wh", incomplete"#]);
+    talk.server(&bare(TEXT, b"half"))
+        .server(&bare(PING, b"whole")[..4])
+        .finish();
+    assert_eq!(
+        talk.story(),
+        [r#"text "half", incomplete"#, r#"ping "wh", incomplete"#]
+    );
 }
 
 #[test]
 fn a_gap_inside_a_payload_keeps_step() {
     let mut talk = Talk::plain();
     let first = masked(FIN | TEXT, b"abcdefgh\xff");
-    talk.client(&first[..9]).lose(ClientToServer, Some(2)).client(&first[11..]);
+    talk.client(&first[..9])
+        .lose(ClientToServer, Some(2))
+        .client(&first[11..]);
     talk.client(&masked(FIN | TEXT, b"next"));
-    assert_eq!(talk.story(), ["gap, in step: true", r#"text "abc", incomplete"#, r#"text "next""#]);
+    assert_eq!(
+        talk.story(),
+        [
+            "gap, in step: true",
+            r#"text "abc", incomplete"#,
+            r#"text "next""#
+        ]
+    );
     let torn = talk.messages()[0];
     assert_eq!((torn.len, torn.wire_len), (7, 15));
 }
@@ -486,9 +612,17 @@ fn a_gap_inside_a_payload_keeps_step() {
 #[test]
 fn a_gap_may_be_the_end_of_a_frame() {
     let mut talk = Talk::plain();
-    talk.server(&bare(PING, b"whole")[..4]).lose(ServerToClient, Some(3));
+    talk.server(&bare(PING, b"whole")[..4])
+        .lose(ServerToClient, Some(3));
     talk.server(&bare(FIN | TEXT, b"next"));
-    assert_eq!(talk.story(), ["gap, in step: true", r#"ping "wh", incomplete"#, r#"text "next""#]);
+    assert_eq!(
+        talk.story(),
+        [
+            "gap, in step: true",
+            r#"ping "wh", incomplete"#,
+            r#"text "next""#
+        ]
+    );
 }
 
 #[test]
@@ -498,11 +632,15 @@ fn a_gap_that_may_hide_a_header_loses_the_direction() {
         if before > 0 {
             talk.server(&bare(FIN | BINARY, b"whole")[..before]);
         }
-        talk.lose(ServerToClient, len).server(&bare(FIN | TEXT, b"lost"));
+        talk.lose(ServerToClient, len)
+            .server(&bare(FIN | TEXT, b"lost"));
         talk.client(&masked(FIN | TEXT, b"goes on"));
         let story = talk.story();
         assert_eq!(story[0], "gap, in step: false");
-        assert_eq!(story[story.len() - 2..], ["server lost", r#"text "goes on""#]);
+        assert_eq!(
+            story[story.len() - 2..],
+            ["server lost", r#"text "goes on""#]
+        );
         assert_eq!(talk.messages().len(), if before == 4 { 2 } else { 1 });
     }
 }
@@ -510,7 +648,8 @@ fn a_gap_that_may_hide_a_header_loses_the_direction() {
 #[test]
 fn a_gap_is_not_the_senders_truncation() {
     let mut talk = Talk::plain();
-    talk.server(&bare(FIN | BINARY, b"whole")[..4]).lose(ServerToClient, Some(2));
+    talk.server(&bare(FIN | BINARY, b"whole")[..4])
+        .lose(ServerToClient, Some(2));
     talk.end(ServerToClient);
     assert_eq!(talk.breaches(), []);
     assert_eq!(talk.story().last().unwrap(), "server ends Some((2, 5))");
@@ -540,7 +679,12 @@ fn what_only_begins_as_http_does_is_a_frame() {
     for size in 1..9 {
         let mut talk = Talk::plain();
         // A Close frame of 84 bytes that breaks two rules.
-        let bytes = [b"HTTP/2".to_vec(), vec![b'x'; 80], bare(FIN | TEXT, b"next")].concat();
+        let bytes = [
+            b"HTTP/2".to_vec(),
+            vec![b'x'; 80],
+            bare(FIN | TEXT, b"next"),
+        ]
+        .concat();
         for piece in bytes.chunks(size) {
             talk.server(piece);
         }
@@ -553,9 +697,16 @@ fn what_only_begins_as_http_does_is_a_frame() {
 
 #[test]
 fn only_what_is_wanted_is_kept() {
-    let wants = Wants { payload: Some(3), sha256: true };
-    let mut talk = Talk::with(Parameters { deflate: None, wants });
-    talk.client(&masked(BINARY, b"ab")).client(&masked(FIN | CONTINUATION, b"cdef"));
+    let wants = Wants {
+        payload: Some(3),
+        sha256: true,
+    };
+    let mut talk = Talk::with(Parameters {
+        deflate: None,
+        wants,
+    });
+    talk.client(&masked(BINARY, b"ab"))
+        .client(&masked(FIN | CONTINUATION, b"cdef"));
     let message = talk.messages()[0];
     assert_eq!(message.payload.as_deref(), Some(&b"abc"[..]));
     assert_eq!(message.sha256, Some(Sha256::digest(b"abcdef").into()));
@@ -563,7 +714,10 @@ fn only_what_is_wanted_is_kept() {
     let mut talk = Talk::with(Parameters::default());
     talk.client(&masked(FIN | BINARY, b"abcdef"));
     let message = talk.messages()[0];
-    assert_eq!((message.len, &message.payload, message.sha256), (6, &None, None));
+    assert_eq!(
+        (message.len, &message.payload, message.sha256),
+        (6, &None, None)
+    );
 }
 
 /// A sender of compressed messages.
@@ -574,7 +728,10 @@ struct Compressor {
 
 impl Compressor {
     fn new(takeover: bool) -> Self {
-        Self { compress: Compress::new(Compression::default(), false), takeover }
+        Self {
+            compress: Compress::new(Compression::default(), false),
+            takeover,
+        }
     }
 
     /// The payload of a compressed message (RFC 7692, section 7.2.1).
@@ -593,7 +750,9 @@ impl Compressor {
             self.compress.reset();
         }
         let mut payload = Vec::with_capacity(text.len() + 1000);
-        self.compress.compress_vec(text, &mut payload, flush).unwrap();
+        self.compress
+            .compress_vec(text, &mut payload, flush)
+            .unwrap();
         payload
     }
 }
@@ -613,12 +772,17 @@ fn the_examples_of_rfc_7692_say_hello() {
     let mut talk = Talk::compressed(Deflate::default());
     let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
-    talk.server(&bare(RSV1 | TEXT, &first[..3])).server(&bare(FIN, &first[3..]));
+    talk.server(&bare(RSV1 | TEXT, &first[..3]))
+        .server(&bare(FIN, &first[3..]));
     talk.server(&bare(FIN | RSV1 | TEXT, &second));
     // Section 7.2.3.3: not compressed at all; 7.2.3.4: a final block; 7.2.3.5: two blocks.
-    let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+    let stored = [
+        0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00,
+    ];
     let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
-    let two = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
+    let two = [
+        0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
+    ];
     for payload in [&stored[..], &last, &two] {
         talk.server(&bare(FIN | RSV1 | TEXT, payload));
     }
@@ -652,7 +816,8 @@ fn an_empty_message_is_a_byte_of_zero_or_none() {
     let mut talk = Talk::compressed(Deflate::default());
     let mut server = Compressor::new(true);
     talk.server(&bare(FIN | RSV1 | TEXT, &server.message(PHRASE)));
-    talk.server(&bare(FIN | RSV1 | TEXT, &[0])).server(&bare(FIN | RSV1 | TEXT, &[]));
+    talk.server(&bare(FIN | RSV1 | TEXT, &[0]))
+        .server(&bare(FIN | RSV1 | TEXT, &[]));
     talk.server(&bare(FIN | RSV1 | TEXT, &server.message(PHRASE)));
     let lengths: Vec<u64> = talk.messages().iter().map(|message| message.len).collect();
     assert_eq!((lengths, talk.breaches()), (vec![40, 0, 0, 40], vec![]));
@@ -666,17 +831,28 @@ fn a_final_block_starts_the_context_anew() {
         let payload = Compressor::new(true).flushed(PHRASE, FlushCompress::Finish);
         talk.server(&bare(FIN | RSV1 | TEXT, &payload));
     }
-    talk.server(&bare(FIN | RSV1 | TEXT, &Compressor::new(true).message(PHRASE)));
+    talk.server(&bare(
+        FIN | RSV1 | TEXT,
+        &Compressor::new(true).message(PHRASE),
+    ));
     assert_eq!(talk.breaches(), []);
-    assert!(talk.messages().iter().all(|message| message.payload.as_deref() == Some(PHRASE)));
+    assert!(
+        talk.messages()
+            .iter()
+            .all(|message| message.payload.as_deref() == Some(PHRASE))
+    );
 }
 
 #[test]
 fn compressed_text_is_judged_after_inflating() {
     let mut talk = Talk::compressed(Deflate::default());
     let payload = Compressor::new(true).message(b"abc\xff");
-    talk.server(&bare(RSV1 | TEXT, &payload[..2])).server(&bare(FIN, &payload[2..]));
-    assert_eq!(talk.story()[0], "server at 4: InvalidUtf8: byte 0xff at offset 3");
+    talk.server(&bare(RSV1 | TEXT, &payload[..2]))
+        .server(&bare(FIN, &payload[2..]));
+    assert_eq!(
+        talk.story()[0],
+        "server at 4: InvalidUtf8: byte 0xff at offset 3"
+    );
     assert_eq!(talk.breaches().len(), 1);
 }
 
@@ -710,7 +886,9 @@ fn without_takeover_the_next_message_is_read_again() {
     let mut server = Compressor::new(false);
     talk.server(&bare(FIN | RSV1 | TEXT, b"\xff\xff\xff"));
     let torn = bare(FIN | RSV1 | TEXT, &server.message(PHRASE));
-    talk.server(&torn[..9]).lose(ServerToClient, Some(5)).server(&torn[14..]);
+    talk.server(&torn[..9])
+        .lose(ServerToClient, Some(5))
+        .server(&torn[14..]);
     talk.server(&bare(FIN | RSV1 | TEXT, &server.message(PHRASE)));
     assert_eq!(talk.breaches(), [Breach::InflateFailed]);
     assert_eq!(talk.messages()[2].payload.as_deref(), Some(PHRASE));
@@ -721,11 +899,16 @@ fn a_gap_in_a_compressed_message_costs_the_context() {
     let mut talk = Talk::compressed(Deflate::default());
     let mut server = Compressor::new(true);
     let torn = bare(FIN | RSV1 | TEXT, &server.message(PHRASE));
-    talk.server(&torn[..9]).lose(ServerToClient, Some(5)).server(&torn[14..]);
+    talk.server(&torn[..9])
+        .lose(ServerToClient, Some(5))
+        .server(&torn[14..]);
     talk.server(&bare(FIN | RSV1 | TEXT, &server.message(PHRASE)));
     let story = talk.story();
     assert_eq!(story.len(), 4);
-    assert_eq!(story[2..], ["server context lost", "text \"unread\", incomplete"]);
+    assert_eq!(
+        story[2..],
+        ["server context lost", "text \"unread\", incomplete"]
+    );
     assert_eq!(talk.breaches(), []);
 }
 
@@ -733,21 +916,37 @@ fn a_gap_in_a_compressed_message_costs_the_context() {
 fn a_sender_that_drops_its_context_is_found_out() {
     let mut talk = Talk::compressed(Deflate::default());
     // A stored block that ends too early: the next message falls into it.
-    talk.server(&bare(FIN | RSV1 | BINARY, &[0, 9, 0, 0xf6, 0xff, b'a', b'b', b'c']));
+    talk.server(&bare(
+        FIN | RSV1 | BINARY,
+        &[0, 9, 0, 0xf6, 0xff, b'a', b'b', b'c'],
+    ));
     let payload = Compressor::new(true).message(PHRASE);
     talk.server(&bare(FIN | RSV1 | TEXT, &payload));
-    let [Event::Breach { breach, detail, .. }, Event::Message(message)] = &talk.events[3..] else {
+    let [
+        Event::Breach { breach, detail, .. },
+        Event::Message(message),
+    ] = &talk.events[3..]
+    else {
         panic!("{:?}", talk.story())
     };
     assert_eq!(*breach, Breach::InflateFailed);
     assert!(detail.contains("inflates with a fresh context"), "{detail}");
-    assert_eq!((message.payload.as_deref(), message.complete), (Some(PHRASE), true));
+    assert_eq!(
+        (message.payload.as_deref(), message.complete),
+        (Some(PHRASE), true)
+    );
 }
 
 #[test]
 fn a_bomb_stays_outside() {
-    let wants = Wants { payload: Some(10), sha256: false };
-    let mut talk = Talk::with(Parameters { deflate: Some(Deflate::default()), wants });
+    let wants = Wants {
+        payload: Some(10),
+        sha256: false,
+    };
+    let mut talk = Talk::with(Parameters {
+        deflate: Some(Deflate::default()),
+        wants,
+    });
     let payload = Compressor::new(true).message(&vec![0; 8 << 20]);
     for piece in bare(FIN | RSV1 | BINARY, &payload).chunks(1448) {
         talk.server(piece);
@@ -823,7 +1022,11 @@ fn anything() -> impl Strategy<Value = Vec<u8>> {
         let frame = |text: String| masked(FIN | RSV1 | TEXT, &sender.message(text.as_bytes()));
         texts.into_iter().flat_map(frame).collect()
     });
-    let frame = (any::<u8>(), proptest::option::of(any::<[u8; 4]>()), payload())
+    let frame = (
+        any::<u8>(),
+        proptest::option::of(any::<[u8; 4]>()),
+        payload(),
+    )
         .prop_map(|(first, key, payload)| framed(first, key, &payload));
     let likely = (
         proptest::sample::select(vec![TEXT, 0x81, 0x80, 0, 0xc1, 0x41, 0x88, 0x89, 0x82]),
@@ -842,7 +1045,10 @@ fn anything() -> impl Strategy<Value = Vec<u8>> {
 /// What shows when `bytes` come in pieces of these sizes, over and over; every
 /// packet is the same one.
 fn in_pieces(bytes: &[u8], sizes: &[usize], deflate: Option<Deflate>) -> (Vec<Event>, usize) {
-    let wants = Wants { payload: Some(50), sha256: true };
+    let wants = Wants {
+        payload: Some(50),
+        sha256: true,
+    };
     let mut connection = Connection::new(Parameters { deflate, wants });
     let (mut events, mut offset, mut most) = (Vec::new(), 0, 0);
     let mut sizes = sizes.iter().cycle();
