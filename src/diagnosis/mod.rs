@@ -3,6 +3,7 @@
 //! Pure functions of the facts and the thresholds: no clock, no parsing, no I/O.
 
 pub mod api;
+mod breach;
 pub mod closing;
 mod finding;
 mod heartbeat;
@@ -12,6 +13,7 @@ pub mod rules;
 mod thresholds;
 mod violation;
 
+pub use breach::{is_of_framing, rule_of};
 pub use closing::{Closing, EndedBy, How, Kind};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{GaveUp, PingVerdict, judge_pings};

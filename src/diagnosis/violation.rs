@@ -2,9 +2,9 @@
 //! sender, and what the receiver did about it.
 
 use super::{Case, Confidence, Evidence, Finding, Rule, Severity, Value};
+use crate::session::Breach;
 use crate::session::{BreachNote, Session};
 use crate::stream::{Direction, PacketRef};
-use crate::websocket::Breach;
 
 /// Rationale: the first few packets show what is wrong; the count tells the rest.
 const SHOWN: usize = 4;

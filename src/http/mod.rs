@@ -9,8 +9,10 @@ mod extension;
 mod gather;
 mod head;
 mod hold;
+mod lenient;
 mod loss;
 mod parse;
+mod reading;
 mod start;
 mod upgrade;
 
@@ -53,7 +55,9 @@ pub enum Event {
         /// The response.
         response: Box<Response>,
     },
-    /// The first part of the body of a refusal, decoded (chunked, gzip, deflate).
+    /// The first part of the body of the last refusal, decoded (chunked, gzip,
+    /// deflate); not told where it is empty. Comes after the next
+    /// [`Event::UpgradeRequested`] where the client did not wait for it.
     RefusalBody {
         /// At most 2,048 bytes.
         excerpt: Vec<u8>,
@@ -101,7 +105,8 @@ pub enum Event {
         /// What they look like.
         looks_like: Lookalike,
     },
-    /// A head could not be read because bytes of it are missing or it is longer than the limit.
+    /// A head could not be read: bytes of it are missing, it is longer than the
+    /// limit, or what stands in its place is none.
     HeadLost {
         /// Whose head.
         direction: Direction,
@@ -121,6 +126,9 @@ pub enum Lookalike {
     Http2Preface,
     /// The PROXY protocol, version 1 or 2.
     ProxyProtocol,
+    /// HTTP/1 of the other role: a response from the client, a request from the
+    /// server. Where no SYN was seen, the sides are the other way round.
+    OtherRole,
     /// Nothing that we know.
     Unknown,
 }
@@ -131,6 +139,6 @@ pub enum Output<'a> {
     /// Something for the session.
     Fact(Event),
     /// Bytes of the WebSocket connection, both directions, offsets unchanged.
-    /// Only after [`Event::Upgraded`].
+    /// Only after [`Event::Upgraded`] or [`Event::AnswerLost`].
     Stream(StreamEvent<'a>),
 }

@@ -4,84 +4,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::session::{Noted, PongKind, Session};
+use crate::session::{Noted, PongKind, Record, RecordKind, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
-use crate::websocket::{CloseFrame, Control, Event, Message};
+use crate::websocket::Event;
 
 /// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
 /// 3.8.6.3); a Pong that takes longer than this is shown without its time.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Rationale: payloads wait with their records; 64 MiB bound them.
 const MOST_BYTES: usize = 64 << 20;
-
-/// A message or a control frame.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// The session's number.
-    pub session: u32,
-    /// Wireshark's `tcp.stream`.
-    pub tcp_stream: u32,
-    /// What it is.
-    pub kind: RecordKind,
-    /// The acknowledgment of its last byte.
-    pub acked: Option<PacketRef>,
-}
-
-/// What a record is.
-#[derive(Clone, Debug)]
-pub enum RecordKind {
-    /// A data message.
-    Message(Message),
-    /// A Ping.
-    Ping {
-        /// The frame.
-        control: Control,
-        /// The time to its Pong.
-        rtt: Option<Duration>,
-        /// The time since the same side's Ping before.
-        gap: Option<Duration>,
-    },
-    /// A Pong.
-    Pong(Control),
-    /// A Close.
-    Close(Box<CloseFrame>),
-}
-
-impl Record {
-    /// The packet with its first byte.
-    pub fn first(&self) -> PacketRef {
-        match &self.kind {
-            RecordKind::Message(message) => message.first,
-            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.at,
-            RecordKind::Close(close) => close.control.frame.at,
-        }
-    }
-
-    /// Who sent it.
-    pub fn direction(&self) -> Direction {
-        match &self.kind {
-            RecordKind::Message(message) => message.direction,
-            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.direction,
-            RecordKind::Close(close) => close.control.frame.direction,
-        }
-    }
-
-    fn end(&self) -> u64 {
-        match &self.kind {
-            RecordKind::Message(message) => message.end,
-            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.end(),
-            RecordKind::Close(close) => close.control.frame.end(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match &self.kind {
-            RecordKind::Message(message) => message.payload.as_ref().map_or(0, Vec::len),
-            _ => 0,
-        }
-    }
-}
 
 /// Which of a connection's records wait, and for what.
 #[derive(Debug, Default)]

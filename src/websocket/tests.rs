@@ -35,8 +35,12 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 fn framed(first: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     let bit = if key.is_some() { 0x80 } else { 0 };
     let mut frame = match payload.len() {
-        len @ 0..126 => vec![first, bit | len as u8],
-        len @ 126..0x1_0000 => [&[first, bit | 126][..], &(len as u16).to_be_bytes()].concat(),
+        len @ 0..126 => vec![first, bit | u8::try_from(len).unwrap()],
+        len @ 126..0x1_0000 => [
+            &[first, bit | 126][..],
+            &u16::try_from(len).unwrap().to_be_bytes(),
+        ]
+        .concat(),
         len => [&[first, bit | 127][..], &(len as u64).to_be_bytes()].concat(),
     };
     frame.extend(key.iter().flatten());
@@ -162,11 +166,13 @@ impl Talk {
     }
 
     fn messages(&self) -> Vec<&Message> {
-        let message = |event| match event {
-            &Event::Message(ref message) => Some(message),
-            _ => None,
-        };
-        self.events.iter().filter_map(message).collect()
+        let mut messages = Vec::new();
+        for event in &self.events {
+            if let Event::Message(message) = event {
+                messages.push(message);
+            }
+        }
+        messages
     }
 
     fn frames(&self) -> Vec<Frame> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::hb_pong_timeout::seconds;
-use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {
     id: "cap-clock",

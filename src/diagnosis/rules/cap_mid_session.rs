@@ -1,6 +1,6 @@
 //! `cap-mid-session`: connections were open before the capture began.
 
-use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {
     id: "cap-mid-session",

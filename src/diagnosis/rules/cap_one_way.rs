@@ -1,6 +1,6 @@
 //! `cap-one-way`: only one direction of connections was captured.
 
-use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {

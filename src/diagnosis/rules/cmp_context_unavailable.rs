@@ -2,8 +2,8 @@
 //! the capture lacks what they lean on.
 
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
+use crate::session::Breach;
 use crate::stream::Direction;
-use crate::websocket::Breach;
 
 pub(super) static RULE: Rule = Rule {
     id: "cmp-context-unavailable",

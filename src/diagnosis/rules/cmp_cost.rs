@@ -1,7 +1,7 @@
 //! `cmp-cost`: what compression saves, and the memory that it takes.
 
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::http::DeflateParameters;
+use crate::session::DeflateParameters;
 use crate::session::Session;
 
 pub(super) static RULE: Rule = Rule {

@@ -2,9 +2,9 @@
 
 use crate::diagnosis::violation::violations;
 use crate::diagnosis::{Case, Check, Confidence, Finding, Rule, Severity};
+use crate::session::Breach;
 use crate::session::Session;
 use crate::stream::Direction;
-use crate::websocket::Breach;
 
 pub(super) static RULE: Rule = Rule {
     id: "cmp-inflate-error",

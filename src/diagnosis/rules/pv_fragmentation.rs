@@ -2,8 +2,8 @@
 
 use crate::diagnosis::violation::violations_where;
 use crate::diagnosis::{Case, Check, Confidence, Finding, Rule, Severity};
+use crate::session::Breach;
 use crate::session::{BreachNote, Session};
-use crate::websocket::Breach;
 
 pub(super) static RULE: Rule = Rule {
     id: "pv-fragmentation",

@@ -2,7 +2,7 @@
 
 use crate::diagnosis::violation::violations;
 use crate::diagnosis::{Case, Check, Confidence, Finding, Rule, Severity};
-use crate::websocket::Breach;
+use crate::session::Breach;
 
 pub(super) static RULE: Rule = Rule {
     id: "pv-length",

@@ -3,9 +3,9 @@
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Provenance, Rule, Severity, Value, reset_provenance,
 };
+use crate::session::Breach;
 use crate::session::BreachNote;
 use crate::stream::{Direction, GapCause};
-use crate::websocket::Breach;
 
 pub(super) static RULE: Rule = Rule {
     id: "pv-truncated",

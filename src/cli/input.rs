@@ -1,0 +1,183 @@
+//! Opening what the command line names, and reading it to its end.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::args::InputArgs;
+use super::filter::Filter;
+use super::output;
+use crate::pipeline::{Analyzer, Finished, Options};
+use crate::session::Record;
+use crate::session::redact::Secrets;
+use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
+use crate::source::{CaptureFile, Comment, FileSummary, Input, Merged, Source, expand};
+
+/// All that was read and settled.
+pub(super) struct Read {
+    pub(super) capture: Capture,
+    pub(super) sessions: Vec<Session>,
+    pub(super) attempts: Vec<Attempt>,
+}
+
+impl InputArgs {
+    pub(super) fn secrets(&self) -> Secrets {
+        if self.show_secrets {
+            Secrets::Shown
+        } else {
+            Secrets::Redacted
+        }
+    }
+
+    /// Reads all files to their ends; `record` gets messages and control frames as they settle.
+    ///
+    /// # Errors
+    /// Nothing of an input could be read, or `record` failed.
+    pub(super) fn read(
+        &self,
+        options: Options,
+        quiet: bool,
+        mut record: impl FnMut(Record) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Read> {
+        let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
+        let mut files = self.open(quiet)?;
+        let mut analyzer = Analyzer::new(options);
+        let mut finished = Vec::new();
+        while let Some(input) = files.next()? {
+            if let (Some(filter), Input::Packet(packet)) = (&mut filter, &input)
+                && !filter.matches(packet)?
+            {
+                continue;
+            }
+            analyzer.push(&input, &mut finished);
+            if options.records {
+                while let Some(next) = analyzer.next_record() {
+                    record(next)?;
+                }
+            }
+        }
+        let mut failed = Ok(());
+        let mut capture = analyzer.finish(&mut finished, |next| {
+            if failed.is_ok() {
+                failed = record(next);
+            }
+        });
+        failed?;
+        capture.files = files.summaries().into_iter().map(facts).collect();
+        if !quiet {
+            warn_about(&capture, self);
+        }
+        Ok(sorted(capture, finished))
+    }
+
+    /// Files that can't be read at all are left out with a word as long as one can be.
+    fn open(&self, quiet: bool) -> anyhow::Result<Merged> {
+        for key_log in &self.keys {
+            std::fs::metadata(key_log).with_context(|| {
+                format!(
+                    "{}: can't read this key log; check the name",
+                    key_log.display()
+                )
+            })?;
+        }
+        let mut merged = Merged::default();
+        let (mut opened, mut failed) = (0_u16, None);
+        for path in expand(&self.files)? {
+            match open_one(&path, opened) {
+                Ok(file) => {
+                    merged.add(file);
+                    opened = opened
+                        .checked_add(1)
+                        .context("more than 65,535 files; give fewer at once")?;
+                }
+                Err(error) => {
+                    if let Some(earlier) = failed.replace(error)
+                        && !quiet
+                    {
+                        output::complain(&earlier.to_string());
+                    }
+                }
+            }
+        }
+        match failed {
+            Some(error) if opened == 0 => Err(error.into()),
+            Some(error) => {
+                output::complain(&error.to_string());
+                Ok(merged)
+            }
+            None => Ok(merged),
+        }
+    }
+}
+
+fn open_one(path: &Path, source: u16) -> Result<CaptureFile, crate::source::SourceError> {
+    if path.as_os_str() == "-" {
+        return CaptureFile::from_reader(PathBuf::from("-"), source, Box::new(std::io::stdin()));
+    }
+    CaptureFile::open(path, source)
+}
+
+fn facts(file: FileSummary) -> FileFacts {
+    FileFacts {
+        path: file.path,
+        format: file.format.name(),
+        packets: file.packets,
+        bytes: file.bytes,
+        first: file.first,
+        last: file.last,
+        comments: file.comments.into_iter().map(comment).collect(),
+        damage: file.damage.map(|damage| Damage {
+            offset: damage.offset,
+            what: damage.what,
+        }),
+    }
+}
+
+fn comment(comment: Comment) -> String {
+    match comment.packet {
+        Some(number) => format!("packet {number}: {}", comment.text),
+        None => comment.text,
+    }
+}
+
+fn warn_about(capture: &Capture, args: &InputArgs) {
+    for file in &capture.files {
+        if let Some(damage) = &file.damage {
+            output::complain(&format!(
+                "{}: offset {}: {}; the {} packets before it were read",
+                file.path.display(),
+                damage.offset,
+                damage.what,
+                file.packets
+            ));
+        }
+    }
+    if !args.keys.is_empty() && capture.tls.connections > 0 {
+        output::complain(
+            "--keys: this version doesn't decrypt TLS yet; its connections are counted only",
+        );
+    }
+    if capture.failures > 0 {
+        output::complain(&format!(
+            "{} connections could not be worked on because of a bug in wscope; please report it with the capture",
+            capture.failures
+        ));
+    }
+}
+
+fn sorted(capture: Capture, finished: Vec<Finished>) -> Read {
+    let (mut sessions, mut attempts) = (Vec::new(), Vec::new());
+    for finished in finished {
+        match finished {
+            Finished::Session(session) => sessions.push(*session),
+            Finished::Attempt(attempt) => attempts.push(*attempt),
+        }
+    }
+    sessions.sort_by_key(|session| session.id);
+    attempts.sort_by_key(|attempt| attempt.leg.tcp_stream);
+    Read {
+        capture,
+        sessions,
+        attempts,
+    }
+}
