@@ -258,11 +258,12 @@ impl Script {
         }
     }
 
-    /// Payload in one segment that was captured twice, then the peer's ACK.
-    pub(crate) fn twice(mut self, from: Direction, payload: &[u8]) -> Self {
+    /// Payload in one segment that was captured twice, so many milliseconds
+    /// apart, then the peer's ACK.
+    pub(crate) fn twice(mut self, from: Direction, payload: &[u8], apart_ms: i64) -> Self {
         self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
         self.ip_id[from] = self.ip_id[from].wrapping_sub(1);
-        self.now_us -= 900;
+        self.now_us += (apart_ms - 1) * 1_000;
         self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
         self.flags(from.reverse(), Flags::ACK)

@@ -66,7 +66,7 @@ pub fn judge_pings(
         .pong_floor
         .max(median.saturating_mul(thresholds.pong_rtts));
     let end = first_sign_of_the_end(session, closing).time;
-    let said = said_so(session, pinger);
+    let said = said_so(session, pinger).filter(|_| closing.first_close == Some(pinger));
     let mut verdict = PingVerdict {
         superseded: ledger.superseded + ledger.covered(),
         unanswered_count: ledger.forgotten,

@@ -344,6 +344,7 @@ impl Followed {
                 finished.push(Finished::Session(session));
             }
             Subject::Attempt(mut attempt) => {
+                shared.on_mid_stream(&attempt);
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
                 if attempt.is_worth_telling() {
@@ -531,10 +532,6 @@ impl Subject {
     ) {
         let Self::Attempt(attempt) = self else { return };
         let leg = &attempt.leg;
-        let known = attempt.looks_like[direction.reverse()].is_some();
-        if looks_like == Lookalike::Unknown && !known && leg.has_loss(GapCause::BeganMidStream) {
-            shared.capture.mid_stream.add(at, leg.tcp_stream);
-        }
         let (stream, port) = (leg.tcp_stream, leg.server.port());
         attempt.looks_like[direction].get_or_insert((looks_like, at));
         match (direction, looks_like) {
@@ -575,6 +572,25 @@ impl Subject {
 }
 
 impl Shared {
+    /// Counts a connection that was open before the capture began, unless HTTP was found on it.
+    fn on_mid_stream(&mut self, attempt: &Attempt) {
+        let leg = &attempt.leg;
+        let began = leg
+            .gaps
+            .iter()
+            .find(|gap| gap.cause == GapCause::BeganMidStream);
+        let unknown = attempt
+            .looks_like
+            .iter()
+            .all(|(_, looks)| looks.is_none_or(|(looks, _)| looks == Lookalike::Unknown));
+        if let Some(gap) = began
+            && attempt.exchanges == 0
+            && unknown
+        {
+            self.capture.mid_stream.add(gap.at, leg.tcp_stream);
+        }
+    }
+
     fn on_gap(&mut self, gap: &Gap, leg: &mut Leg) {
         let bytes = gap.len.unwrap_or(0);
         let first = !leg.has_loss(gap.cause);

@@ -67,7 +67,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         false => finding
             .severity(Severity::Info)
             .cause(Confidence::Likely, "several interfaces, queues or threads wrote this file")
-            .advice("harmless: such packets are put back in order"),
+            .advice("durations shorter than that may be wrong; sort the file with reordercap to be sure"),
     });
 }
 

@@ -119,7 +119,7 @@ fn is_twin(a: &Session, b: &Session) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::script::Script;
+    use crate::script::{Script, frame};
     use crate::stream::Direction::ClientToServer;
 
     #[test]
@@ -140,9 +140,31 @@ mod tests {
     fn one_packet_twice_is_told() {
         let told = Script::new()
             .upgrade()
-            .twice(ClientToServer, &crate::script::frame(0x81, b"hi", true))
+            .twice(ClientToServer, &frame(0x81, b"hi", true), 0)
             .told();
         let finding = told.only("cap-duplicates");
         assert_eq!(finding.evidence.first().map(|e| e.at.number), Some(9));
+    }
+
+    #[test]
+    fn copies_of_two_capture_points_are_apart_by_the_path_between_them() {
+        let told = Script::new()
+            .upgrade()
+            .twice(ClientToServer, &frame(0x81, b"hi", true), 30)
+            .told();
+        assert_eq!(told.capture.duplicates, 1);
+        assert_eq!(told.sessions[0].leg.retransmissions.client, 0);
+    }
+
+    #[test]
+    fn what_is_sent_again_is_no_copy() {
+        let told = Script::new()
+            .upgrade()
+            .text(ClientToServer, "a")
+            .wait_s(0.3)
+            .again(ClientToServer, &[0; 7])
+            .told();
+        assert_eq!(told.capture.duplicates, 0);
+        assert_eq!(told.sessions[0].leg.retransmissions.client, 1);
     }
 }

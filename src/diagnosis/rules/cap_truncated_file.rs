@@ -69,6 +69,7 @@ mod tests {
             first: None,
             last: None,
             damage,
+            comments: Vec::new(),
         };
         let capture = Capture {
             files: vec![file],

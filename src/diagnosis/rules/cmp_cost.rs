@@ -55,7 +55,9 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             first.get_or_insert(session);
         }
     }
-    let Some(first) = first else { return };
+    let Some(first) = first.filter(|_| bytes > 0) else {
+        return;
+    };
     #[expect(clippy::cast_precision_loss, reason = "a ratio of two decimals")]
     let ratio = bytes as f64 / wire.max(1) as f64;
     let each = memory / sessions.max(1) / 1024;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::hb_pong_timeout::seconds;
-use crate::diagnosis::closing::close_of;
+use crate::diagnosis::closing::{Terminator, close_of};
 use crate::diagnosis::{
     Check, Closing, Confidence, Evidence, Finding, Kind, Overview, Rule, Severity, Value,
 };
@@ -46,7 +46,7 @@ const SPREAD: f64 = 0.02;
 struct Expiry<'a> {
     session: &'a Session,
     idle: Duration,
-    end: PacketRef,
+    end: Terminator,
     last: PacketRef,
 }
 
@@ -75,7 +75,7 @@ fn expiry<'a>(session: &'a Session, closing: &Closing) -> Option<Expiry<'a>> {
     (closing.kind == Kind::Abnormal && longest && idle >= SHORTEST).then_some(Expiry {
         session,
         idle,
-        end: end.at,
+        end,
         last,
     })
 }
@@ -83,10 +83,12 @@ fn expiry<'a>(session: &'a Session, closing: &Closing) -> Option<Expiry<'a>> {
 fn risky(session: &Session, pinger: Direction, expiries: &[Expiry<'_>]) -> Option<Finding> {
     let ledger = &session.pings[pinger];
     let period = ledger.intervals.median().filter(|_| ledger.sent >= 3)?;
+    // A side that ends the session itself has another reason than a timer that its Pings should have reset.
     let same_server = || {
-        expiries
-            .iter()
-            .filter(|e| e.session.leg.server == session.leg.server)
+        expiries.iter().filter(|expiry| {
+            expiry.session.leg.server == session.leg.server
+                && expiry.end.direction == pinger.reverse()
+        })
     };
     let own = same_server().find(|expiry| expiry.session.id == session.id);
     // Ended after a silence of just its own period: a race that was lost. A
@@ -136,7 +138,7 @@ fn risky(session: &Session, pinger: Direction, expiries: &[Expiry<'_>]) -> Optio
     if timer.session.id == session.id {
         finding = finding
             .evidence(timer.last, "the last payload")
-            .evidence(timer.end, "the end after that silence")
+            .evidence(timer.end.at, "the end after that silence")
             .severity(match confidence {
                 Confidence::Possible => Severity::Warn,
                 _ => Severity::Error,
@@ -185,6 +187,15 @@ mod tests {
         let found = told.of("hb-interval-risky");
         assert_eq!(found.len(), 2);
         assert!(found.iter().all(|f| f.severity == Severity::Error));
+    }
+
+    #[test]
+    fn a_side_that_ends_the_session_itself_lost_no_race() {
+        let told = pinging(Script::new().upgrade(), 4, 60.0)
+            .wait_s(60.2)
+            .fin(ClientToServer)
+            .told();
+        assert!(told.of("hb-interval-risky").is_empty());
     }
 
     #[test]

@@ -48,10 +48,12 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let Some(gave_up) = verdict.gave_up else {
             continue;
         };
-        findings.push(match verdict.unanswered.first() {
-            Some(ping) => unanswered(case, pinger, &verdict, ping, gave_up),
-            None => late(case, pinger, &verdict, gave_up),
-        });
+        match verdict.unanswered.first() {
+            Some(ping) => findings.push(unanswered(case, pinger, &verdict, ping, gave_up)),
+            // Without any Ping it was a heartbeat of the application, or the Pings are hidden.
+            None if case.session.pings[pinger].sent == 0 => {}
+            None => findings.push(late(case, pinger, &verdict, gave_up)),
+        }
     }
 }
 
@@ -116,10 +118,9 @@ fn late(case: &Case<'_>, pinger: Direction, verdict: &PingVerdict, gave_up: Gave
         case.session,
         Confidence::Likely,
         close,
-        match (ledger.sent, verdict.blind || pong.is_none()) {
-            (0, _) => format!("the {side} ended the session for want of an answer to its heartbeat"),
-            (_, true) => format!("the {side} ended the session for want of a Pong; the capture lacks bytes that may hold it"),
-            (_, false) => format!("the {side} ended the session for want of a Pong, although the capture shows one for each of its Pings"),
+        match verdict.blind || pong.is_none() {
+            true => format!("the {side} ended the session for want of a Pong; the capture lacks bytes that may hold it"),
+            false => format!("the {side} ended the session for want of a Pong, although the capture shows one for each of its Pings"),
         },
     )
     .evidence_if(ledger.last, "its last Ping")
@@ -272,6 +273,34 @@ mod tests {
             .fin(ServerToClient)
             .told();
         assert!(told.of("hb-pong-timeout").is_empty());
+    }
+
+    #[test]
+    fn an_echo_of_that_close_and_a_close_without_any_ping_say_nothing() {
+        let reason = "keepalive ping timeout";
+        let told = Script::new()
+            .upgrade()
+            .close(ServerToClient, 1011, reason)
+            .close(ClientToServer, 1011, reason)
+            .told();
+        assert!(told.of("hb-pong-timeout").is_empty());
+    }
+
+    #[test]
+    fn a_pong_that_was_captured_puts_the_fault_on_the_pinging_side() {
+        let told = Script::new()
+            .upgrade()
+            .ping(ServerToClient, b"1")
+            .pong(ClientToServer, b"1")
+            .wait_s(20.0)
+            .close(ServerToClient, 1011, "keepalive ping timeout")
+            .told();
+        let finding = told.only("hb-pong-timeout");
+        assert!(
+            finding
+                .data
+                .contains(&("kind", Value::Text("late".to_owned())))
+        );
     }
 
     #[test]

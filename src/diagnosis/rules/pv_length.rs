@@ -1,6 +1,6 @@
 //! `pv-length`: a payload length that must not be.
 
-use crate::diagnosis::violation::violations;
+use crate::diagnosis::violation::{Reaction, violations};
 use crate::diagnosis::{Case, Check, Confidence, Finding, Rule, Severity};
 use crate::session::Breach;
 
@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
 - `control-too-long`: a Ping, Pong or Close with more than 125 bytes. Receivers fail the connection.
 - `top-bit`: the highest bit of a 64-bit length is set. Nothing after it can be read.
 - `non-minimal`: a length in more bytes than it needs. Chromium fails the connection for it, most other receivers let it pass, so this one is a
-  warning.
+  warning unless the receiver failed the connection.
 
 ## What usually causes it
 - `control-too-long`: the application puts its own data into a Ping, or a long error text into the reason of a Close frame (the code takes 2 of
@@ -53,10 +53,15 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     for violation in violations(session, &[Breach::NonMinimalLength]) {
         let sender = violation.sender.sender();
+        // Who fails the connection for it makes an error of it.
+        let severity = match violation.reaction(case) {
+            Reaction::Failed(..) => Severity::Error,
+            Reaction::Ended(_) | Reaction::Nothing => Severity::Warn,
+        };
         findings.push(
             violation
                 .finding(&RULE, case, "non-minimal", "wrote a frame's length in more bytes than it needs")
-                .severity(Severity::Warn)
+                .severity(severity)
                 .cause(Confidence::Likely, format!("the {sender}'s encoder always uses the long form"))
                 .advice("Chromium fails such a connection (1002), most other receivers let it pass: use the shortest form"),
         );
