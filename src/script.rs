@@ -267,6 +267,17 @@ impl Script {
         }
     }
 
+    /// Payload in one segment that was captured twice, so many milliseconds
+    /// apart, then the peer's ACK.
+    pub(crate) fn twice(mut self, from: Direction, payload: &[u8], apart_ms: i64) -> Self {
+        self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
+        self.ip_id[from] = self.ip_id[from].wrapping_sub(1);
+        self.now_us += (apart_ms - 1) * 1_000;
+        self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
+        self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
+        self.flags(from.reverse(), Flags::ACK)
+    }
+
     /// Payload that the network delivers, but the capture lacks.
     pub(crate) fn uncaptured(mut self, from: Direction, payload: &[u8]) -> Self {
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
@@ -332,7 +343,10 @@ impl Script {
 
     /// A frame: first byte as given (FIN, RSV, opcode), masked if the client sends it.
     pub(crate) fn frame(self, from: Direction, first: u8, payload: &[u8]) -> Self {
-        let frame = frame(first, payload, from == ClientToServer);
+        // A key of its own for each frame, as RFC 6455, section 5.3 wants it.
+        let key = self.next[from].wrapping_mul(0x5bd1_e995).rotate_left(13) ^ u32::from(first);
+        let mask = (from == ClientToServer).then_some(key.to_be_bytes());
+        let frame = frame_with(first, payload, mask);
         self.bytes(from, &frame)
     }
 
@@ -416,10 +430,16 @@ impl Script {
     }
 }
 
-/// A frame's bytes.
+/// A frame's bytes, with a masking key of its payload's length.
 pub(crate) fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
+    let key = 0x5bd1_e995_u32.wrapping_mul(payload.len() as u32 + 7) ^ u32::from(first);
+    frame_with(first, payload, masked.then_some(key.to_be_bytes()))
+}
+
+/// A frame's bytes, masked if there is a key.
+pub(crate) fn frame_with(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let mut bytes = vec![first];
-    let mask_bit = if masked { 0x80 } else { 0 };
+    let mask_bit = if mask.is_some() { 0x80 } else { 0 };
     match payload.len() {
         len @ 0..126 => bytes.push(mask_bit | len as u8),
         len @ 126..65_536 => {
@@ -431,10 +451,7 @@ pub(crate) fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
             bytes.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    if masked {
-        // A key of its own for each frame, as RFC 6455, section 5.3 wants it.
-        let key = (0x5bd1_e995_u32.wrapping_mul(payload.len() as u32 + 7) ^ u32::from(first))
-            .to_be_bytes();
+    if let Some(key) = mask {
         bytes.extend_from_slice(&key);
         bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
     } else {

@@ -50,6 +50,17 @@ pub struct ZeroWindow {
     pub since: Option<PacketRef>,
 }
 
+/// A time without payload from anyone, which payload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// How long.
+    pub len: Duration,
+    /// The last payload before it.
+    pub from: PacketRef,
+    /// The payload that ended it.
+    pub to: PacketRef,
+}
+
 /// One TCP connection's facts.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -83,6 +94,8 @@ pub struct Leg {
     pub payload_bytes: Sides<u64>,
     /// The longest time without payload from anyone that payload ended.
     pub longest_silence: Duration,
+    /// The longest such times, longest first: at most 3.
+    pub silences: Vec<Silence>,
     /// Segments sent again.
     pub retransmissions: Sides<u64>,
     /// The newest of them.
@@ -134,6 +147,7 @@ impl Leg {
             last_delivered: Sides::default(),
             payload_bytes: Sides::default(),
             longest_silence: Duration::ZERO,
+            silences: Vec::new(),
             retransmissions: Sides::default(),
             last_retransmission: Sides::default(),
             out_of_order: Sides::default(),
@@ -236,10 +250,24 @@ impl Leg {
         if let Some(last) = self.last_payload_any() {
             let silence = at.time.saturating_since(last.time);
             self.longest_silence = self.longest_silence.max(silence);
+            self.keep_silence(Silence {
+                len: silence,
+                from: last,
+                to: at,
+            });
         }
         self.first_payload[direction].get_or_insert(at);
         self.last_payload[direction] = Some(at);
         self.payload_bytes[direction] += u64::from(len);
+    }
+
+    /// Keeps the three longest, longest first.
+    fn keep_silence(&mut self, silence: Silence) {
+        let place = self.silences.partition_point(|s| s.len >= silence.len);
+        if place < 3 {
+            self.silences.insert(place, silence);
+            self.silences.truncate(3);
+        }
     }
 
     /// Missing bytes.

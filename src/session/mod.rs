@@ -14,18 +14,20 @@ pub mod redact;
 mod rtt;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, TlsTotals};
+pub use capture::{Capture, CaptureFile, Damage, GapTotal, Tally, TlsTotals};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
-pub use leg::{Leg, Orientation, Unreachable, ZeroWindow};
+pub use leg::{Leg, Orientation, Silence, Unreachable, ZeroWindow};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
-pub use crate::http::{Agreement, HandshakeBreach, Lookalike, Request, Response};
+pub use crate::http::{
+    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
+};
 pub use crate::tcp::Reset;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
@@ -236,7 +238,9 @@ impl Session {
             }
             E::Ping(ping) => {
                 let frame = &ping.frame;
-                let gap = self.pings[frame.direction].on_ping(frame.at, frame.end(), &ping.payload);
+                let data = self.frames.client.data() + self.frames.server.data();
+                let ledger = &mut self.pings[frame.direction];
+                let gap = ledger.on_ping(frame.at, frame.end(), &ping.payload, data);
                 return Noted::Ping { gap };
             }
             E::Pong(pong) => {

@@ -179,6 +179,22 @@ impl Half {
         i64::try_from(self.highest).ok()
     }
 
+    /// A copy of a packet that was captured before, however far back: all of
+    /// its bytes were seen, and what is sent again is stamped anew.
+    pub(super) fn is_copy(&self, segment: &Segment<'_>) -> bool {
+        if segment.wire_len == 0 || !self.recent.is_stamped_earlier(segment) {
+            return false;
+        }
+        let Some(start) = self
+            .offset_of(segment.seq)
+            .and_then(|o| u64::try_from(o).ok())
+        else {
+            return false;
+        };
+        let len = u64::from(segment.wire_len);
+        start.saturating_add(len) <= self.next || self.held.covers(start, len)
+    }
+
     /// What the payload is, before it is taken.
     pub(super) fn classify(&self, segment: &Segment<'_>, peer_closed: bool) -> Taken {
         let Some(offset) = self.offset_of(first_byte(segment)) else {

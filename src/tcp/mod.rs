@@ -60,7 +60,8 @@ pub enum Event {
         /// Its packet.
         at: PacketRef,
     },
-    /// The same packet was captured again: same numbers, flags and identification within 1 ms.
+    /// The same packet was captured again: same numbers, flags and identification, or
+    /// bytes that were seen before, stamped by their sender earlier than its newest packet.
     Duplicate {
         /// Who sent it.
         direction: Direction,
@@ -201,7 +202,8 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         let at = segment.at;
-        if self.halves[direction].recent.is_duplicate(segment) {
+        let half = &self.halves[direction];
+        if half.recent.is_duplicate(segment) || half.is_copy(segment) {
             out(Output::Fact(Event::Duplicate { direction, at }));
             return;
         }

@@ -10,6 +10,11 @@ const KEPT: usize = 8;
 
 /// Rationale: FINDINGS.md 1.0.8 has duplicates within 1 ms; a retransmission takes longer.
 const DUPLICATE_NANOS: u64 = 1_000_000;
+/// The same for packets with an identification of their own.
+///
+/// Rationale: what is sent again gets another identification. Copies of two
+/// capture points that were merged are apart by the path between the two.
+const IDENTIFIED_NANOS: u64 = 1_000_000_000;
 
 /// What is kept of a segment.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +66,25 @@ impl Recent {
                 && (segment.ip_id.is_some_and(|id| id != 0)
                     || segment.options.timestamps.is_some() && segment.wire_len > 0)
                 && t.sample == sample(segment.payload)
-                && within(t.at, segment.at)
+                && within(t, segment)
         })
+    }
+
+    /// Stamped by its sender before the newest segment: not sent again after
+    /// it (RFC 7323, section 4.3 has the clock behind TSval never run back).
+    pub(super) fn is_stamped_earlier(&self, segment: &Segment<'_>) -> bool {
+        let newest = self.newest().and_then(|trace| trace.timestamps);
+        match (newest, segment.options.timestamps) {
+            (Some((newest, _)), Some((this, _))) => {
+                (1..0x8000_0000).contains(&newest.wrapping_sub(this))
+            }
+            _ => false,
+        }
+    }
+
+    fn newest(&self) -> Option<Trace> {
+        let newest = self.next.checked_sub(1)?;
+        self.traces.get(newest % KEPT).copied().flatten()
     }
 
     /// A segment of the same place and length carried other bytes.
@@ -78,14 +100,19 @@ impl Recent {
 
     /// The IP identification of the newest segment.
     pub(super) fn last_ip_id(&self) -> Option<u16> {
-        let newest = self.next.checked_sub(1)?;
-        self.traces.get(newest % KEPT).copied().flatten()?.ip_id
+        self.newest()?.ip_id
     }
 }
 
-fn within(first: PacketRef, second: PacketRef) -> bool {
-    let apart = second.time.as_nanos().abs_diff(first.time.as_nanos());
-    apart <= DUPLICATE_NANOS
+fn within(first: &Trace, second: &Segment<'_>) -> bool {
+    let apart = (second.at.time.as_nanos()).abs_diff(first.at.time.as_nanos());
+    let identified = second.ip_id.is_some_and(|id| id != 0) && second.wire_len > 0;
+    apart
+        <= if identified {
+            IDENTIFIED_NANOS
+        } else {
+            DUPLICATE_NANOS
+        }
 }
 
 /// A fingerprint of the payload's first and last 16 bytes: enough to show
