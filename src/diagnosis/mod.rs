@@ -4,12 +4,16 @@
 
 pub mod api;
 pub mod closing;
+mod codes;
+mod ends;
 mod finding;
 mod heartbeat;
+mod path;
 mod provenance;
 mod rule;
 pub mod rules;
 mod thresholds;
+pub mod timeouts;
 
 pub use closing::{Closing, EndedBy, How, Kind};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};

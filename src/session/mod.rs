@@ -18,7 +18,7 @@ pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
-pub use leg::{Leg, Orientation, Unreachable, ZeroWindow};
+pub use leg::{Leg, Orientation, Unacked, Unreachable, ZeroWindow};
 pub use rtt::RttSeries;
 
 use crate::stream::{Direction, GapCause, PacketRef, Sides};
