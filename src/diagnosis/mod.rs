@@ -5,9 +5,12 @@
 pub mod api;
 mod breach;
 pub mod closing;
+mod codes;
 mod dial;
+mod ends;
 mod finding;
 mod heartbeat;
+mod path;
 mod provenance;
 mod refusal;
 mod responder;
@@ -15,6 +18,7 @@ mod rule;
 pub mod rules;
 mod status;
 mod thresholds;
+pub mod timeouts;
 mod violation;
 mod wording;
 

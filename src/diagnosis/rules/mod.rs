@@ -12,7 +12,6 @@ mod cap_packet_loss;
 mod cap_snaplen;
 mod cap_truncated_file;
 mod close_1006_peer_fin;
-mod close_1006_peer_fin;
 mod cmp_context_unavailable;
 mod cmp_cost;
 mod cmp_inflate_error;
@@ -74,7 +73,6 @@ pub static ALL: &[&Rule] = &[
     &hs_connect_unreachable::RULE,
     &hs_not_http::RULE,
     &hs_data_before_101::RULE,
-    &close_1006_peer_fin::RULE,
     &hb_none::RULE,
     &hb_pong_timeout::RULE,
     &hb_pong_slow::RULE,
