@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::{Kind, Thresholds, closing::Terminator};
+use crate::session::Breach;
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
-use crate::websocket::Breach;
 
 /// The client's library, as far as its request tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Which finding tells of which breach.
 
-use crate::websocket::Breach;
+use crate::session::Breach;
 
 /// The id of the rule that reports this breach of RFC 6455 or 7692.
 pub const fn rule_of(breach: Breach) -> &'static str {
@@ -23,4 +23,19 @@ pub const fn rule_of(breach: Breach) -> &'static str {
         Breach::HttpInStream => "pv-http-in-stream",
         Breach::TruncatedFrame => "pv-truncated",
     }
+}
+
+/// The receiver must fail the connection at the frame that commits it, so that
+/// the message it belongs to is not one. The others leave a message: a length
+/// that is not in its shortest form is read by most receivers, and text that
+/// isn't UTF-8, or was left unfinished, was framed rightly.
+pub const fn is_of_framing(breach: Breach) -> bool {
+    !matches!(
+        breach,
+        Breach::NonMinimalLength
+            | Breach::InvalidUtf8
+            | Breach::InflateFailed
+            | Breach::UnfinishedMessage
+            | Breach::TruncatedFrame
+    )
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Provenance, Thresholds, api, reset_provenance};
+use crate::session::Reset;
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
-use crate::tcp::Reset;
 
 /// What the wire shows of the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

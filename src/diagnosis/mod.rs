@@ -17,7 +17,7 @@ mod status;
 mod thresholds;
 mod wording;
 
-pub use breach::rule_of;
+pub use breach::{is_of_framing, rule_of};
 pub use closing::{Closing, EndedBy, How, Kind};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{PingVerdict, judge_pings};

@@ -2,9 +2,9 @@
 //! a device on the path (after Weaver, Sommer and Paxson, "Detecting Forged
 //! TCP Reset Packets", NDSS 2009).
 
+use crate::session::Reset;
 use crate::session::Session;
 use crate::stream::PacketRef;
-use crate::tcp::Reset;
 
 /// The sender, as far as the packet tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

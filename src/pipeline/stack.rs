@@ -110,7 +110,11 @@ impl Stack {
             return;
         };
         if followed.tell_sides(segment, self.client) {
-            self.client = segment.to;
+            self.client = if segment.from == self.client {
+                segment.to
+            } else {
+                segment.from
+            };
         }
         let direction = self.direction_of(segment);
         let State::Followed(followed) = &mut self.state else {
@@ -184,9 +188,16 @@ impl Stack {
         );
     }
 
-    /// Let go to stay within the limits.
-    pub(super) fn let_go(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
-        self.close(Ended::LimitReached, shared, finished);
+    /// Let go to stay within the limits. Returns true if that cost something.
+    pub(super) fn let_go(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
+        let over = self.is_closed();
+        let ended = if over {
+            Ended::Settled
+        } else {
+            Ended::LimitReached
+        };
+        self.close(ended, shared, finished);
+        !over
     }
 
     fn close(&mut self, ended: Ended, shared: &mut Shared, finished: &mut Vec<Finished>) {
@@ -201,9 +212,15 @@ impl Stack {
         }
     }
 
-    pub(super) fn shed(&mut self, shared: &mut Shared, at: PacketRef) {
+    /// Gives up the bytes that TCP waits for.
+    pub(super) fn shed(
+        &mut self,
+        shared: &mut Shared,
+        at: PacketRef,
+        finished: &mut Vec<Finished>,
+    ) {
         if let State::Followed(followed) = &mut self.state {
-            followed.flush(at, shared);
+            followed.flush(at, shared, finished);
         }
     }
 
@@ -286,7 +303,7 @@ impl Followed {
     }
 
     /// Hands over all that TCP holds.
-    fn flush(&mut self, at: PacketRef, shared: &mut Shared) {
+    fn flush(&mut self, at: PacketRef, shared: &mut Shared, finished: &mut Vec<Finished>) {
         let Self {
             tcp,
             layer,
@@ -296,9 +313,7 @@ impl Followed {
         } = self;
         tcp.finish(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => {
-                feed(layer, subject, pending, event, shared, &mut Vec::new())
-            }
+            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
         });
     }
 

@@ -7,9 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json, json};
 
 use super::when::{clock, ms, short};
-use crate::pipeline::{Record, RecordKind};
+use crate::diagnosis::{is_of_framing, rule_of};
 use crate::session::redact::Secrets;
-use crate::websocket::{Breach, Message, Opcode};
+use crate::session::{Breach, Message, Opcode};
+use crate::session::{Record, RecordKind};
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,14 @@ impl Messages {
         put("compressed", json!(message.compressed));
         put("fragments", json!(message.fragments));
         put("complete", json!(message.complete));
-        put("breaches", json!(finding_ids(&message.breaches)));
+        let (framing, other): (Vec<Breach>, Vec<Breach>) = message
+            .breaches
+            .iter()
+            .partition(|breach| is_of_framing(**breach));
+        put("breaches", json!(finding_ids(&framing)));
+        if !other.is_empty() {
+            put("remarks", json!(finding_ids(&other)));
+        }
         put(
             "transfer_ms",
             json!(message.last.time.since(message.first.time).map(ms)),
@@ -210,10 +218,7 @@ fn acked(record: &Record) -> Json {
 
 /// The finding ids of what a message's frames broke, each once.
 fn finding_ids(breaches: &[Breach]) -> Vec<&'static str> {
-    let mut ids: Vec<_> = breaches
-        .iter()
-        .map(|breach| crate::diagnosis::rule_of(*breach))
-        .collect();
+    let mut ids: Vec<_> = breaches.iter().map(|breach| rule_of(*breach)).collect();
     ids.dedup();
     ids
 }

@@ -9,6 +9,7 @@ mod distribution;
 mod handshake;
 mod keepalive;
 mod leg;
+mod record;
 pub mod redact;
 mod rtt;
 
@@ -19,12 +20,16 @@ pub use distribution::Distribution;
 pub use handshake::Handshake;
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable, ZeroWindow};
+pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 
-pub use crate::http::{HandshakeBreach, Lookalike, Request, Response};
+// The layers' words for what they noticed are the session's too: diagnosis and
+// report take them from here and know no layer.
+pub use crate::http::{Agreement, HandshakeBreach, Lookalike, Request, Response};
+pub use crate::tcp::Reset;
+pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
 use crate::stream::{Direction, GapCause, PacketRef, Sides};
-use crate::websocket::{Breach, CloseFrame, Opcode};
 use crate::{http, tcp, websocket};
 
 /// Rationale: a report names the first few; all are counted.
@@ -293,7 +298,7 @@ impl Session {
 
     fn on_frame(&mut self, frame: &websocket::Frame) {
         let sender = frame.direction;
-        self.frames[sender].add(frame.opcode);
+        self.frames[sender].add(frame.opcode, frame.payload_len);
         self.last_frame[sender] = Some((frame.opcode, frame.at));
         if !frame.opcode.is_control() {
             let largest = &mut self.largest_announced[sender];

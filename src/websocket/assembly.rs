@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::deflate::{Inflater, Stop};
 use super::mask::unmask;
 use super::utf8::{BadByte, Utf8};
-use super::{Breach, Frame, Message, Opcode, Wants};
+use super::{Breach, Event, Frame, Message, Opcode, Wants};
 use crate::stream::PacketRef;
 
 /// The packets that carried some bytes: when they were seen, when released.
@@ -52,9 +52,10 @@ pub(super) struct Assembly {
     pub(super) message: Message,
     pub(super) reading: Reading,
     /// The first byte that isn't UTF-8 and where it was, until it is reported.
-    pub(super) bad_text: Option<(BadByte, Place)>,
+    /// Boxed, as is what follows, so that sound messages are small.
+    pub(super) bad_text: Option<Box<(BadByte, Place)>>,
     /// Why it doesn't inflate, and where that was noticed.
-    pub(super) stopped: Option<(Stop, Place)>,
+    pub(super) stopped: Option<Box<(Stop, Place)>>,
     /// Close was sent, or the transport ended, before its last fragment, and this was said.
     pub(super) unfinished: bool,
     /// Stream offset of its latest frame.
@@ -91,6 +92,7 @@ impl Content {
 impl Assembly {
     /// A message that begins with `frame`. `opaque`: its bytes may be anything,
     /// since an unknown extension could have made them.
+    #[inline]
     pub(super) fn begin(frame: &Frame, reading: Reading, opaque: bool, wants: Wants) -> Self {
         let message = Message {
             direction: frame.direction,
@@ -122,6 +124,7 @@ impl Assembly {
     }
 
     /// The header of its next frame.
+    #[inline]
     pub(super) fn add(&mut self, frame: &Frame, arrival: Arrival) {
         self.message.fragments = self.message.fragments.saturating_add(1);
         self.message.end = frame.end();
@@ -188,7 +191,7 @@ impl Assembly {
 
     fn fail(&mut self, stop: Stop, place: Place) {
         self.reading = Reading::Failed;
-        self.stopped = Some((stop, place));
+        self.stopped = Some(Box::new((stop, place)));
     }
 
     /// Inflates the failed message once more without the context of earlier
@@ -212,7 +215,7 @@ impl Assembly {
         if let Some(utf8) = self.content.utf8.take()
             && let Err(bad) = utf8.end()
         {
-            self.bad_text = Some((bad, place));
+            self.bad_text = Some(Box::new((bad, place)));
         }
     }
 
@@ -237,6 +240,7 @@ impl Assembly {
     }
 
     /// The message, with its digest if it is whole.
+    #[inline]
     pub(super) fn seal(mut self) -> Message {
         if self.reading == Reading::Failed {
             self.cut();
@@ -258,7 +262,7 @@ impl Assembly {
         if let Some(utf8) = &mut self.content.utf8
             && let Err(bad) = utf8.push(bytes)
         {
-            self.bad_text = Some((bad, place));
+            self.bad_text = Some(Box::new((bad, place)));
             self.content.utf8 = None;
         }
         if let Some(digest) = &mut self.content.sha256 {
@@ -278,6 +282,26 @@ impl Assembly {
         if !self.message.breaches.contains(&breach) {
             self.message.breaches.push(breach);
         }
+    }
+
+    /// Notes a breach and reports it.
+    pub(super) fn report(
+        &mut self,
+        breach: Breach,
+        place: Place,
+        detail: String,
+        out: &mut impl FnMut(Event),
+    ) {
+        self.note(breach);
+        let direction = self.message.direction;
+        let Place { at, offset } = place;
+        out(Event::Breach {
+            breach,
+            direction,
+            at,
+            offset,
+            detail,
+        });
     }
 
     /// Bytes of memory held.

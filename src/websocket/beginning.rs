@@ -214,10 +214,8 @@ impl Half {
         breaches: &[Breach],
         out: &mut impl FnMut(Event),
     ) {
-        if frame.opcode != Opcode::Continuation
-            && let Some(cut) = self.message.take()
-        {
-            self.cut_message(cut, out);
+        if frame.opcode != Opcode::Continuation {
+            self.cut_message(out);
         }
         if self.message.is_none() {
             let started = self.start_message(frame, out);
@@ -229,6 +227,7 @@ impl Half {
         }
     }
 
+    #[inline]
     fn start_message(&mut self, frame: &Frame, out: &mut impl FnMut(Event)) -> Assembly {
         let compressed = self.deflate && frame.rsv1() && frame.opcode != Opcode::Continuation;
         let reading = match compressed.then(|| self.inflater.begin()) {

@@ -221,7 +221,7 @@ impl Half {
             // What comes out of an inflater that fails later proves nothing.
             && message.reading == Reading::Plain
         {
-            settle_text(message, self.direction, out);
+            settle_text(message, out);
         }
         if ended {
             self.end_frame(out);
