@@ -1,5 +1,6 @@
 //! The sessions, a line each, and their Pings.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::diagnosis::Severity;
 use crate::report::messages::shown;
 use crate::report::when::short;
 use crate::report::{Report, Reported, describe};
+use crate::session::Session;
 use crate::stream::Sides;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
@@ -39,8 +41,12 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     } else {
         SESSIONS_SHOWN
     };
+    // The host is news only where there are several.
+    let hosts = order
+        .windows(2)
+        .any(|two| matches!(two, [a, b] if host(&a.session) != host(&b.session)));
     let shown = order.iter().take(most);
-    let mut rows: Vec<[String; 6]> = shown.map(|r| session_row(r, report)).collect();
+    let mut rows: Vec<[String; 6]> = shown.map(|r| session_row(r, report, hosts)).collect();
     cut_places(&mut rows, style.width);
     for row in rows {
         table.add_row(row);
@@ -52,11 +58,14 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     }
 }
 
-fn session_row(reported: &Reported, report: &Report) -> [String; 6] {
+fn session_row(reported: &Reported, report: &Report, hosts: bool) -> [String; 6] {
     let session = &reported.session;
-    let server = session.leg.server.to_string();
-    let host = describe::host(session).unwrap_or(&server);
-    let place = format!("{}{}", host, describe::path(session, report.secrets));
+    let path = describe::path(session, report.secrets);
+    let place = if hosts {
+        format!("{}{path}", host(session))
+    } else {
+        path.into_owned()
+    };
     let end = session.leg.last_packet_any().time;
     let (up, down) = (session.messages.client.count, session.messages.server.count);
     [
@@ -67,6 +76,14 @@ fn session_row(reported: &Reported, report: &Report) -> [String; 6] {
         short(end.saturating_since(session.leg.first.time)),
         describe::fate(session, reported.closing.kind),
     ]
+}
+
+/// The Host field, or the server's address.
+fn host(session: &Session) -> Cow<'_, str> {
+    match describe::host(session) {
+        Some(host) => Cow::Borrowed(host),
+        None => Cow::Owned(session.leg.server.to_string()),
+    }
 }
 
 /// The path gets the room that the other columns leave.
