@@ -289,3 +289,19 @@ fn idle(
         .max();
     (last.and_then(|last| end.time.since(last.time)), last)
 }
+
+/// A duration for a sentence: `303 ms`, `2.0 s`, `12 min`.
+pub(super) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match seconds {
+        s if s < 0.01 => format!("{:.1} ms", s * 1e3),
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s if s < 600.0 => format!("{s:.1} s"),
+        s => format!("{:.0} min", s / 60.0),
+    }
+}
+
+/// The code of a Close frame as reports name it: an empty one has none.
+pub(super) fn named(code: Option<u16>) -> String {
+    code.map_or_else(|| "without a code".to_owned(), |code| code.to_string())
+}

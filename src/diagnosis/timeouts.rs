@@ -49,33 +49,171 @@ const fn row(
 
 /// All timers, shortest first.
 pub const TABLE: &[Timeout] = &[
-    row(2, Counts::CloseWait, "Chromium, for the server to close TCP after both Close frames", "FIN of the client", true),
-    row(10, Counts::CloseWait, "aiohttp and Python websockets (close_timeout)", "FIN of the closer", true),
-    row(30, Counts::Idle, "OpenShift router (timeout client), Azure Application Gateway, Jetty's and Java's containers", "FIN", false),
-    row(30, Counts::Lifetime, "Google Cloud's external load balancer (backend service timeout)", "FIN", false),
-    row(30, Counts::CloseWait, "Node ws (closeTimeout), Tomcat", "FIN or reset of the closer", true),
-    row(45, Counts::Idle, "socket.io (pingInterval 25 s + pingTimeout 20 s)", "FIN or Close", false),
+    row(
+        2,
+        Counts::CloseWait,
+        "Chromium, for the server to close TCP after both Close frames",
+        "FIN of the client",
+        true,
+    ),
+    row(
+        10,
+        Counts::CloseWait,
+        "aiohttp and Python websockets (close_timeout)",
+        "FIN of the closer",
+        true,
+    ),
+    row(
+        30,
+        Counts::Idle,
+        "OpenShift router (timeout client), Azure Application Gateway, Jetty's and Java's containers",
+        "FIN",
+        false,
+    ),
+    row(
+        30,
+        Counts::Lifetime,
+        "Google Cloud's external load balancer (backend service timeout)",
+        "FIN",
+        false,
+    ),
+    row(
+        30,
+        Counts::CloseWait,
+        "Node ws (closeTimeout), Tomcat",
+        "FIN or reset of the closer",
+        true,
+    ),
+    row(
+        45,
+        Counts::Idle,
+        "socket.io (pingInterval 25 s + pingTimeout 20 s)",
+        "FIN or Close",
+        false,
+    ),
     row(55, Counts::Idle, "the Heroku router", "FIN", false),
-    row(60, Counts::Idle, "nginx (proxy_read_timeout, proxy_send_timeout), ingress-nginx", "FIN on both legs, the upstream one first", true),
-    row(60, Counts::Idle, "AWS ALB and CLB (idle timeout), DigitalOcean's load balancer, Phoenix (:timeout), gorilla's chat example (pongWait)", "FIN", false),
+    row(
+        60,
+        Counts::Idle,
+        "nginx (proxy_read_timeout, proxy_send_timeout), ingress-nginx",
+        "FIN on both legs, the upstream one first",
+        true,
+    ),
+    row(
+        60,
+        Counts::Idle,
+        "AWS ALB and CLB (idle timeout), DigitalOcean's load balancer, Phoenix (:timeout), gorilla's chat example (pongWait)",
+        "FIN",
+        false,
+    ),
     row(60, Counts::CloseWait, "Chromium", "FIN of the client", true),
-    row(100, Counts::Idle, "Cloudflare, by hearsay", "FIN or reset", false),
-    row(120, Counts::Idle, "uWebSockets and Bun (idleTimeout), Pusher (activity_timeout), IIS", "FIN", false),
-    row(240, Counts::Flow, "Azure Load Balancer and NAT gateway", "silence, or resets to both where TCP reset is on", false),
-    row(270, Counts::Idle, "Cloudflare Gateway", "FIN or reset", false),
-    row(300, Counts::Idle, "Envoy and Istio (stream_idle_timeout), Azure Front Door, Jetty's WebSocket, mosquitto", "FIN", false),
-    row(300, Counts::Lifetime, "Cloud Run (request timeout), Vercel functions", "FIN", false),
-    row(350, Counts::Flow, "AWS NLB, NAT gateway, Network Firewall and connection tracking", "silence, then a reset or nothing for the next packet", false),
-    row(400, Counts::Idle, "Cloudflare, towards the client", "FIN", false),
-    row(600, Counts::Idle, "AWS API Gateway, nginx's stream module (proxy_timeout)", "FIN or Close", false),
-    row(600, Counts::Flow, "Google Cloud's connection tracking", "silence", false),
-    row(900, Counts::Idle, "Cloudflare, towards the origin", "FIN", false),
+    row(
+        100,
+        Counts::Idle,
+        "Cloudflare, by hearsay",
+        "FIN or reset",
+        false,
+    ),
+    row(
+        120,
+        Counts::Idle,
+        "uWebSockets and Bun (idleTimeout), Pusher (activity_timeout), IIS",
+        "FIN",
+        false,
+    ),
+    row(
+        240,
+        Counts::Flow,
+        "Azure Load Balancer and NAT gateway",
+        "silence, or resets to both where TCP reset is on",
+        false,
+    ),
+    row(
+        270,
+        Counts::Idle,
+        "Cloudflare Gateway",
+        "FIN or reset",
+        false,
+    ),
+    row(
+        300,
+        Counts::Idle,
+        "Envoy and Istio (stream_idle_timeout), Azure Front Door, Jetty's WebSocket, mosquitto",
+        "FIN",
+        false,
+    ),
+    row(
+        300,
+        Counts::Lifetime,
+        "Cloud Run (request timeout), Vercel functions",
+        "FIN",
+        false,
+    ),
+    row(
+        350,
+        Counts::Flow,
+        "AWS NLB, NAT gateway, Network Firewall and connection tracking",
+        "silence, then a reset or nothing for the next packet",
+        false,
+    ),
+    row(
+        400,
+        Counts::Idle,
+        "Cloudflare, towards the client",
+        "FIN",
+        false,
+    ),
+    row(
+        600,
+        Counts::Idle,
+        "AWS API Gateway, nginx's stream module (proxy_timeout)",
+        "FIN or Close",
+        false,
+    ),
+    row(
+        600,
+        Counts::Flow,
+        "Google Cloud's connection tracking",
+        "silence",
+        false,
+    ),
+    row(
+        900,
+        Counts::Idle,
+        "Cloudflare, towards the origin",
+        "FIN",
+        false,
+    ),
     row(900, Counts::Flow, "kube-proxy with IPVS", "silence", false),
-    row(3_600, Counts::Idle, "Envoy's TCP proxy, haproxy (timeout tunnel, in its examples)", "FIN", false),
-    row(3_600, Counts::Lifetime, "App Engine flexible, Cloud Run at most", "FIN", false),
-    row(7_200, Counts::Lifetime, "AWS API Gateway", "FIN or Close", false),
+    row(
+        3_600,
+        Counts::Idle,
+        "Envoy's TCP proxy, haproxy (timeout tunnel, in its examples)",
+        "FIN",
+        false,
+    ),
+    row(
+        3_600,
+        Counts::Lifetime,
+        "App Engine flexible, Cloud Run at most",
+        "FIN",
+        false,
+    ),
+    row(
+        7_200,
+        Counts::Lifetime,
+        "AWS API Gateway",
+        "FIN or Close",
+        false,
+    ),
     row(14_400, Counts::Lifetime, "Azure Front Door", "FIN", false),
-    row(86_400, Counts::Lifetime, "Binance's streams, Daphne (websocket_timeout)", "FIN or Close", false),
+    row(
+        86_400,
+        Counts::Lifetime,
+        "Binance's streams, Daphne (websocket_timeout)",
+        "FIN or Close",
+        false,
+    ),
 ];
 
 impl Timeout {
@@ -139,8 +277,14 @@ mod tests {
             .map(|timeout| timeout.seconds)
             .collect();
         assert_eq!(owners, [60, 60]);
-        assert_eq!(fitting(Counts::Idle, Duration::from_millis(62_000)).count(), 0);
-        assert_eq!(fitting(Counts::Idle, Duration::from_millis(59_700)).count(), 0);
+        assert_eq!(
+            fitting(Counts::Idle, Duration::from_millis(62_000)).count(),
+            0
+        );
+        assert_eq!(
+            fitting(Counts::Idle, Duration::from_millis(59_500)).count(),
+            0
+        );
     }
 
     #[test]

@@ -1,11 +1,29 @@
 //! The catalogue: one file per rule, two lines each here.
 
+mod close_1006_client_closed_hard;
+mod close_1006_flow_expired;
+mod close_1006_half_close;
+mod close_1006_idle_timeout;
+mod close_1006_lifetime_limit;
 mod close_1006_peer_fin;
+mod close_1006_peer_rst;
+mod net_half_open;
+mod net_rst_injected;
 
 use super::Rule;
 
 /// All rules, in the order of the catalogue.
-pub static ALL: &[&Rule] = &[&close_1006_peer_fin::RULE];
+pub static ALL: &[&Rule] = &[
+    &close_1006_idle_timeout::RULE,
+    &close_1006_flow_expired::RULE,
+    &close_1006_lifetime_limit::RULE,
+    &close_1006_peer_fin::RULE,
+    &close_1006_peer_rst::RULE,
+    &net_half_open::RULE,
+    &net_rst_injected::RULE,
+    &close_1006_client_closed_hard::RULE,
+    &close_1006_half_close::RULE,
+];
 
 /// The rule of this id.
 pub fn by_id(id: &str) -> Option<&'static Rule> {
