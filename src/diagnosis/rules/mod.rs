@@ -7,6 +7,15 @@ mod close_1006_idle_timeout;
 mod close_1006_lifetime_limit;
 mod close_1006_peer_fin;
 mod close_1006_peer_rst;
+mod close_1011;
+mod close_code_meaning;
+mod close_data_after_close;
+mod close_failed_by_receiver;
+mod close_handshake_incomplete;
+mod close_illegal;
+mod close_lost_to_rst;
+mod close_tcp_lingers;
+mod end_unknown;
 mod net_half_open;
 mod net_rst_injected;
 
@@ -19,6 +28,15 @@ pub static ALL: &[&Rule] = &[
     &close_1006_lifetime_limit::RULE,
     &close_1006_peer_fin::RULE,
     &close_1006_peer_rst::RULE,
+    &close_lost_to_rst::RULE,
+    &close_failed_by_receiver::RULE,
+    &close_1011::RULE,
+    &close_handshake_incomplete::RULE,
+    &close_illegal::RULE,
+    &close_code_meaning::RULE,
+    &close_data_after_close::RULE,
+    &close_tcp_lingers::RULE,
+    &end_unknown::RULE,
     &net_half_open::RULE,
     &net_rst_injected::RULE,
     &close_1006_client_closed_hard::RULE,
