@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::path::{dead_path, front_of};
-use super::{Provenance, Thresholds, api, reset_provenance};
+use super::path::{dead_path, expired, front_of};
+use super::{Confidence, Provenance, Thresholds, api, reset_provenance};
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
 use crate::tcp::Reset;
@@ -245,7 +245,9 @@ fn who(session: &Session, end: &Terminator) -> EndedBy {
     let injected = end
         .reset
         .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
-    if injected {
+    let forgotten = expired(session)
+        .is_some_and(|e| e.reset == Some(end.at) && e.confidence >= Confidence::Likely);
+    if injected || forgotten {
         return EndedBy::Middlebox;
     }
     // Its sender had given up on a path that carried nothing any more.

@@ -5,7 +5,7 @@ use crate::session::redact::{Secrets, secrets_of};
 use crate::stream::Direction;
 use crate::websocket::CloseFrame;
 
-use super::close_illegal;
+use super::{close_failed_by_receiver, close_illegal};
 
 pub(super) static RULE: Rule = Rule {
     id: "close-code-meaning",
@@ -39,8 +39,11 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         return;
     };
     if let Some(close) = case.session.close[sender].as_ref() {
-        // Its own rule explains 1011, and a frame that breaks the rules means nothing.
-        if close.code != Some(1011) && close_illegal::fault(close).is_none() {
+        // Other rules explain 1011 and the end for a bad frame; a frame that breaks the rules means nothing.
+        let explained = close.code == Some(1011)
+            || close_illegal::fault(close).is_some()
+            || close_failed_by_receiver::explains(case, sender);
+        if !explained {
             findings.push(found(case, sender, close));
         }
     }

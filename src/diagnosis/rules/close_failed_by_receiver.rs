@@ -33,6 +33,27 @@ RFC 6455, sections 7.1.7 and 7.4.1.
     checks: &[Check::Session(check)],
 };
 
+/// Rationale: the smallest limit in the field is that of gorilla's chat example, ...
+const SMALLEST_LIMIT: u64 = 512;
+/// ... and the smallest default is that of Tomcat's buffers.
+const COMMON_LIMIT: u64 = 8_192;
+
+/// The Close frame of this side is explained by what it got.
+pub(super) fn explains(case: &Case<'_>, receiver: Direction) -> bool {
+    case.session.close[receiver].as_ref().is_some_and(|close| {
+        fails(close)
+            .and_then(|code| objection(case, receiver, close, code))
+            .is_some_and(|objection| objection.confidence >= Confidence::Likely)
+    })
+}
+
+/// The code with which a side fails a connection.
+fn fails(close: &CloseFrame) -> Option<u16> {
+    close
+        .code
+        .filter(|code| matches!(code, 1002 | 1003 | 1007 | 1009 | 1010))
+}
+
 /// What the receiver objects to.
 struct Objection {
     at: PacketRef,
@@ -45,10 +66,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let Some(close) = &case.session.close[receiver] else {
             continue;
         };
-        let Some(code) = close
-            .code
-            .filter(|code| matches!(code, 1002 | 1003 | 1007 | 1009 | 1010))
-        else {
+        let Some(code) = fails(close) else {
             continue;
         };
         if let Some(objection) = objection(case, receiver, close, code) {
@@ -93,10 +111,14 @@ fn objection(
         });
     }
     if code == 1009 {
-        let (len, at) =
-            session.largest_announced[sender].filter(|(_, announced)| *announced <= at)?;
+        let (len, at) = session.largest_announced[sender]
+            .filter(|(len, announced)| *announced <= at && *len >= SMALLEST_LIMIT)?;
         let what = format!("the largest frame of the {}: {len} bytes", sender.sender());
-        let confidence = Confidence::Likely;
+        let confidence = if len >= COMMON_LIMIT {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        };
         return Some(Objection {
             at,
             what,
