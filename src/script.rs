@@ -33,6 +33,7 @@ pub(crate) struct Script {
     ttl: Sides<u8>,
     silent: Sides<bool>,
     window: Sides<u16>,
+    mss: Option<u16>,
 }
 
 /// What came of it.
@@ -99,6 +100,7 @@ impl Script {
                 client: 500,
                 server: 500,
             },
+            mss: None,
         }
     }
 
@@ -129,6 +131,12 @@ impl Script {
     /// This side's packets have this TTL from now on.
     pub(crate) fn ttl(mut self, side: Direction, ttl: u8) -> Self {
         self.ttl[side] = ttl;
+        self
+    }
+
+    /// SYNs announce this maximum segment size from now on.
+    pub(crate) fn mss(mut self, mss: u16) -> Self {
+        self.mss = Some(mss);
         self
     }
 
@@ -411,7 +419,10 @@ impl Script {
             ack: Seq(self.next[from.reverse()]),
             flags: Flags(flags),
             window: self.window[from],
-            options: TcpOptions::default(),
+            options: TcpOptions {
+                mss: self.mss.filter(|_| flags & Flags::SYN != 0),
+                ..TcpOptions::default()
+            },
             ttl: self.ttl[from],
             ip_id: Some(self.ip_id[from]),
             payload,
