@@ -27,7 +27,12 @@ impl Filter {
         if let Some(index) = self.programs.iter().position(|(known, _)| *known == link) {
             return Ok(index);
         }
-        let compiled = pcap::Capture::dead(pcap::Linktype(i32::from(link)))
+        // Files number raw IP otherwise than libpcap does in memory (DLT_RAW).
+        let in_memory = match link {
+            14 | 101 => 12,
+            other => i32::from(other),
+        };
+        let compiled = pcap::Capture::dead(pcap::Linktype(in_memory))
             .and_then(|capture| capture.compile(&self.expression, true));
         match compiled {
             Ok(program) => self.programs.push((link, program)),

@@ -7,11 +7,14 @@ use anyhow::Context as _;
 use super::args::InputArgs;
 use super::filter::Filter;
 use super::output;
+use crate::packet::known_link_type;
 use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::Record;
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
-use crate::source::{CaptureFile, Comment, FileSummary, Input, Merged, Source, expand};
+use crate::source::{
+    CaptureFile, Comment, FileSummary, Input, LinkType, Merged, Packet, Source, expand,
+};
 
 /// All that was read and settled.
 pub(super) struct Read {
@@ -41,13 +44,18 @@ impl InputArgs {
     ) -> anyhow::Result<Read> {
         let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
         let mut files = self.open(quiet)?;
+        let mut foreign = Foreign::default();
         let mut analyzer = Analyzer::new(options);
         let mut finished = Vec::new();
         while let Some(input) = files.next()? {
-            if let (Some(filter), Input::Packet(packet)) = (&mut filter, &input)
-                && !filter.matches(packet)?
-            {
-                continue;
+            if let Input::Packet(packet) = &input {
+                foreign.note(packet);
+                if let Some(filter) = &mut filter
+                    && known_link_type(packet.link)
+                    && !filter.matches(packet)?
+                {
+                    continue;
+                }
             }
             analyzer.push(&input, &mut finished);
             if options.records {
@@ -63,8 +71,18 @@ impl InputArgs {
             }
         });
         failed?;
-        capture.files = files.summaries().into_iter().map(facts).collect();
+        let summaries = files.summaries();
+        let mut faults = faults(&summaries, &foreign);
+        let mut numbered = summaries.iter().enumerate();
+        if !numbered.any(|(source, file)| readable(source, file, &foreign))
+            && let Some(last) = faults.pop()
+        {
+            faults.iter().for_each(|fault| output::complain(fault));
+            return Err(anyhow::Error::msg(last));
+        }
+        capture.files = summaries.into_iter().map(facts).collect();
         if !quiet {
+            faults.iter().for_each(|fault| output::complain(fault));
             warn_about(&capture, self);
         }
         Ok(sorted(capture, finished))
@@ -140,18 +158,85 @@ fn comment(comment: Comment) -> String {
     }
 }
 
-fn warn_about(capture: &Capture, args: &InputArgs) {
-    for file in &capture.files {
+/// Packets that begin in a way that is unknown here, by file and link type.
+#[derive(Default)]
+struct Foreign {
+    seen: Vec<(u16, LinkType, u64)>,
+}
+
+impl Foreign {
+    /// Costs a comparison for all packets that begin as usual.
+    #[inline]
+    fn note(&mut self, packet: &Packet<'_>) {
+        if !known_link_type(packet.link) {
+            self.count(packet.at.source, packet.link);
+        }
+    }
+
+    fn count(&mut self, source: u16, link: LinkType) {
+        let mut seen = self.seen.iter_mut();
+        if let Some((_, _, packets)) = seen.find(|seen| (seen.0, seen.1) == (source, link)) {
+            *packets = packets.saturating_add(1);
+        } else if self.seen.len() < 512 {
+            // Rationale: more link types than are registered; a file of nonsense must not grow this.
+            self.seen.push((source, link, 1));
+        }
+    }
+
+    /// Of one file, by its place among the files that were opened.
+    fn of(&self, source: usize) -> impl Iterator<Item = (LinkType, u64)> {
+        let own = self
+            .seen
+            .iter()
+            .filter(move |seen| usize::from(seen.0) == source);
+        own.map(|(_, link, packets)| (*link, *packets))
+    }
+}
+
+/// False for a file that gave nothing because it is damaged or begins in an
+/// unknown way. One that is whole and has no packets was read.
+fn readable(source: usize, file: &FileSummary, foreign: &Foreign) -> bool {
+    let unknown = foreign.of(source).map(|(_, packets)| packets).sum();
+    file.packets > unknown || (file.packets == 0 && file.damage.is_none())
+}
+
+/// A line for each thing that kept packets from being read: file, offset, way out.
+fn faults(files: &[FileSummary], foreign: &Foreign) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (source, file) in files.iter().enumerate() {
+        let path = file.path.display();
+        for (link, packets) in foreign.of(source) {
+            let offset = link_type_offset(file, link);
+            let (number, all) = (link.0, file.packets);
+            lines.push(format!(
+                "{path}: offset {offset}: link type {number} is unknown to this version, {packets} of {all} packets have it \
+                 (tcpdump.org/linktypes.html tells what it is); capture on the host itself: tcpdump -i any -w FILE"
+            ));
+        }
         if let Some(damage) = &file.damage {
-            output::complain(&format!(
-                "{}: offset {}: {}; the {} packets before it were read",
-                file.path.display(),
-                damage.offset,
-                damage.what,
-                file.packets
+            let read = match file.packets {
+                0 => "no packet could be read".to_owned(),
+                1 => "the packet before it was read".to_owned(),
+                packets => format!("the {packets} packets before it were read"),
+            };
+            lines.push(format!(
+                "{path}: {damage}; {read}; take a fresh copy of the file, or capture again"
             ));
         }
     }
+    lines
+}
+
+/// Where the file says that packets begin so.
+fn link_type_offset(file: &FileSummary, link: LinkType) -> u64 {
+    let interface = file
+        .interfaces
+        .iter()
+        .find(|interface| interface.link == link);
+    interface.map_or(0, |interface| interface.offset)
+}
+
+fn warn_about(capture: &Capture, args: &InputArgs) {
     if !args.keys.is_empty() && capture.tls.connections > 0 {
         output::complain(
             "--keys: this version doesn't decrypt TLS yet; its connections are counted only",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::path::{dead_path, front_of};
 use super::{Provenance, Thresholds, api, reset_provenance};
 use crate::session::Reset;
 use crate::session::{Ended, Session};
@@ -83,6 +84,8 @@ pub enum How {
     Fin,
     /// A reset.
     Rst,
+    /// Nothing: what was sent stayed unanswered until somebody gave up.
+    Timeout,
     /// The capture ended.
     CaptureEnd,
 }
@@ -94,6 +97,7 @@ impl How {
             Self::Close => "close",
             Self::Fin => "fin",
             Self::Rst => "rst",
+            Self::Timeout => "timeout",
             Self::CaptureEnd => "capture-end",
         }
     }
@@ -163,11 +167,9 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
     match closes {
         (true, true) => Kind::Clean,
         (true, false) | (false, true) => Kind::Half,
-        (false, false) if terminator.is_some() => {
-            // A Close frame may hide in bytes that were not captured; the end
-            // of the transport without one is only then a fact.
-            Kind::Abnormal
-        }
+        (false, false) if terminator.is_some() => Kind::Abnormal,
+        // Another connection began between the same endpoints: this one had died unseen.
+        (false, false) if session.ended == Some(Ended::Settled) => Kind::Abnormal,
         (false, false) => Kind::Open,
     }
 }
@@ -225,19 +227,35 @@ fn who_and_how(
     }
     match terminator {
         Some(end) => {
-            let injected = end.reset.is_some_and(|reset| {
-                reset_provenance(session, &reset).verdict == Provenance::Middlebox
-            });
-            let by = if injected {
-                EndedBy::Middlebox
-            } else {
-                EndedBy::side(end.direction)
-            };
-            (by, Some(end.how()))
+            let how = end.how();
+            let by = who(session, end);
+            match by {
+                EndedBy::Network => (by, Some(How::Timeout)),
+                _ => (by, Some(how)),
+            }
         }
+        None if kind == Kind::Abnormal => (EndedBy::Unknown, Some(How::Timeout)),
         None if session.ended == Some(Ended::Settled) => (EndedBy::Unknown, None),
         None => (EndedBy::Unknown, Some(How::CaptureEnd)),
     }
+}
+
+/// Who ended the transport without a Close frame.
+fn who(session: &Session, end: &Terminator) -> EndedBy {
+    let injected = end
+        .reset
+        .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
+    if injected {
+        return EndedBy::Middlebox;
+    }
+    // Its sender had given up on a path that carried nothing any more.
+    if dead_path(session).is_some_and(|dead| dead.sender == end.direction && dead.is_sure()) {
+        return EndedBy::Network;
+    }
+    if session.is_open_or_was() && front_of(session, end.direction).is_some() {
+        return EndedBy::Proxy;
+    }
+    EndedBy::side(end.direction)
 }
 
 impl Terminator {

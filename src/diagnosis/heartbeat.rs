@@ -120,7 +120,7 @@ pub(super) fn may_hide_since(session: &Session, sender: Direction, from: PacketR
 }
 
 /// The pinger's Close frame names the missing Pong.
-fn said_so(session: &Session, pinger: Direction) -> Option<GaveUp> {
+pub(super) fn said_so(session: &Session, pinger: Direction) -> Option<GaveUp> {
     let close = session.close[pinger].as_ref()?;
     let reason = close.reason.to_ascii_lowercase();
     let names_it = ["ping", "pong", "heartbeat", "keepalive", "keep-alive"]

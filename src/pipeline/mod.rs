@@ -5,6 +5,8 @@ mod orientation;
 mod records;
 mod stack;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -61,6 +61,22 @@ pub struct Silence {
     pub to: PacketRef,
 }
 
+/// Payload of one sender that its peer has not acknowledged, since the last acknowledgment that advanced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unacked {
+    /// The first of it; `None` if all is acknowledged. After an acknowledgment
+    /// of a part, the newest payload at that time.
+    pub first: Option<PacketRef>,
+    /// The newest packet of either side before it.
+    pub after: Option<PacketRef>,
+    /// When it was sent again: the first 16 times.
+    pub again: Vec<PacketRef>,
+    /// How often.
+    pub again_count: u64,
+    /// The newest of these.
+    pub last: Option<PacketRef>,
+}
+
 /// One TCP connection's facts.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -78,6 +94,8 @@ pub struct Leg {
     pub first: PacketRef,
     /// The newest packet of each sender.
     pub last_packet: Sides<Option<PacketRef>>,
+    /// The packet before the newest one, whoever sent it.
+    pub previous_packet: Option<PacketRef>,
     /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
     pub syns: Sides<Vec<PacketRef>>,
     /// All of them.
@@ -90,6 +108,8 @@ pub struct Leg {
     pub last_payload: Sides<Option<PacketRef>>,
     /// The newest payload that was acknowledged, and its acknowledgment.
     pub last_delivered: Sides<Option<(PacketRef, PacketRef)>>,
+    /// What waits for an acknowledgment.
+    pub unacked: Sides<Unacked>,
     /// Payload bytes on the wire, each counted once.
     pub payload_bytes: Sides<u64>,
     /// The maximum segment size that each side announced: what its *peer* may send it.
@@ -143,12 +163,14 @@ impl Leg {
             forwarded_for: None,
             first,
             last_packet: Sides::default(),
+            previous_packet: None,
             syns: Sides::default(),
             syn_count: Sides::default(),
             established: None,
             first_payload: Sides::default(),
             last_payload: Sides::default(),
             last_delivered: Sides::default(),
+            unacked: Sides::default(),
             payload_bytes: Sides::default(),
             mss: Sides::default(),
             largest_segment: Sides::default(),
@@ -174,6 +196,7 @@ impl Leg {
 
     /// A segment came, whatever is in it.
     pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
+        self.previous_packet = self.last_packet.client.max(self.last_packet.server);
         self.last_packet[direction] = Some(at);
         if self.established.is_none()
             && direction == Direction::ClientToServer
@@ -197,6 +220,7 @@ impl Leg {
             Event::Retransmission { direction, at, .. } => {
                 self.retransmissions[direction] += 1;
                 self.last_retransmission[direction] = Some(at);
+                self.unacked[direction].sent_again(at);
             }
             Event::OutOfOrder { direction, .. } => self.out_of_order[direction] += 1,
             Event::Duplicate { at, .. } => {
@@ -214,6 +238,8 @@ impl Leg {
                 if let Some(payload) = covers {
                     self.last_delivered[direction] = Some((payload, at));
                 }
+                let rest = self.last_payload[direction].filter(|last| covers < Some(*last));
+                self.unacked[direction].acknowledged(rest);
             }
             Event::RoundTrip {
                 direction,
@@ -266,6 +292,11 @@ impl Leg {
                 from: last,
                 to: at,
             });
+        }
+        let unacked = &mut self.unacked[direction];
+        if unacked.first.is_none() {
+            unacked.first = Some(at);
+            unacked.after = self.previous_packet;
         }
         self.first_payload[direction].get_or_insert(at);
         self.last_payload[direction] = Some(at);
@@ -320,6 +351,7 @@ impl Leg {
         swap(&mut self.zero_window);
         swap(&mut self.rtt);
         swap(&mut self.probes);
+        swap(&mut self.unacked);
     }
 
     /// The newest payload of either side.
@@ -353,6 +385,25 @@ impl Leg {
     /// Bytes are missing that were on the wire.
     pub fn has_loss(&self, cause: GapCause) -> bool {
         self.missing.iter().any(|(c, ..)| *c == cause)
+    }
+}
+
+impl Unacked {
+    fn sent_again(&mut self, at: PacketRef) {
+        if self.first.is_none() {
+            return;
+        }
+        keep(&mut self.again, at);
+        self.again_count += 1;
+        self.last = Some(at);
+    }
+
+    fn acknowledged(&mut self, rest: Option<PacketRef>) {
+        self.first = rest;
+        self.after = None;
+        self.again.clear();
+        self.again_count = 0;
+        self.last = None;
     }
 }
 

@@ -19,7 +19,7 @@ pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
-pub use leg::{Leg, Orientation, Silence, Unreachable, ZeroWindow};
+pub use leg::{Leg, Orientation, Silence, Unacked, Unreachable, ZeroWindow};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 
