@@ -10,10 +10,11 @@ const KEPT: usize = 8;
 
 /// Rationale: FINDINGS.md 1.0.8 has duplicates within 1 ms; a retransmission takes longer.
 const DUPLICATE_NANOS: u64 = 1_000_000;
-/// The same for packets with an identification of their own.
+/// The same for packets with an identification and a timestamp of their own.
 ///
-/// Rationale: what is sent again gets another identification. Copies of two
-/// capture points that were merged are apart by the path between the two.
+/// Rationale: what is sent again is stamped anew, and most senders number it
+/// anew. Copies of two capture points that were merged are apart by the path
+/// between the two.
 const IDENTIFIED_NANOS: u64 = 1_000_000_000;
 
 /// What is kept of a segment.
@@ -112,7 +113,9 @@ impl Recent {
 
 fn within(first: &Trace, second: &Segment<'_>) -> bool {
     let apart = (second.at.time.as_nanos()).abs_diff(first.at.time.as_nanos());
-    let identified = second.ip_id.is_some_and(|id| id != 0) && second.wire_len > 0;
+    let identified = second.ip_id.is_some_and(|id| id != 0)
+        && second.options.timestamps.is_some()
+        && second.wire_len > 0;
     apart
         <= if identified {
             IDENTIFIED_NANOS

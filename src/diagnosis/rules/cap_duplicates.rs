@@ -153,6 +153,7 @@ mod tests {
     #[test]
     fn copies_of_two_capture_points_are_apart_by_the_path_between_them() {
         let told = Script::new()
+            .stamped()
             .upgrade()
             .twice(ClientToServer, &frame(0x81, b"hi", true), 30)
             .told();
