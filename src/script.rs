@@ -33,6 +33,11 @@ pub(crate) struct Script {
     ttl: Sides<u8>,
     silent: Sides<bool>,
     window: Sides<u16>,
+    mss: Option<u16>,
+    /// Segments carry the timestamps option.
+    stamped: bool,
+    /// So much later than they were sent the capture sees segments.
+    late_us: i64,
 }
 
 /// What came of it.
@@ -99,6 +104,9 @@ impl Script {
                 client: 500,
                 server: 500,
             },
+            mss: None,
+            stamped: false,
+            late_us: 0,
         }
     }
 
@@ -138,6 +146,18 @@ impl Script {
     /// This side's packets have this TTL from now on.
     pub(crate) fn ttl(mut self, side: Direction, ttl: u8) -> Self {
         self.ttl[side] = ttl;
+        self
+    }
+
+    /// SYNs announce this maximum segment size from now on.
+    pub(crate) fn mss(mut self, mss: u16) -> Self {
+        self.mss = Some(mss);
+        self
+    }
+
+    /// Segments carry the timestamps option from now on.
+    pub(crate) fn stamped(mut self) -> Self {
+        self.stamped = true;
         self
     }
 
@@ -273,7 +293,9 @@ impl Script {
         self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
         self.ip_id[from] = self.ip_id[from].wrapping_sub(1);
         self.now_us += (apart_ms - 1) * 1_000;
+        self.late_us = apart_ms * 1_000;
         self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
+        self.late_us = 0;
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
         self.flags(from.reverse(), Flags::ACK)
     }
@@ -412,6 +434,7 @@ impl Script {
         let at = self.tick();
         self.ip_id[from] = self.ip_id[from].wrapping_add(1);
         let (sender, receiver) = self.endpoints(from);
+        let sent_ms = ((self.now_us - self.late_us) / 1_000) as u32;
         let segment = Segment {
             at,
             from: sender,
@@ -420,7 +443,11 @@ impl Script {
             ack: Seq(self.next[from.reverse()]),
             flags: Flags(flags),
             window: self.window[from],
-            options: TcpOptions::default(),
+            options: TcpOptions {
+                mss: self.mss.filter(|_| flags & Flags::SYN != 0),
+                timestamps: self.stamped.then_some((sent_ms, 0)),
+                ..TcpOptions::default()
+            },
             ttl: self.ttl[from],
             ip_id: Some(self.ip_id[from]),
             payload,

@@ -140,6 +140,12 @@ impl Violation<'_> {
             summary,
         );
         finding.severity = self.severity(rule, case.session);
+        if reaction == Reaction::Nothing && self.is_tolerated(case.session) {
+            finding.severity = finding.severity.min(Severity::Warn);
+            finding.summary.push_str("; the ");
+            finding.summary.push_str(receiver);
+            finding.summary.push_str(" let it pass");
+        }
         finding
             .evidence
             .extend(self.more.iter().take(SHOWN - 1).map(|note| shown(note)));
@@ -165,6 +171,21 @@ impl Violation<'_> {
             Some(lost) if self.first.at > lost => Confidence::Possible,
             _ => Confidence::Certain,
         }
+    }
+
+    /// The receiver went on as if nothing had happened: it sent frames more than
+    /// a round trip later, or closed in the usual way.
+    fn is_tolerated(&self, session: &Session) -> bool {
+        let receiver = self.sender.reverse();
+        let round_trip = session.leg.rtt[receiver].min().unwrap_or_default();
+        let lenient =
+            FATAL.contains(&self.first.breach) && self.first.breach != Breach::HttpInStream;
+        let from = self.first.at.time.saturating_add(round_trip);
+        let went_on = session.last_frame[receiver].is_some_and(|(_, at)| at.time > from);
+        let closed = session.close[receiver].as_ref().is_none_or(|close| {
+            matches!(close.code, None | Some(1000 | 1001)) || close.control.frame.at < self.first.at
+        });
+        lenient && went_on && closed
     }
 
     /// A receiver fails the connection for one breach; the others of the same

@@ -112,6 +112,10 @@ pub struct Leg {
     pub unacked: Sides<Unacked>,
     /// Payload bytes on the wire, each counted once.
     pub payload_bytes: Sides<u64>,
+    /// The maximum segment size that each side announced: what its *peer* may send it.
+    pub mss: Sides<Option<u16>>,
+    /// The largest segment of each sender: its payload and its packet.
+    pub largest_segment: Sides<Option<(u32, PacketRef)>>,
     /// The longest time without payload from anyone that payload ended.
     pub longest_silence: Duration,
     /// The longest such times, longest first: at most 3.
@@ -168,6 +172,8 @@ impl Leg {
             last_delivered: Sides::default(),
             unacked: Sides::default(),
             payload_bytes: Sides::default(),
+            mss: Sides::default(),
+            largest_segment: Sides::default(),
             longest_silence: Duration::ZERO,
             silences: Vec::new(),
             retransmissions: Sides::default(),
@@ -204,7 +210,12 @@ impl Leg {
     /// Takes a fact of TCP.
     pub fn apply(&mut self, event: &Event) {
         match *event {
-            Event::Syn { direction, at, .. } => self.on_syn(direction, at),
+            Event::Syn {
+                direction, at, mss, ..
+            } => {
+                self.mss[direction] = mss;
+                self.on_syn(direction, at);
+            }
             Event::Payload { direction, at, len } => self.on_payload(direction, at, len),
             Event::Retransmission { direction, at, .. } => {
                 self.retransmissions[direction] += 1;
@@ -292,6 +303,9 @@ impl Leg {
         self.first_payload[direction].get_or_insert(at);
         self.last_payload[direction] = Some(at);
         self.payload_bytes[direction] += u64::from(len);
+        if self.largest_segment[direction].is_none_or(|(largest, _)| len > largest) {
+            self.largest_segment[direction] = Some((len, at));
+        }
     }
 
     /// Keeps the three longest, longest first.
@@ -334,6 +348,7 @@ impl Leg {
         swap(&mut self.last_packet);
         swap(&mut self.syns);
         swap(&mut self.syn_count);
+        swap(&mut self.mss);
         swap(&mut self.fin);
         swap(&mut self.zero_window);
         swap(&mut self.rtt);

@@ -1,5 +1,6 @@
 //! `cap-duplicates`: the same packets were captured more than once.
 
+use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::session::Session;
 
@@ -35,7 +36,10 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::of_capture(
             &RULE,
             Confidence::Certain,
-            format!("{count} packets were captured twice; each is counted once"),
+            format!(
+                "{} captured twice; what is in it counts once",
+                counted(count, "packet")
+            ),
         )
         .data("kind", Value::Text("interface".to_owned()))
         .data("packets", Value::Count(count))
@@ -82,8 +86,8 @@ fn both_sides_of_nat(overview: &Overview<'_>) -> Option<Finding> {
             &RULE,
             Confidence::Likely,
             format!(
-                "{} sessions are in the capture twice under different addresses, {} and {} for one",
-                twins.len(),
+                "{} in the capture twice under different addresses: {} and {}",
+                counted(twins.len() as u64, "session"),
                 first.name(),
                 second.name()
             ),
@@ -149,6 +153,7 @@ mod tests {
     #[test]
     fn copies_of_two_capture_points_are_apart_by_the_path_between_them() {
         let told = Script::new()
+            .stamped()
             .upgrade()
             .twice(ClientToServer, &frame(0x81, b"hi", true), 30)
             .told();

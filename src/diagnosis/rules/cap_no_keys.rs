@@ -1,5 +1,6 @@
 //! `cap-no-keys`: TLS that can't be read.
 
+use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {
@@ -33,10 +34,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     if unread == 0 {
         return;
     }
-    let connections = match unread {
-        1 => "1 TLS connection".to_owned(),
-        count => format!("{count} TLS connections"),
-    };
+    let connections = counted(unread, "TLS connection");
     let mut finding = Finding::of_capture(
         &RULE,
         Confidence::Certain,

@@ -1,5 +1,6 @@
 //! `cap-no-websocket`: no WebSocket was recognised, and what was there instead.
 
+use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {
@@ -98,13 +99,6 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
         found.push(format!("{} ({why})", counted(*count, "packet")));
     }
     found
-}
-
-fn counted(count: u64, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
 }
 
 fn advice(overview: &Overview<'_>) -> &'static str {

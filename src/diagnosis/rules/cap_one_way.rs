@@ -1,5 +1,6 @@
 //! `cap-one-way`: only one direction of connections was captured.
 
+use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::Direction;
 
@@ -55,10 +56,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         } else {
             Confidence::Likely
         };
-        let connections = match tally.count {
-            1 => "1 connection".to_owned(),
-            count => format!("{count} connections"),
-        };
+        let connections = counted(tally.count, "connection");
         let mut finding = Finding::of_capture(
             &RULE,
             confidence,

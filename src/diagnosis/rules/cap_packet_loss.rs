@@ -1,5 +1,6 @@
 //! `cap-packet-loss`: the capture lacks packets that were on the wire.
 
+use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::GapCause;
 
@@ -47,14 +48,18 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     if gaps == 0 && dropped == 0 {
         return;
     }
+    let lost = format!(
+        "{}, {bytes} bytes: receivers acknowledged what the capture lacks",
+        counted(gaps, "gap")
+    );
+    let dropped_here = format!(
+        "the capturing machine dropped {}",
+        counted(dropped, "packet")
+    );
     let summary = match (gaps, dropped) {
-        (0, dropped) => format!("the capturing machine dropped {dropped} packets"),
-        (gaps, 0) => {
-            format!("{gaps} gaps, {bytes} bytes: receivers acknowledged what the capture lacks")
-        }
-        (gaps, dropped) => format!(
-            "{gaps} gaps, {bytes} bytes: receivers acknowledged what the capture lacks; the capturing machine dropped {dropped} packets"
-        ),
+        (0, _) => dropped_here,
+        (_, 0) => lost,
+        _ => format!("{lost}; {dropped_here}"),
     };
     let mut finding = Finding::of_capture(&RULE, Confidence::Certain, summary)
         .data("gaps", Value::Count(gaps))

@@ -59,7 +59,7 @@ fn mismatch(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
         .outstanding
         .iter()
         .filter(|ping| ping.at < first)
-        .last();
+        .next_back();
     let count = ledger.mismatched_count;
     let mut finding = Finding::new(
         &RULE,

@@ -7,6 +7,7 @@ mod cap_duplicates;
 mod cap_mid_session;
 mod cap_no_keys;
 mod cap_no_websocket;
+mod cap_offload;
 mod cap_one_way;
 mod cap_packet_loss;
 mod cap_snaplen;
@@ -124,6 +125,7 @@ pub static ALL: &[&Rule] = &[
     &cap_one_way::RULE,
     &cap_snaplen::RULE,
     &cap_duplicates::RULE,
+    &cap_offload::RULE,
     &cap_no_keys::RULE,
     &cap_clock::RULE,
     &cap_no_websocket::RULE,

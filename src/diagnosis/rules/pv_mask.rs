@@ -66,6 +66,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
+    use crate::diagnosis::Severity;
     use crate::script::{Script, frame};
     use crate::stream::Direction::{ClientToServer, ServerToClient};
 
@@ -99,6 +100,18 @@ mod tests {
             .told();
         let finding = told.only("pv-mask");
         assert!(finding.summary.contains("(2 times)"), "{}", finding.summary);
+    }
+
+    #[test]
+    fn a_server_that_lets_unmasked_frames_pass_makes_a_warning_of_it() {
+        let told = Script::new()
+            .upgrade()
+            .bytes(ClientToServer, &frame(0x81, b"hi", false))
+            .wait_s(1.0)
+            .text(ServerToClient, "ho")
+            .clean_close(ClientToServer)
+            .told();
+        assert_eq!(told.only("pv-mask").severity, Severity::Warn);
     }
 
     #[test]
