@@ -73,6 +73,11 @@ impl Table {
         }
     }
 
+    /// Bytes held over all stacks.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     pub(super) fn on_segment(
         &mut self,
         segment: &Segment<'_>,
