@@ -11,7 +11,10 @@
     reason = "a test may panic"
 )]
 
+#[path = "../../examples/generate/capture/mod.rs"]
+mod capture;
 mod fixtures;
+mod generated;
 mod play;
 mod told;
 mod wire;
@@ -25,14 +28,14 @@ use play::{Ending, Messages, Network, Play, play};
 use told::{Heard, Told, options, told_of};
 use wire::{Packet, pcap};
 
-/// Rationale: 48 cases of each property take a few seconds unoptimised.
+/// Rationale: 128 cases of each property take a few seconds unoptimised.
 fn config() -> ProptestConfig {
     let mut config = ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 48;
+        config.cases = 128;
     }
     config
 }
@@ -213,7 +216,6 @@ proptest! {
         assert_no_more_than(&told(&rest).complete(), &play.messages())?;
     }
 
-    /// The segment that makes it too much is held until it has been worked on.
     #[test]
     fn bytes_held_stay_under_the_limits(
         plays in prop::collection::vec((play(), sizes()), 1..4), lost in 0..40_usize,

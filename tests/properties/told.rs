@@ -1,6 +1,7 @@
 //! What wscope tells of a capture, as far as two captures of the same traffic
 //! have to agree on it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use wscope::diagnosis::{self, Confidence, EndedBy, Finding, How, Kind, Thresholds};
@@ -24,7 +25,7 @@ pub(crate) struct Heard {
 /// A session as it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Story {
-    pub(crate) port: u16,
+    pub(crate) client: SocketAddr,
     pub(crate) messages: Sides<Vec<Heard>>,
     pub(crate) control: Sides<Vec<String>>,
     /// Bytes of control frames.
@@ -127,7 +128,7 @@ impl Listener {
             stories.push(story(session, records, &of_session));
             findings.extend(of_session);
         }
-        stories.sort_by_key(|story| story.port);
+        stories.sort_by_key(|story| story.client);
         findings.extend(diagnosis::diagnose_capture(
             &sessions,
             &attempts,
@@ -150,7 +151,7 @@ fn story<'a>(
 ) -> Story {
     let closing = diagnosis::closing::close_of(session, &Thresholds::default());
     let mut story = Story {
-        port: session.leg.client.port(),
+        client: session.leg.client,
         messages: Sides::from_fn(|_| Vec::new()),
         control: Sides::from_fn(|_| Vec::new()),
         control_bytes: Sides::default(),
