@@ -120,6 +120,15 @@ impl Script {
         self
     }
 
+    /// Meanwhile something happens on another connection, from this client port.
+    pub(crate) fn elsewhere(self, port: u16, play: impl FnOnce(Self) -> Self) -> Self {
+        let (own, next) = (self.ports.0, self.next);
+        let mut this = play(self.from_port(port));
+        this.ports.0 = own;
+        this.next = next;
+        this
+    }
+
     /// This side's TCP acknowledges nothing any more (true) or again (false).
     pub(crate) fn silent(mut self, side: Direction, silent: bool) -> Self {
         self.silent[side] = silent;

@@ -88,11 +88,11 @@ fn judge(read: Read, args: &AnalyzeArgs) -> Report {
             }
         })
         .collect();
-    Report {
+    Report::new(
         capture,
         sessions,
         findings,
-        secrets: args.input.secrets(),
-        keys_given: !args.input.keys.is_empty(),
-    }
+        args.input.secrets(),
+        !args.input.keys.is_empty(),
+    )
 }

@@ -12,7 +12,9 @@ use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::Record;
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
-use crate::source::{CaptureFile, FileSummary, Input, LinkType, Merged, Packet, Source, expand};
+use crate::source::{
+    CaptureFile, Comment, FileSummary, Input, LinkType, Merged, Packet, Source, expand,
+};
 
 /// All that was read and settled.
 pub(super) struct Read {
@@ -141,10 +143,18 @@ fn facts(file: FileSummary) -> FileFacts {
         bytes: file.bytes,
         first: file.first,
         last: file.last,
+        comments: file.comments.into_iter().map(comment).collect(),
         damage: file.damage.map(|damage| Damage {
             offset: damage.offset,
             what: damage.what,
         }),
+    }
+}
+
+fn comment(comment: Comment) -> String {
+    match comment.packet {
+        Some(number) => format!("packet {number}: {}", comment.text),
+        None => comment.text,
     }
 }
 

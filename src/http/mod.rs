@@ -129,6 +129,8 @@ pub enum Lookalike {
     /// HTTP/1 of the other role: a response from the client, a request from the
     /// server. Where no SYN was seen, the sides are the other way round.
     OtherRole,
+    /// The greeting of another service, by its protocol's name.
+    Service(&'static str),
     /// Nothing that we know.
     Unknown,
 }

@@ -98,9 +98,27 @@ fn server(bytes: &[u8]) -> Start {
         if may_be_method {
             Start::Undecided
         } else {
-            Start::Other(Lookalike::Unknown)
+            Start::Other(greeting(bytes))
         }
     })
+}
+
+/// What the greetings of services that speak first begin with.
+fn greeting(bytes: &[u8]) -> Lookalike {
+    // RFC 4253, section 4.2; RFC 5321, section 3.1; RFC 959, section 4.2; RFC 1939; RFC 3501; RFC 6143.
+    let has = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
+    let name = match bytes {
+        _ if bytes.starts_with(b"SSH-") => "SSH",
+        _ if bytes.starts_with(b"220") && has(b"FTP") => "FTP",
+        _ if bytes.starts_with(b"220") && has(b"SMTP") => "SMTP",
+        _ if bytes.starts_with(b"220") => "SMTP or FTP",
+        _ if bytes.starts_with(b"+OK") => "POP3",
+        _ if bytes.starts_with(b"* OK") => "IMAP",
+        _ if bytes.starts_with(b"RFB 0") => "VNC",
+        _ if bytes.starts_with(b"-ERR ") => "Redis",
+        _ => return Lookalike::Unknown,
+    };
+    Lookalike::Service(name)
 }
 
 fn client(bytes: &[u8]) -> Start {
@@ -259,7 +277,7 @@ mod tests {
         assert_eq!(client_start(b"PROPFIND / HTTP/1.1\r\n"), Start::Http);
         assert_eq!(
             classify(ServerToClient, b"220 mail.example ESMTP\r\n"),
-            other
+            Start::Other(Lookalike::Service("SMTP"))
         );
     }
 

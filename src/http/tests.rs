@@ -402,7 +402,7 @@ fn what_is_no_http_is_said_once() {
     assert_eq!(
         (seen.words, seen.opaque),
         (
-            vec!["server Unknown".to_owned(), "ask /ws".to_owned()],
+            vec!["server Service(\"SSH\")".to_owned(), "ask /ws".to_owned()],
             true
         )
     );

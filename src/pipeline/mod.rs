@@ -5,6 +5,8 @@ mod orientation;
 mod records;
 mod stack;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -78,8 +80,9 @@ impl Analyzer {
         match input {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
-            // Nothing of ours uses keys yet, and only a live capture ticks.
-            Input::KeyLog(_) | Input::Tick(_) => {}
+            Input::KeyLog(_) => self.shared.capture.key_logs += 1,
+            // Only a live capture ticks.
+            Input::Tick(_) => {}
         }
     }
 

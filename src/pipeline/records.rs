@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::session::{Noted, PongKind, Record, RecordKind, Session};
+use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
 use crate::websocket::Event;
@@ -19,7 +19,8 @@ const MOST_BYTES: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     acks: Sides<VecDeque<(u64, u64)>>,
-    pings: VecDeque<(PacketRef, u64)>,
+    /// Pings by their sender: packet, and the record's number.
+    pings: Sides<VecDeque<(PacketRef, u64)>>,
 }
 
 #[derive(Debug)]
@@ -53,7 +54,8 @@ impl Records {
             Event::Close(close) => RecordKind::Close(close),
             Event::Pong(control) => {
                 if let Noted::Pong(PongKind::Answer(exchange)) = noted {
-                    self.on_answer(pending, exchange.ping, exchange.rtt);
+                    let pinger = control.frame.direction.reverse();
+                    self.on_answer(&mut pending.pings[pinger], &exchange, &control.payload);
                 }
                 RecordKind::Pong(control)
             }
@@ -80,7 +82,7 @@ impl Records {
         let number = self.base + self.slots.len() as u64;
         let waits_for_pong = matches!(record.kind, RecordKind::Ping { .. });
         if waits_for_pong {
-            pending.pings.push_back((record.first(), number));
+            pending.pings[record.direction()].push_back((record.first(), number));
         }
         pending.acks[record.direction()].push_back((record.end(), number));
         self.bytes += record.bytes();
@@ -98,8 +100,12 @@ impl Records {
         upto: u64,
         at: PacketRef,
     ) {
-        while let Some((_, number)) = pending.acks[direction].pop_front_if(|(end, _)| *end <= upto)
+        while let Some((_, number)) = pending.acks[direction]
+            .front()
+            .copied()
+            .filter(|(end, _)| *end <= upto)
         {
+            pending.acks[direction].pop_front();
             if let Some(slot) = self.slot(number) {
                 slot.record.acked = Some(at);
                 slot.waits_for_ack = false;
@@ -107,14 +113,30 @@ impl Records {
         }
     }
 
-    fn on_answer(&mut self, pending: &mut Pending, ping: PacketRef, after: Duration) {
+    /// Several Pings may have come in one packet; then the payload tells which one it was.
+    fn on_answer(
+        &mut self,
+        pings: &mut VecDeque<(PacketRef, u64)>,
+        exchange: &Exchange,
+        payload: &[u8],
+    ) {
         // Pings before the answered one were passed over.
-        while let Some((at, number)) = pending.pings.pop_front_if(|(at, _)| *at <= ping) {
-            if let Some(slot) = self.slot(number) {
-                slot.waits_for_pong = false;
-                if let (true, RecordKind::Ping { rtt, .. }) = (at == ping, &mut slot.record.kind) {
-                    *rtt = Some(after);
-                }
+        while let Some((at, number)) = pings
+            .front()
+            .copied()
+            .filter(|(at, _)| *at <= exchange.ping)
+        {
+            pings.pop_front();
+            let Some(slot) = self.slot(number) else {
+                continue;
+            };
+            slot.waits_for_pong = false;
+            if let RecordKind::Ping { control, rtt, .. } = &mut slot.record.kind
+                && at == exchange.ping
+                && control.payload == payload
+            {
+                *rtt = Some(exchange.rtt);
+                return;
             }
         }
     }
@@ -123,7 +145,8 @@ impl Records {
     pub(crate) fn end_of_session(&mut self, pending: &mut Pending) {
         let Pending { acks, pings } = std::mem::take(pending);
         let numbers = acks.client.into_iter().chain(acks.server).map(|(_, n)| n);
-        for number in numbers.chain(pings.into_iter().map(|(_, n)| n)) {
+        let pings = pings.client.into_iter().chain(pings.server).map(|(_, n)| n);
+        for number in numbers.chain(pings) {
             if let Some(slot) = self.slot(number) {
                 slot.waits_for_ack = false;
                 slot.waits_for_pong = false;

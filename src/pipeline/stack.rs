@@ -110,7 +110,11 @@ impl Stack {
             return;
         };
         if followed.tell_sides(segment, self.client) {
-            self.client = segment.to;
+            self.client = if segment.from == self.client {
+                segment.to
+            } else {
+                segment.from
+            };
         }
         let direction = self.direction_of(segment);
         let State::Followed(followed) = &mut self.state else {
@@ -184,9 +188,16 @@ impl Stack {
         );
     }
 
-    /// Let go to stay within the limits.
-    pub(super) fn let_go(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
-        self.close(Ended::LimitReached, shared, finished);
+    /// Let go to stay within the limits. Returns true if that cost something.
+    pub(super) fn let_go(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
+        let over = self.is_closed();
+        let ended = if over {
+            Ended::Settled
+        } else {
+            Ended::LimitReached
+        };
+        self.close(ended, shared, finished);
+        !over
     }
 
     fn close(&mut self, ended: Ended, shared: &mut Shared, finished: &mut Vec<Finished>) {
@@ -201,9 +212,15 @@ impl Stack {
         }
     }
 
-    pub(super) fn shed(&mut self, shared: &mut Shared, at: PacketRef) {
+    /// Gives up the bytes that TCP waits for.
+    pub(super) fn shed(
+        &mut self,
+        shared: &mut Shared,
+        at: PacketRef,
+        finished: &mut Vec<Finished>,
+    ) {
         if let State::Followed(followed) = &mut self.state {
-            followed.flush(at, shared);
+            followed.flush(at, shared, finished);
         }
     }
 
@@ -286,7 +303,7 @@ impl Followed {
     }
 
     /// Hands over all that TCP holds.
-    fn flush(&mut self, at: PacketRef, shared: &mut Shared) {
+    fn flush(&mut self, at: PacketRef, shared: &mut Shared, finished: &mut Vec<Finished>) {
         let Self {
             tcp,
             layer,
@@ -296,9 +313,7 @@ impl Followed {
         } = self;
         tcp.finish(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => {
-                feed(layer, subject, pending, event, shared, &mut Vec::new())
-            }
+            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
         });
     }
 
@@ -346,6 +361,9 @@ impl Followed {
             Subject::Attempt(mut attempt) => {
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
+                if !attempt.leg.has_payload() && !attempt.never_opened() {
+                    shared.capture.wordless += 1;
+                }
                 if attempt.is_worth_telling() {
                     finished.push(Finished::Attempt(attempt));
                 }
@@ -383,7 +401,7 @@ fn feed(
                 *layer = Layer::Opaque;
             }
         }
-        Layer::Opaque => {}
+        Layer::Opaque => subject.on_opaque(&event),
     }
 }
 
@@ -468,7 +486,12 @@ impl Subject {
         let id = shared.next_session;
         shared.next_session += 1;
         let leg = self.leg().clone();
-        let new = Self::Session(Box::new(Session::new(id, leg, request, breaches)));
+        let mut session = Session::new(id, leg, request, breaches);
+        if let Self::Attempt(attempt) = self {
+            // A server that speaks first has told what it is before it was asked.
+            session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
+        }
+        let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.end_of_session(pending);
             before.end(Ended::Settled, shared.capture.last);
@@ -519,6 +542,15 @@ impl Subject {
                     attempt.exchanges += 1;
                 }
             }
+        }
+    }
+
+    /// Bytes that no layer reads: the first answer to a client's TLS tells what the port speaks.
+    fn on_opaque(&mut self, event: &StreamEvent<'_>) {
+        if let (Self::Attempt(attempt), StreamEvent::Chunk(chunk)) = (self, event)
+            && chunk.direction == Direction::ServerToClient
+        {
+            attempt.on_answer_to_tls(chunk.bytes, chunk.seen);
         }
     }
 

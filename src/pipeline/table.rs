@@ -206,11 +206,10 @@ impl Table {
             };
             if let Some(mut stack) = slot.stack.take() {
                 self.held = self.held.saturating_sub(stack.buffered());
-                stack.let_go(shared, finished);
+                shared.capture.evicted += u64::from(stack.let_go(shared, finished));
                 self.flows.remove(&slot.key);
                 self.free.push(index);
                 self.live -= 1;
-                shared.capture.evicted += 1;
             }
         }
     }
@@ -229,7 +228,7 @@ impl Table {
             return self.evict(shared, finished);
         };
         let before = stack.buffered();
-        stack.shed(shared, at);
+        stack.shed(shared, at, finished);
         self.held = self
             .held
             .saturating_sub(before)
@@ -251,6 +250,8 @@ impl Table {
         {
             stack.abandon();
         }
+        // What it had added when it failed isn't known.
+        self.held = self.stacks().map(Stack::buffered).sum();
     }
 
     pub(super) fn stacks(&self) -> impl Iterator<Item = &Stack> {

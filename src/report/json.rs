@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value as Json, json};
 
 use super::when::{ms, rfc3339};
@@ -17,18 +17,37 @@ use crate::stream::{Direction, Sides};
 const SCHEMA: u32 = 1;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let findings: Vec<Json> = report.findings.iter().map(|f| finding(f, report)).collect();
-    let sessions: Vec<Json> = report.sessions.iter().map(|s| session(s, report)).collect();
-    let whole = json!({
-        "schema": SCHEMA,
-        "wscope": env!("CARGO_PKG_VERSION"),
-        "capture": capture(&report.capture, report),
-        "sessions": sessions,
-        "findings": findings,
-        "rules": rules(report),
-    });
-    serde_json::to_writer_pretty(&mut *out, &whole)?;
+    serde_json::to_writer_pretty(&mut *out, &Whole(report))?;
     writeln!(out)
+}
+
+/// The report, serialized session by session: the tree of a large one would
+/// take several times the memory of what it is made from.
+struct Whole<'a>(&'a Report);
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = self.0;
+        let mut whole = serializer.serialize_map(None)?;
+        whole.serialize_entry("schema", &SCHEMA)?;
+        whole.serialize_entry("wscope", env!("CARGO_PKG_VERSION"))?;
+        whole.serialize_entry("capture", &capture(&report.capture, report))?;
+        let session = |reported| session(reported, report);
+        whole.serialize_entry("sessions", &Lazy(&report.sessions, session))?;
+        let finding = |found| finding(found, report);
+        whole.serialize_entry("findings", &Lazy(&report.findings, finding))?;
+        whole.serialize_entry("rules", &rules(report))?;
+        whole.end()
+    }
+}
+
+/// A sequence whose items are made one at a time.
+struct Lazy<'a, T, F>(&'a [T], F);
+
+impl<'a, T, F: Fn(&'a T) -> Json> Serialize for Lazy<'a, T, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(&self.1))
+    }
 }
 
 /// The same, an object a line, each with its `type`.
@@ -67,6 +86,7 @@ fn capture(capture: &Capture, report: &Report) -> Json {
                 "first": file.first.map(rfc3339),
                 "last": file.last.map(rfc3339),
                 "truncated": file.damage.is_some(),
+                "comments": file.comments,
                 "damage": file.damage.as_ref().map(|d| json!({"offset": d.offset, "what": d.what})),
             })
         })
@@ -102,6 +122,7 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         "duplicates": capture.duplicates,
         "dropped": capture.dropped,
         "evicted": capture.evicted,
+        "embedded_key_logs": capture.key_logs,
         "tls": {
             "connections": capture.tls.connections,
             "decrypted": capture.tls.decrypted,
@@ -117,13 +138,6 @@ fn session(reported: &Reported, report: &Report) -> Json {
         pings,
     } = reported;
     let secrets = report.secrets;
-    let findings: Vec<usize> = report
-        .findings
-        .iter()
-        .enumerate()
-        .filter(|(_, finding)| finding.subject == Subject::Session(session.id))
-        .map(|(index, _)| index)
-        .collect();
     let headers = &session.handshake.request.headers;
     let agreement = &session.handshake.agreement;
     json!({
@@ -167,7 +181,7 @@ fn session(reported: &Reported, report: &Report) -> Json {
         "heartbeat": null,
         "latency": null,
         "tcp": tcp(session),
-        "findings": findings,
+        "findings": report.about(session.id),
     })
 }
 
@@ -271,6 +285,9 @@ fn tcp(session: &Session) -> Json {
     json!({
         "rtt_ms": {"p50": sum.map(ms), "client_side": client.map(ms), "server_side": server.map(ms)},
         "retransmissions": {"client": leg.retransmissions.client, "server": leg.retransmissions.server},
+        "out_of_order": {"client": leg.out_of_order.client, "server": leg.out_of_order.server},
+        "keep_alives": {"client": leg.probes.client, "server": leg.probes.server},
+        "conflicting_retransmissions": leg.conflicts.len(),
         "zero_window_ms": {"client": zero(Direction::ClientToServer), "server": zero(Direction::ServerToClient)},
     })
 }
@@ -347,7 +364,7 @@ fn number_or_word(value: &Value) -> Json {
     }
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct RuleEntry {
     severity: &'static str,
     summary: &'static str,

@@ -8,11 +8,12 @@ mod messages;
 mod text;
 mod when;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 pub use messages::{MessageFormat, Messages};
 
-use crate::diagnosis::{Closing, Finding, PingVerdict, Severity};
+use crate::diagnosis::{Closing, Finding, PingVerdict, Severity, Subject};
 use crate::session::redact::Secrets;
 use crate::session::{Capture, Session};
 use crate::stream::Sides;
@@ -41,9 +42,40 @@ pub struct Report {
     pub secrets: Secrets,
     /// A key log was given.
     pub keys_given: bool,
+    /// Where in `findings` those about a session stand, by its number.
+    about: BTreeMap<u32, Vec<usize>>,
 }
 
 impl Report {
+    /// A report on all of this; `findings` in the order in which they are to be shown.
+    pub fn new(
+        capture: Capture,
+        sessions: Vec<Reported>,
+        findings: Vec<Finding>,
+        secrets: Secrets,
+        keys_given: bool,
+    ) -> Self {
+        let mut about: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (index, finding) in findings.iter().enumerate() {
+            if let Subject::Session(id) = finding.subject {
+                about.entry(id).or_default().push(index);
+            }
+        }
+        Self {
+            capture,
+            sessions,
+            findings,
+            secrets,
+            keys_given,
+            about,
+        }
+    }
+
+    /// Where in `findings` those about this session stand.
+    pub fn about(&self, session: u32) -> &[usize] {
+        self.about.get(&session).map_or(&[], Vec::as_slice)
+    }
+
     /// The worst severity among the findings.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()

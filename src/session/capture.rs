@@ -21,6 +21,8 @@ pub struct CaptureFile {
     pub first: Option<Timestamp>,
     /// Time of the last packet.
     pub last: Option<Timestamp>,
+    /// Comments that somebody left on the file, an interface or a packet.
+    pub comments: Vec<String>,
     /// Where and how it is damaged.
     pub damage: Option<Damage>,
 }
@@ -79,13 +81,17 @@ pub struct Capture {
     pub cut: u64,
     /// Packets that the capturing machine says it dropped.
     pub dropped: u64,
+    /// Secrets blocks with a key log in them. Nothing decrypts with them yet.
+    pub key_logs: u64,
     /// TLS.
     pub tls: TlsTotals,
+    /// Connections that were opened and on which nobody said a word.
+    pub wordless: u64,
     /// Ordinary HTTP exchanges.
     pub http_exchanges: u64,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
-    /// The first step back of the clock by more than 1 s... where packets ran backwards in time: packet and nanoseconds.
+    /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.
     pub clock_back: Option<(PacketRef, u64)>,
     /// How often the clock ran backwards.
     pub clock_backs: u64,

@@ -250,8 +250,9 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         let sent = direction.reverse();
+        let opening = segment.flags.syn() || self.halves[direction].is_opening(segment);
         let half = &mut self.halves[sent];
-        let Some(ack) = half.on_ack(segment) else {
+        let Some(ack) = half.on_ack(segment, opening) else {
             return;
         };
         if let Some(nanos) = ack.round_trip {
@@ -397,7 +398,8 @@ impl Connection {
         }
         match self.halves[direction].isn {
             Some(isn) => isn != segment.seq,
-            None => self.halves[direction].segments > 0 || self.is_closed(),
+            // Whatever came before was the end of an older connection.
+            None => self.halves.client.segments + self.halves.server.segments > 0,
         }
     }
 
