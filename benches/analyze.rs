@@ -28,7 +28,7 @@ const MIXES: [(&str, &str); 5] = [
     ),
     ("large", "--sessions 50 --sizes large"),
     ("deflate", "--sessions 200 --sizes mixed --deflate 100"),
-    ("many", "--sessions 5000 --sizes small --deflate 20"),
+    ("many", "--sessions 5000 --sizes small --deflate 5"),
 ];
 
 /// Measures wscope's speed and memory on made-up captures

@@ -1,9 +1,11 @@
 //! wscope: why did the WebSocket drop? Answered from a packet capture.
 
+pub mod cli;
 pub mod diagnosis;
 pub mod http;
 pub mod packet;
 pub mod pipeline;
+pub mod report;
 pub mod session;
 pub mod source;
 pub mod stream;

@@ -1,3 +1,9 @@
-//! wscope's command line.
+//! wscope's command line: parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    wscope::cli::run(wscope::cli::Cli::parse())
+}

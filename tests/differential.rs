@@ -20,16 +20,6 @@ struct Known {
 
 const KNOWN: &[Known] = &[
     Known {
-        fixture: "capture-snap-length-96",
-        line: "stream ",
-        why: "the heads of the handshake are cut off, so tshark sees no WebSocket at all",
-    },
-    Known {
-        fixture: "capture-starts-mid-session",
-        line: "stream 0 ",
-        why: "without the handshake tshark doesn't decode WebSocket",
-    },
-    Known {
         fixture: "drop-mid-frame",
         line: "stream 0 server ",
         why: "tshark shows a frame only when all of it was captured",
@@ -51,6 +41,8 @@ const KNOWN: &[Known] = &[
 struct Sent {
     /// Frames by the names of the report: `text`, `ping`, `reserved`.
     frames: BTreeMap<String, u64>,
+    /// Payload bytes of all of them.
+    payload_bytes: u64,
     /// Text and binary messages in order: opcode, fragments, bytes on the wire
     /// with all headers.
     messages: Vec<(String, u64, u64)>,
@@ -197,6 +189,7 @@ fn sent_by_tshark(frames: &[Frame], client_ports: &BTreeMap<u64, u64>) -> Stream
         let sent = streams.entry(key).or_default();
         let name = opcode_name(frame.opcode);
         *sent.frames.entry(name.to_owned()).or_default() += 1;
+        sent.payload_bytes += frame.payload_len;
         if frame.opcode >= 8 {
             if name != "reserved" {
                 sent.control.push((name.to_owned(), frame.payload_len));
@@ -279,7 +272,9 @@ fn sent_by_wscope(report: &Value, messages: &str) -> (Streams, BTreeMap<u64, (u6
             let sent = streams.entry((stream, side)).or_default();
             for (opcode, frames) in frames {
                 let frames = frames.as_u64().expect("a number of frames");
-                if frames > 0 {
+                if opcode == "payload_bytes" {
+                    sent.payload_bytes += frames;
+                } else if frames > 0 {
                     *sent.frames.entry(opcode.clone()).or_default() += frames;
                 }
             }
@@ -372,6 +367,11 @@ fn differences(capture: &Path) -> Vec<String> {
             "frames",
             format!("{:?}", theirs.frames),
             format!("{:?}", ours.frames),
+        );
+        tell(
+            "payload",
+            theirs.payload_bytes.to_string(),
+            ours.payload_bytes.to_string(),
         );
         tell(
             "messages",
@@ -543,7 +543,7 @@ fn fragments_with_a_ping_between_them_are_one_message() {
 fn both_readings_of_the_same_session_are_equal() {
     let report = serde_json::json!({"sessions": [{
         "tcp_stream": 0, "client": "10.0.0.1:40001", "server": "[fd00::1]:8080",
-        "frames": {"client": {"text": 1, "close": 1, "ping": 0}, "server": {"text": 0}},
+        "frames": {"client": {"text": 1, "close": 1, "ping": 0, "payload_bytes": 5}, "server": {"text": 0}},
         "closing": {"client_close": {"code": null}, "server_close": null},
     }]});
     let messages = r#"{"tcp_stream":0,"direction":"client","opcode":"text","fragments":1,"length":5,"wire_length":11}

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::heartbeat::gave_up;
+use super::heartbeat::said_so;
 use super::{Kind, Provenance, Thresholds, closing::Terminator, reset_provenance};
+use crate::session::{Breach, CloseFrame};
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
-use crate::websocket::{Breach, CloseFrame};
 
 /// The client's library, as far as its request tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,7 +173,7 @@ fn fails_for_want_of_a_pong(session: &Session, own: Direction) -> bool {
         (Some(mine), Some(theirs)) => mine < theirs,
         (mine, _) => mine.is_some(),
     };
-    first && session.pings[own].sent > 0 && gave_up(session, own)
+    first && session.pings[own].sent > 0 && said_so(session, own).is_some()
 }
 
 /// Something else ended the transport for this side: its own FIN, one that it got, or a reset.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::path::{dead_path, expired, front_of};
 use super::{Confidence, Provenance, Thresholds, api, reset_provenance};
+use crate::session::Reset;
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
-use crate::tcp::Reset;
 
 /// What the wire shows of the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::session::Reset;
 use crate::session::Session;
 use crate::stream::PacketRef;
-use crate::tcp::Reset;
 
 /// The sender, as far as the packet tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -167,3 +167,73 @@ fn next(state: Chunked, byte: u8) -> Option<Option<Chunked>> {
     };
     Some(Some(after))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The content found and the last step, the bytes coming in pieces of `size`.
+    fn read(mut body: Body, bytes: &[u8], size: usize) -> (String, Step) {
+        let mut content = Vec::new();
+        let mut before = 0;
+        for piece in bytes.chunks(size) {
+            match body.step(piece, &mut |bytes| content.extend_from_slice(bytes)) {
+                Step::More => before += piece.len(),
+                Step::Ended(len) => return (text(content), Step::Ended(before + len)),
+                Step::Broken => return (text(content), Step::Broken),
+            }
+        }
+        (text(content), Step::More)
+    }
+
+    fn text(content: Vec<u8>) -> String {
+        String::from_utf8(content).unwrap()
+    }
+
+    #[test]
+    fn chunks_are_joined_however_they_come() {
+        let bytes = b"5;x=\"y\"\r\nhello\r\n06\r\n world\r\n0\r\nDigest: z\r\n\r\nHTTP/1.1";
+        for size in 1..=bytes.len() {
+            assert_eq!(
+                read(Body::CHUNKED, bytes, size),
+                ("hello world".to_owned(), Step::Ended(44)),
+                "{size}"
+            );
+        }
+    }
+
+    #[test]
+    fn bare_line_feeds_separate_chunks_too() {
+        assert_eq!(
+            read(Body::CHUNKED, b"2\nhi\n0\n\n", 3),
+            ("hi".to_owned(), Step::Ended(8))
+        );
+    }
+
+    #[test]
+    fn what_is_no_chunk_size_breaks_the_body() {
+        for bytes in [&b"\r\n"[..], b"x\r\n", b"1\r\nab", b"11112222333344445\r\n"] {
+            assert_eq!(read(Body::CHUNKED, bytes, 4).1, Step::Broken, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn the_largest_chunk_needs_no_arithmetic_beyond_64_bits() {
+        assert_eq!(
+            read(Body::CHUNKED, b"ffffffffffffffff\r\nab", 5),
+            ("ab".to_owned(), Step::More)
+        );
+    }
+
+    #[test]
+    fn a_body_of_known_length_ends_there() {
+        assert_eq!(
+            read(Body::Length(3), b"abcd", 2),
+            ("abc".to_owned(), Step::Ended(3))
+        );
+        assert_eq!(
+            read(Body::UntilClose, b"abcd", 2),
+            ("abcd".to_owned(), Step::More)
+        );
+    }
+}

@@ -111,3 +111,60 @@ fn inflate(decoder: impl Read) -> Vec<u8> {
     decoded.truncate(len);
     decoded
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    use super::super::parse;
+    use super::*;
+
+    /// What is shown of a body that came under these fields.
+    fn shown(fields: &str, body: &[u8]) -> Vec<u8> {
+        let bytes = format!("HTTP/1.1 403 No\r\n{fields}\r\n");
+        let mut room = parse::room();
+        let mut excerpt = Excerpt::new(&parse::response(bytes.as_bytes(), &mut room).unwrap());
+        for piece in body.chunks(700) {
+            excerpt.push(piece);
+        }
+        excerpt.decode()
+    }
+
+    #[test]
+    fn a_plain_body_is_cut() {
+        assert_eq!(shown("", &[b'a'; 5000]), [b'a'; EXCERPT_MAX]);
+    }
+
+    #[test]
+    fn compressed_bodies_are_read() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        let mut bare = DeflateEncoder::new(Vec::new(), Compression::fast());
+        let writers: [&mut dyn Write; 3] = [&mut gzip, &mut zlib, &mut bare];
+        writers
+            .into_iter()
+            .for_each(|writer| writer.write_all(b"token expired").unwrap());
+        let (gzip, zlib, bare) = (
+            gzip.finish().unwrap(),
+            zlib.finish().unwrap(),
+            bare.finish().unwrap(),
+        );
+        for (fields, body) in [
+            ("Content-Encoding: gzip\r\n", &gzip),
+            ("Transfer-Encoding: gzip, chunked\r\n", &gzip),
+            ("Content-Encoding: deflate\r\n", &zlib),
+            ("Content-Encoding: deflate\r\n", &bare),
+        ] {
+            assert_eq!(shown(fields, body), b"token expired", "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_not_shown() {
+        assert_eq!(shown("Content-Encoding: br\r\n", b"abc"), b"");
+        assert_eq!(shown("Content-Encoding: gzip\r\n", b"no gzip"), b"");
+    }
+}

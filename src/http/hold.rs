@@ -172,3 +172,60 @@ impl Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::ClientToServer;
+
+    fn chunk(offset: u64, bytes: &[u8]) -> StreamEvent<'_> {
+        let packet = PacketRef {
+            number: offset,
+            ..PacketRef::default()
+        };
+        let direction = ClientToServer;
+        StreamEvent::Chunk(Chunk {
+            direction,
+            offset,
+            bytes,
+            seen: packet,
+            released: packet,
+        })
+    }
+
+    #[test]
+    fn what_is_consumed_in_part_goes_on_behind_it() {
+        let mut held = Held::default();
+        held.push(&chunk(5, b"abc"));
+        held.push(&chunk(8, b"d"));
+        held.consume(2);
+        let Some(StreamEvent::Chunk(first)) = held.first(ClientToServer) else {
+            panic!("bytes")
+        };
+        assert_eq!((first.offset, first.bytes), (7, &b"c"[..]));
+        held.consume(1);
+        assert_eq!(held.first(ClientToServer), Some(chunk(8, b"d")));
+        held.consume(1);
+        assert!(held.is_empty() && held.buffered() == 0);
+    }
+
+    #[test]
+    fn many_small_chunks_end_in_one_gap() {
+        let mut held = Held::default();
+        for offset in 0..5_000 {
+            held.push(&chunk(offset, b"x"));
+        }
+        assert!(held.is_full());
+        (0..PIECES_MAX).for_each(|_| held.consume(1));
+        let Some(StreamEvent::Gap(gap)) = held.first(ClientToServer) else {
+            panic!("a gap")
+        };
+        let limit = u64::try_from(PIECES_MAX).unwrap();
+        assert_eq!(
+            (gap.offset, gap.len, gap.cause),
+            (limit, Some(5_000 - limit), GapCause::LimitReached)
+        );
+        held.consume(0);
+        assert!(held.is_empty());
+    }
+}

@@ -11,6 +11,10 @@ impl Connection {
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         let direction = gap.direction;
         match self.halves[direction].phase {
+            Phase::Body(body) if self.mode == Mode::WebSocket && !ends_inside(gap, body) => {
+                self.halves[direction].phase = Phase::Stream;
+                out(Output::Stream(StreamEvent::Gap(*gap)));
+            }
             Phase::Stream => out(Output::Stream(StreamEvent::Gap(*gap))),
             Phase::Search | Phase::Ignored => {}
             Phase::Start if gap.cause == GapCause::BeganMidStream => self.lose_step(direction, out),
@@ -144,4 +148,9 @@ impl Connection {
         out(Output::Stream(StreamEvent::Gap(gap)));
         true
     }
+}
+
+/// Whether the body is known to go on behind the gap.
+fn ends_inside(gap: &Gap, body: Body) -> bool {
+    matches!((gap.len, body), (Some(len), Body::Length(left)) if len < left)
 }

@@ -9,8 +9,10 @@ mod extension;
 mod gather;
 mod head;
 mod hold;
+mod lenient;
 mod loss;
 mod parse;
+mod reading;
 mod start;
 mod upgrade;
 
@@ -21,6 +23,9 @@ pub use upgrade::{
     Agreement, DeflateParameters, HandshakeBreach, check_request, check_response,
     offered_extensions, offered_subprotocols,
 };
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 
@@ -50,7 +55,9 @@ pub enum Event {
         /// The response.
         response: Box<Response>,
     },
-    /// The first part of the body of a refusal, decoded (chunked, gzip, deflate).
+    /// The first part of the body of the last refusal, decoded (chunked, gzip,
+    /// deflate); not told where it is empty. Comes after the next
+    /// [`Event::UpgradeRequested`] where the client did not wait for it.
     RefusalBody {
         /// At most 2,048 bytes.
         excerpt: Vec<u8>,
@@ -98,7 +105,8 @@ pub enum Event {
         /// What they look like.
         looks_like: Lookalike,
     },
-    /// A head could not be read because bytes of it are missing or it is longer than the limit.
+    /// A head could not be read: bytes of it are missing, it is longer than the
+    /// limit, or what stands in its place is none.
     HeadLost {
         /// Whose head.
         direction: Direction,
@@ -118,6 +126,11 @@ pub enum Lookalike {
     Http2Preface,
     /// The PROXY protocol, version 1 or 2.
     ProxyProtocol,
+    /// HTTP/1 of the other role: a response from the client, a request from the
+    /// server. Where no SYN was seen, the sides are the other way round.
+    OtherRole,
+    /// The greeting of another service, by its protocol's name.
+    Service(&'static str),
     /// Nothing that we know.
     Unknown,
 }
@@ -128,6 +141,6 @@ pub enum Output<'a> {
     /// Something for the session.
     Fact(Event),
     /// Bytes of the WebSocket connection, both directions, offsets unchanged.
-    /// Only after [`Event::Upgraded`].
+    /// Only after [`Event::Upgraded`] or [`Event::AnswerLost`].
     Stream(StreamEvent<'a>),
 }

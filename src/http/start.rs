@@ -6,6 +6,7 @@ use memchr::memchr;
 
 use super::Lookalike;
 use crate::stream::Direction;
+use Direction::{ClientToServer, ServerToClient};
 
 /// How long a first line with an unknown method may be before it counts as HTTP all the same.
 ///
@@ -36,6 +37,14 @@ const PROXY_V1: &[u8] = b"PROXY ";
 /// PROXY protocol, section 2.1: the longest line of version 1.
 const PROXY_V1_MAX: usize = 107;
 
+/// The longest method that is taken for one.
+///
+/// Rationale: the longest registered one, BASELINE-CONTROL, has 16 bytes.
+const METHOD_MAX: usize = 20;
+
+/// RFC 9112, section 4.
+const STATUS_LINE: &[u8] = b"HTTP/1.";
+
 /// The methods that need no second look (RFC 9110, section 9.1, RFC 5789).
 const METHODS: [&[u8]; 9] = [
     b"GET ",
@@ -55,8 +64,25 @@ pub(super) fn classify(direction: Direction, bytes: &[u8]) -> Start {
         return start;
     }
     match direction {
-        Direction::ClientToServer => client(bytes),
-        Direction::ServerToClient => server(bytes),
+        ClientToServer => client(bytes),
+        ServerToClient => server(bytes),
+    }
+}
+
+/// Whether these bytes, the second behind the first, may be the beginning of a later head.
+pub(super) fn may_begin_head(direction: Direction, kept: &[u8], bytes: &[u8]) -> bool {
+    let mut first = kept.iter().chain(bytes);
+    match direction {
+        ClientToServer => {
+            let behind = first
+                .by_ref()
+                .take(METHOD_MAX + 1)
+                .find(|b| !b.is_ascii_uppercase());
+            behind.map_or(kept.len() + bytes.len() <= METHOD_MAX, |b| *b == b' ')
+        }
+        ServerToClient => first
+            .zip(STATUS_LINE)
+            .all(|(byte, expected)| byte == expected),
     }
 }
 
@@ -64,7 +90,35 @@ fn server(bytes: &[u8]) -> Start {
     if let Some(empty) = empty_lines(bytes) {
         return empty;
     }
-    literal(bytes, b"HTTP/1.").unwrap_or(Start::Other(Lookalike::Unknown))
+    if METHODS.iter().any(|method| bytes.starts_with(method)) {
+        return Start::Other(Lookalike::OtherRole);
+    }
+    literal(bytes, STATUS_LINE).unwrap_or_else(|| {
+        let may_be_method = METHODS.iter().any(|method| method.starts_with(bytes));
+        if may_be_method {
+            Start::Undecided
+        } else {
+            Start::Other(greeting(bytes))
+        }
+    })
+}
+
+/// What the greetings of services that speak first begin with.
+fn greeting(bytes: &[u8]) -> Lookalike {
+    // RFC 4253, section 4.2; RFC 5321, section 3.1; RFC 959, section 4.2; RFC 1939; RFC 3501; RFC 6143.
+    let has = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
+    let name = match bytes {
+        _ if bytes.starts_with(b"SSH-") => "SSH",
+        _ if bytes.starts_with(b"220") && has(b"FTP") => "FTP",
+        _ if bytes.starts_with(b"220") && has(b"SMTP") => "SMTP",
+        _ if bytes.starts_with(b"220") => "SMTP or FTP",
+        _ if bytes.starts_with(b"+OK") => "POP3",
+        _ if bytes.starts_with(b"* OK") => "IMAP",
+        _ if bytes.starts_with(b"RFB 0") => "VNC",
+        _ if bytes.starts_with(b"-ERR ") => "Redis",
+        _ => return Lookalike::Unknown,
+    };
+    Lookalike::Service(name)
 }
 
 fn client(bytes: &[u8]) -> Start {
@@ -83,6 +137,9 @@ fn client(bytes: &[u8]) -> Start {
         Some(Start::Http) => return proxy_v1(bytes),
         Some(undecided) => return undecided,
         None => {}
+    }
+    if bytes.starts_with(STATUS_LINE) {
+        return Start::Other(Lookalike::OtherRole);
     }
     empty_lines(bytes).unwrap_or_else(|| method(bytes))
 }
@@ -106,9 +163,12 @@ fn empty_lines(bytes: &[u8]) -> Option<Start> {
 /// A token in capitals, a space, and for unknown ones a line with ` HTTP/` in it:
 /// `EHLO host` and `USER name` look the same at first.
 fn method(bytes: &[u8]) -> Start {
+    if STATUS_LINE.starts_with(bytes) {
+        return Start::Undecided;
+    }
     let len = bytes.iter().take_while(|b| b.is_ascii_uppercase()).count();
     let behind = bytes.get(len);
-    if len > 20 || len == 0 || behind.is_some_and(|b| *b != b' ') {
+    if len > METHOD_MAX || len == 0 || behind.is_some_and(|b| *b != b' ') {
         return Start::Other(Lookalike::Unknown);
     }
     if METHODS.iter().any(|method| bytes.starts_with(method)) {
@@ -196,7 +256,6 @@ fn proxy_v2_source(family: u8, bytes: &[u8]) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Direction::{ClientToServer, ServerToClient};
 
     fn client_start(bytes: &[u8]) -> Start {
         classify(ClientToServer, bytes)
@@ -218,7 +277,7 @@ mod tests {
         assert_eq!(client_start(b"PROPFIND / HTTP/1.1\r\n"), Start::Http);
         assert_eq!(
             classify(ServerToClient, b"220 mail.example ESMTP\r\n"),
-            other
+            Start::Other(Lookalike::Service("SMTP"))
         );
     }
 
@@ -233,6 +292,19 @@ mod tests {
         assert_eq!(
             classify(ServerToClient, &alert),
             Start::Other(Lookalike::TlsAlert(2, 70))
+        );
+    }
+
+    #[test]
+    fn a_response_from_the_client_is_of_the_other_role() {
+        assert_eq!(client_start(b"HTTP"), Start::Undecided);
+        assert_eq!(
+            client_start(b"HTTP/1.1 200"),
+            Start::Other(Lookalike::OtherRole)
+        );
+        assert_eq!(
+            classify(ServerToClient, b"GET / HTTP/1.1"),
+            Start::Other(Lookalike::OtherRole)
         );
     }
 

@@ -359,3 +359,301 @@ fn looks_like_credential(value: &str) -> bool {
     let hex = value.len() >= 16 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     WORDS.iter().any(|word| lower.contains(word)) || hex || (value.len() >= 12 && mixed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: (&str, &str) = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    const ACCEPT: (&str, &str) = ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    const UPGRADE: [(&str, &str); 2] = [
+        ("Upgrade", "WebSocket"),
+        ("Connection", "keep-alive, Upgrade"),
+    ];
+    const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+    const PROTOCOL: &str = "Sec-WebSocket-Protocol";
+
+    fn headers(fields: &[&[(&str, &str)]]) -> Headers {
+        Headers(
+            fields
+                .concat()
+                .iter()
+                .map(|(n, v)| (n.to_string(), v.to_string()))
+                .collect(),
+        )
+    }
+
+    /// A valid request with these fields added.
+    fn request(more: &[(&str, &str)]) -> Request {
+        let usual = [("Host", "h"), KEY, ("Sec-WebSocket-Version", "13")];
+        Request {
+            first: Default::default(),
+            last: Default::default(),
+            end: 0,
+            method: "GET".to_owned(),
+            target: "/ws".to_owned(),
+            minor_version: 1,
+            headers: headers(&[&usual, &UPGRADE, more]),
+        }
+    }
+
+    /// A valid 101 with these fields added.
+    fn response(more: &[(&str, &str)]) -> Response {
+        Response {
+            first: Default::default(),
+            last: Default::default(),
+            end: 0,
+            status: 101,
+            reason: String::new(),
+            minor_version: 1,
+            headers: headers(&[&UPGRADE, &[ACCEPT], more]),
+        }
+    }
+
+    fn kinds(breaches: Vec<HandshakeBreach>) -> Vec<&'static str> {
+        breaches.into_iter().map(|b| b.kind).collect()
+    }
+
+    fn asked(more: &[(&str, &str)]) -> Vec<&'static str> {
+        kinds(check_request(&request(more)))
+    }
+
+    /// The breaches where this is offered and that accepted.
+    fn negotiated(offer: &str, accept: &str) -> Vec<&'static str> {
+        let request = request(&[(EXTENSIONS, offer)]);
+        kinds(check_response(
+            Some(&request),
+            &response(&[(EXTENSIONS, accept)]),
+        ))
+    }
+
+    #[test]
+    fn a_valid_handshake_has_no_breach() {
+        let offer =
+            "permessage-deflate; client_max_window_bits; server_max_window_bits=\"12\", x-other";
+        let request = request(&[(EXTENSIONS, offer), (PROTOCOL, "v2.chat, chat")]);
+        assert_eq!(check_request(&request), []);
+        let accept = "permessage-deflate; server_max_window_bits=10; client_no_context_takeover";
+        let response = response(&[(EXTENSIONS, accept), (PROTOCOL, "chat")]);
+        assert_eq!(check_response(Some(&request), &response), []);
+        let deflate = DeflateParameters {
+            client_no_context_takeover: true,
+            server_max_window_bits: Some(10),
+            ..Default::default()
+        };
+        let agreed = Agreement {
+            subprotocol: Some("chat".to_owned()),
+            extensions: vec![accept.to_owned()],
+            deflate: Some(deflate),
+        };
+        assert_eq!(agreement(&response), agreed);
+    }
+
+    #[test]
+    fn an_empty_request_breaks_every_rule() {
+        let empty = Request {
+            headers: Headers::default(),
+            method: "POST".to_owned(),
+            minor_version: 0,
+            ..request(&[])
+        };
+        let expected = [
+            "method-not-get",
+            "http-version-too-old",
+            "host-missing",
+            "upgrade-missing",
+            "connection-missing",
+            "key-missing",
+            "version-missing",
+        ];
+        assert_eq!(kinds(check_request(&empty)), expected);
+    }
+
+    #[test]
+    fn fields_that_stand_once_are_counted() {
+        let twice = [("Host", "h"), KEY, ("Sec-WebSocket-Version", "13")];
+        assert_eq!(
+            asked(&twice),
+            ["host-duplicated", "key-duplicated", "version-duplicated"]
+        );
+        assert_eq!(asked(&[("Content-Length", "0")]), [""; 0]);
+        assert_eq!(asked(&[("Content-Length", "5")]), ["request-body"]);
+    }
+
+    #[test]
+    fn wrong_values_are_told() {
+        let mut wrong = request(&[]);
+        wrong.target.push_str("#top");
+        for (name, value) in &mut wrong.headers.0 {
+            match name.as_str() {
+                "Upgrade" => *value = "h2c".to_owned(),
+                "Connection" => *value = "keep-alive".to_owned(),
+                "Sec-WebSocket-Version" => *value = "8".to_owned(),
+                "Sec-WebSocket-Key" => *value = "c2hvcnQ=".to_owned(),
+                _ => {}
+            }
+        }
+        let breaches = check_request(&wrong);
+        assert!(
+            breaches.iter().all(|b| !b.what.contains("c2hvcnQ")),
+            "the key stays out"
+        );
+        let expected = [
+            "target-with-fragment",
+            "upgrade-wrong",
+            "connection-wrong",
+            "key-invalid",
+            "version-wrong",
+        ];
+        assert_eq!(kinds(breaches), expected);
+    }
+
+    #[test]
+    fn offered_subprotocols_are_unique_tokens() {
+        assert_eq!(asked(&[(PROTOCOL, "chat, a b")]), ["subprotocol-invalid"]);
+        assert_eq!(
+            asked(&[(PROTOCOL, "chat"), (PROTOCOL, "chat")]),
+            ["subprotocol-repeated"]
+        );
+        assert_eq!(asked(&[(PROTOCOL, "")]), ["subprotocol-invalid"]);
+    }
+
+    #[test]
+    fn the_accept_value_belongs_to_the_key() {
+        let mut answer = response(&[]);
+        let check = |answer: &Response| kinds(check_response(Some(&request(&[])), answer));
+        answer.headers.0.retain(|(name, _)| name != ACCEPT.0);
+        assert_eq!(check(&answer), ["accept-missing"]);
+        answer
+            .headers
+            .0
+            .push((ACCEPT.0.to_owned(), "AAAA".to_owned()));
+        assert_eq!(check(&answer), ["accept-mismatch"]);
+        answer
+            .headers
+            .0
+            .push((ACCEPT.0.to_owned(), "AAAA".to_owned()));
+        assert_eq!(check(&answer), ["accept-duplicated", "accept-mismatch"]);
+        assert_eq!(kinds(check_response(None, &answer)), ["accept-duplicated"]);
+    }
+
+    #[test]
+    fn the_server_upgrades_to_websocket_alone() {
+        let more = response(&[("Upgrade", "h2c")]);
+        assert_eq!(
+            kinds(check_response(Some(&request(&[])), &more)),
+            ["upgrade-wrong"]
+        );
+    }
+
+    #[test]
+    fn a_subprotocol_must_have_been_offered() {
+        let chose = |names: &str| {
+            let request = request(&[(PROTOCOL, "graphql-transport-ws")]);
+            check_response(Some(&request), &response(&[(PROTOCOL, names)]))
+        };
+        assert_eq!(kinds(chose("graphql-transport-ws")), [""; 0]);
+        let [breach] = &chose("graphql-ws")[..] else {
+            panic!("one breach")
+        };
+        assert_eq!(
+            breach.what,
+            "the server chose the subprotocol `graphql-ws`, which the client did not offer"
+        );
+        let secret = "eyJhbGciOiJIUzI1NiJ9.e30.x";
+        assert!(
+            chose(secret)
+                .iter()
+                .all(|b| b.kind == "subprotocol-not-offered" && !b.what.contains(secret))
+        );
+        assert_eq!(
+            kinds(chose("graphql-transport-ws, x")),
+            ["subprotocol-duplicated"]
+        );
+    }
+
+    #[test]
+    fn an_extension_must_have_been_offered() {
+        assert_eq!(
+            negotiated("x-a", "permessage-deflate"),
+            ["extension-not-offered"]
+        );
+        assert_eq!(
+            negotiated(
+                "permessage-deflate",
+                "permessage-deflate, permessage-deflate"
+            ),
+            ["extension-duplicated"]
+        );
+        assert_eq!(
+            negotiated("x-a", "x-a; b=\"c d\""),
+            ["extensions-malformed"]
+        );
+    }
+
+    #[test]
+    fn deflate_parameters_are_known_once_and_legal() {
+        let all = "permessage-deflate; client_max_window_bits; server_max_window_bits=12";
+        let with = |parameters: &str| {
+            negotiated(
+                all,
+                &format!("permessage-deflate; server_max_window_bits=12{parameters}"),
+            )
+        };
+        assert_eq!(with("; client_max_window_bits=9"), [""; 0]);
+        assert_eq!(with("; window=3"), ["deflate-parameter-unknown"]);
+        assert_eq!(
+            with("; server_no_context_takeover=1"),
+            ["deflate-parameter-value"]
+        );
+        assert_eq!(
+            with("; client_max_window_bits"),
+            ["deflate-parameter-value"]
+        );
+        assert_eq!(
+            with("; client_max_window_bits=16"),
+            ["deflate-parameter-value"]
+        );
+        assert_eq!(
+            with("; client_max_window_bits=09"),
+            ["deflate-parameter-value"]
+        );
+        assert_eq!(
+            with("; server_max_window_bits=12"),
+            ["deflate-parameter-duplicated"]
+        );
+    }
+
+    #[test]
+    fn the_answer_must_fit_an_offer() {
+        let plain = "permessage-deflate";
+        let bits = |name: &str, bits: u8| format!("permessage-deflate; {name}={bits}");
+        let (client, server) = ("client_max_window_bits", "server_max_window_bits");
+        assert_eq!(negotiated(plain, &bits(server, 10)), [""; 0]);
+        assert_eq!(
+            negotiated(plain, &bits(client, 10)),
+            ["deflate-client-window-not-offered"]
+        );
+        assert_eq!(
+            negotiated(&bits(client, 9), &bits(client, 10)),
+            ["deflate-client-window-greater"]
+        );
+        assert_eq!(
+            negotiated(&bits(server, 9), &bits(server, 10)),
+            ["deflate-server-window-greater"]
+        );
+        assert_eq!(
+            negotiated(&bits(server, 9), plain),
+            ["deflate-server-window-ignored"]
+        );
+        assert_eq!(
+            negotiated(&format!("{}, {plain}", bits(server, 9)), plain),
+            [""; 0]
+        );
+        let fresh = "permessage-deflate; server_no_context_takeover";
+        assert_eq!(
+            negotiated(fresh, plain),
+            ["deflate-server-takeover-ignored"]
+        );
+    }
+}

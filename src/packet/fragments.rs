@@ -92,8 +92,8 @@ impl Fragments {
 
     fn find_or_begin(&mut self, fragment: &Fragment<'_>, now: Timestamp) -> usize {
         let key = Key {
-            from: fragment.carrier.from,
-            to: fragment.carrier.to,
+            from: fragment.carrier.from(),
+            to: fragment.carrier.to(),
             id: fragment.id,
             protocol: fragment.protocol,
         };

@@ -11,15 +11,15 @@ const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// time exceeded and parameter problem quote the datagram that they are about.
 pub(super) fn read<'a>(
     at: PacketRef,
-    carrier: &Carrier,
+    carrier: &Carrier<'_>,
     rest: Rest<'a>,
 ) -> Result<Decoded<'a>, Why> {
-    let v6 = carrier.from.is_ipv6();
+    let v6 = carrier.is_v6();
     let other = if v6 { "icmpv6" } else { "icmp" };
     let (head, quote) = rest.take::<8>()?;
     match (v6, head[0]) {
         (false, 3 | 4 | 11 | 12) | (true, 1..=4) => error(at, carrier, head, quote).ok_or(other),
-        (true, NEIGHBOUR_ADVERTISEMENT) => Ok(Decoded::Neighbour(carrier.from)),
+        (true, NEIGHBOUR_ADVERTISEMENT) => Ok(Decoded::Neighbour(carrier.from())),
         _ => Err(other),
     }
 }
@@ -27,7 +27,7 @@ pub(super) fn read<'a>(
 /// RFC 792: a quote has at least 8 bytes behind the IP header: ports and sequence number.
 fn error<'a>(
     at: PacketRef,
-    carrier: &Carrier,
+    carrier: &Carrier<'_>,
     head: &[u8; 8],
     quote: Rest<'a>,
 ) -> Option<Decoded<'a>> {
@@ -35,16 +35,16 @@ fn error<'a>(
     let ([s0, s1, d0, d1, q0, q1, q2, q3], _) = tcp.take::<8>().ok()?;
     Some(Decoded::Icmp(IcmpError {
         at,
-        reporter: carrier.from,
+        reporter: carrier.from(),
         kind: head[0],
         code: head[1],
-        v6: carrier.from.is_ipv6(),
+        v6: carrier.is_v6(),
         from: Endpoint {
-            ip: quoted.from,
+            ip: quoted.from(),
             port: u16::from_be_bytes([*s0, *s1]),
         },
         to: Endpoint {
-            ip: quoted.to,
+            ip: quoted.to(),
             port: u16::from_be_bytes([*d0, *d1]),
         },
         seq: Seq(u32::from_be_bytes([*q0, *q1, *q2, *q3])),

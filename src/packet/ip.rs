@@ -1,7 +1,5 @@
 //! IPv4 (RFC 791), IPv6 (RFC 8200), and what their protocol numbers announce.
 
-use std::net::IpAddr;
-
 use etherparse::err::{ipv4, ipv6};
 use etherparse::{Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice};
 
@@ -28,7 +26,7 @@ pub(super) mod protocol {
 }
 
 /// An IP header of either version.
-#[inline]
+#[inline(always)]
 pub(super) fn ip(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     match rest.bytes.first().map(|byte| byte >> 4) {
         Some(4) => ipv4(rest),
@@ -38,7 +36,7 @@ pub(super) fn ip(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn ipv4(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     let header = Ipv4HeaderSlice::from_slice(rest.bytes).map_err(|error| match error {
         ipv4::HeaderSliceError::Len(_) => rest.too_short(),
@@ -53,12 +51,7 @@ fn ipv4(rest: Rest<'_>) -> Result<Step<'_>, Why> {
         total_len => total_len,
     };
     let rest = rest.limit(total_len).skip(header_len)?;
-    let carrier = Carrier {
-        from: IpAddr::V4(header.source_addr()),
-        to: IpAddr::V4(header.destination_addr()),
-        ttl: header.ttl(),
-        id: Some(header.identification()),
-    };
+    let carrier = Carrier::V4(header);
     let protocol = header.protocol().0;
     if header.is_fragmenting_payload() {
         return Ok(Step::Inside(Inside::Fragment(Fragment {
@@ -84,12 +77,7 @@ fn ipv6(rest: Rest<'_>) -> Result<Step<'_>, Why> {
         0 => rest,
         payload_len => rest.limit(payload_len),
     };
-    let carrier = Carrier {
-        from: IpAddr::V6(header.source_addr()),
-        to: IpAddr::V6(header.destination_addr()),
-        ttl: header.hop_limit(),
-        id: None,
-    };
+    let carrier = Carrier::V6(header);
     Ok(Step::Next(
         Layer::Protocol(carrier, header.next_header().0),
         rest,
@@ -97,9 +85,13 @@ fn ipv6(rest: Rest<'_>) -> Result<Step<'_>, Why> {
 }
 
 /// What stands behind an IP protocol number.
-#[inline]
-pub(super) fn payload(carrier: Carrier, protocol: u8, rest: Rest<'_>) -> Result<Step<'_>, Why> {
-    let v6 = carrier.from.is_ipv6();
+#[inline(always)]
+pub(super) fn payload<'a>(
+    carrier: Carrier<'a>,
+    protocol: u8,
+    rest: Rest<'a>,
+) -> Result<Step<'a>, Why> {
+    let v6 = carrier.is_v6();
     match protocol {
         protocol::TCP => Ok(Step::Inside(Inside::Tcp(carrier, rest))),
         protocol::UDP => tunnel::udp(rest),
@@ -121,21 +113,21 @@ pub(super) fn payload(carrier: Carrier, protocol: u8, rest: Rest<'_>) -> Result<
 
 /// Hop-by-hop options, routing and destination options share one shape: next
 /// header, length in units of 8 bytes beyond the first 8 (RFC 8200, section 4).
-fn extension(carrier: Carrier, rest: Rest<'_>) -> Result<Step<'_>, Why> {
+fn extension<'a>(carrier: Carrier<'a>, rest: Rest<'a>) -> Result<Step<'a>, Why> {
     let ([next, units], _) = rest.take::<2>()?;
     let len = (usize::from(*units) + 1) * 8;
     Ok(Step::Next(Layer::Protocol(carrier, *next), rest.skip(len)?))
 }
 
 /// The Authentication Header counts in units of 4 bytes, minus 2 (RFC 4302, section 2.2).
-fn authentication(carrier: Carrier, rest: Rest<'_>) -> Result<Step<'_>, Why> {
+fn authentication<'a>(carrier: Carrier<'a>, rest: Rest<'a>) -> Result<Step<'a>, Why> {
     let ([next, units], _) = rest.take::<2>()?;
     let len = (usize::from(*units) + 2) * 4;
     Ok(Step::Next(Layer::Protocol(carrier, *next), rest.skip(len)?))
 }
 
 /// The Fragment header. An atomic fragment is a whole datagram (RFC 6946).
-fn fragment(carrier: Carrier, rest: Rest<'_>) -> Result<Step<'_>, Why> {
+fn fragment<'a>(carrier: Carrier<'a>, rest: Rest<'a>) -> Result<Step<'a>, Why> {
     let header = Ipv6FragmentHeaderSlice::from_slice(rest.bytes).map_err(|_| rest.too_short())?;
     let rest = rest.skip(header.slice().len())?;
     let protocol = header.next_header().0;
@@ -154,7 +146,7 @@ fn fragment(carrier: Carrier, rest: Rest<'_>) -> Result<Step<'_>, Why> {
 
 /// Follows a datagram quoted by an ICMP error to its TCP header. The quote is
 /// the head of the datagram, so its bytes end early.
-pub(super) fn quoted(quote: Rest<'_>) -> Option<(Carrier, Rest<'_>)> {
+pub(super) fn quoted(quote: Rest<'_>) -> Option<(Carrier<'_>, Rest<'_>)> {
     let mut step = ip(quote).ok()?;
     // Rationale: RFC 8200 knows five extension headers before the payload.
     for _ in 0..6 {

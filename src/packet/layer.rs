@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use etherparse::IpFragOffset;
+use etherparse::{IpFragOffset, Ipv4HeaderSlice, Ipv6HeaderSlice};
 
 /// Why a packet is nothing for us, as [`Decoded::Ignored`](super::Decoded::Ignored) tells it.
 pub(super) type Why = &'static str;
@@ -15,7 +15,7 @@ pub(super) const MALFORMED: Why = "malformed";
 
 /// How to read the next byte.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Layer {
+pub(super) enum Layer<'a> {
     /// An Ethernet header.
     Ethernet,
     /// What this `EtherType` announces.
@@ -23,14 +23,14 @@ pub(super) enum Layer {
     /// IPv4 or IPv6; the version nibble tells.
     Ip,
     /// What this IP protocol number announces, in the datagram with this header.
-    Protocol(Carrier, u8),
+    Protocol(Carrier<'a>, u8),
 }
 
 /// What reading one header led to.
 #[derive(Debug)]
 pub(super) enum Step<'a> {
     /// Another header.
-    Next(Layer, Rest<'a>),
+    Next(Layer<'a>, Rest<'a>),
     /// What we were looking for.
     Inside(Inside<'a>),
 }
@@ -40,33 +40,74 @@ pub(super) enum Step<'a> {
 #[derive(Debug)]
 pub(super) enum Inside<'a> {
     /// A TCP segment.
-    Tcp(Carrier, Rest<'a>),
+    Tcp(Carrier<'a>, Rest<'a>),
     /// An ICMP or ICMPv6 message.
-    Icmp(Carrier, Rest<'a>),
+    Icmp(Carrier<'a>, Rest<'a>),
     /// A fragment of a datagram.
     Fragment(Fragment<'a>),
     /// An ARP reply of this host.
     Neighbour(IpAddr),
 }
 
-/// The facts of the IP header that carries a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Carrier {
+/// The IP header that carries a segment. Kept as it is until somebody wants a
+/// field: passing addresses from header to header cost more than all the rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Carrier<'a> {
+    /// Version 4.
+    V4(Ipv4HeaderSlice<'a>),
+    /// Version 6.
+    V6(Ipv6HeaderSlice<'a>),
+}
+
+impl Carrier<'_> {
     /// Source address.
-    pub(super) from: IpAddr,
+    #[inline(always)]
+    pub(super) fn from(&self) -> IpAddr {
+        match self {
+            Self::V4(header) => IpAddr::V4(header.source_addr()),
+            Self::V6(header) => IpAddr::V6(header.source_addr()),
+        }
+    }
+
     /// Destination address.
-    pub(super) to: IpAddr,
+    #[inline(always)]
+    pub(super) fn to(&self) -> IpAddr {
+        match self {
+            Self::V4(header) => IpAddr::V4(header.destination_addr()),
+            Self::V6(header) => IpAddr::V6(header.destination_addr()),
+        }
+    }
+
     /// TTL or hop limit.
-    pub(super) ttl: u8,
+    #[inline(always)]
+    pub(super) fn ttl(&self) -> u8 {
+        match self {
+            Self::V4(header) => header.ttl(),
+            Self::V6(header) => header.hop_limit(),
+        }
+    }
+
     /// Identification; IPv4 only.
-    pub(super) id: Option<u16>,
+    #[inline(always)]
+    pub(super) fn id(&self) -> Option<u16> {
+        match self {
+            Self::V4(header) => Some(header.identification()),
+            Self::V6(_) => None,
+        }
+    }
+
+    /// True for IPv6.
+    #[inline(always)]
+    pub(super) fn is_v6(&self) -> bool {
+        matches!(self, Self::V6(_))
+    }
 }
 
 /// A part of a datagram (RFC 791, section 3.2; RFC 8200, section 4.5).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fragment<'a> {
     /// The header in front of it.
-    pub(super) carrier: Carrier,
+    pub(super) carrier: Carrier<'a>,
     /// What the whole datagram carries.
     pub(super) protocol: u8,
     /// Which datagram of these two hosts.
@@ -90,6 +131,7 @@ pub(super) struct Rest<'a> {
 
 impl<'a> Rest<'a> {
     /// All of `bytes`, which were `wire` bytes before the snap length cut them.
+    #[inline(always)]
     pub(super) fn new(bytes: &'a [u8], wire: usize) -> Self {
         Self {
             bytes,
@@ -98,6 +140,7 @@ impl<'a> Rest<'a> {
     }
 
     /// What to call it when bytes are missing.
+    #[inline(always)]
     pub(super) fn too_short(&self) -> Why {
         if self.bytes.len() < self.wire {
             CUT_SHORT
@@ -107,6 +150,7 @@ impl<'a> Rest<'a> {
     }
 
     /// The first `N` bytes, and what follows them.
+    #[inline(always)]
     pub(super) fn take<const N: usize>(self) -> Result<(&'a [u8; N], Self), Why> {
         let (head, bytes) = self.bytes.split_first_chunk().ok_or(self.too_short())?;
         Ok((
@@ -119,6 +163,7 @@ impl<'a> Rest<'a> {
     }
 
     /// What follows the first `n` bytes.
+    #[inline(always)]
     pub(super) fn skip(self, n: usize) -> Result<Self, Why> {
         let bytes = self.bytes.get(n..).ok_or(self.too_short())?;
         Ok(Self {
@@ -130,6 +175,7 @@ impl<'a> Rest<'a> {
     /// The first `len` bytes, as a length field tells: what lies behind them is
     /// padding or a checksum. The field is believed over the length that the
     /// capture gives, since some tools lose that one when they cut packets.
+    #[inline(always)]
     pub(super) fn limit(self, len: usize) -> Self {
         Self {
             bytes: self.bytes.get(..len).unwrap_or(self.bytes),

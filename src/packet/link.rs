@@ -35,8 +35,8 @@ pub const fn known_link_type(link: LinkType) -> bool {
 }
 
 /// Reads the link header, or says with which header the packet begins.
-#[inline]
-pub(super) fn open(link: LinkType, rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
+#[inline(always)]
+pub(super) fn open(link: LinkType, rest: Rest<'_>) -> Result<(Layer<'_>, Rest<'_>), Why> {
     match link.0 {
         1 => Ok((Layer::Ethernet, rest)),
         113 => linux_cooked(rest),
@@ -49,7 +49,7 @@ pub(super) fn open(link: LinkType, rest: Rest<'_>) -> Result<(Layer, Rest<'_>), 
 }
 
 /// LINKTYPE_LINUX_SLL: packet type, ARPHRD, address length, 8 bytes of address, protocol.
-fn linux_cooked(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
+fn linux_cooked(rest: Rest<'_>) -> Result<(Layer<'_>, Rest<'_>), Why> {
     let (head, rest) = rest.take::<16>()?;
     Ok((
         Layer::EtherType(u16::from_be_bytes([head[14], head[15]])),
@@ -58,7 +58,7 @@ fn linux_cooked(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
 }
 
 /// LINKTYPE_LINUX_SLL2: the protocol comes first, then interface, ARPHRD and address.
-fn linux_cooked_v2(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
+fn linux_cooked_v2(rest: Rest<'_>) -> Result<(Layer<'_>, Rest<'_>), Why> {
     let (head, rest) = rest.take::<20>()?;
     Ok((
         Layer::EtherType(u16::from_be_bytes([head[0], head[1]])),
@@ -68,7 +68,7 @@ fn linux_cooked_v2(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
 
 /// LINKTYPE_NULL and LINKTYPE_LOOP: an address family, for NULL in the byte
 /// order of whichever machine captured. Families are small, so one order fits.
-fn loopback(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
+fn loopback(rest: Rest<'_>) -> Result<(Layer<'_>, Rest<'_>), Why> {
     let (head, rest) = rest.take::<4>()?;
     let family = u32::from_be_bytes(*head).min(u32::from_le_bytes(*head));
     match family {
@@ -80,7 +80,7 @@ fn loopback(rest: Rest<'_>) -> Result<(Layer, Rest<'_>), Why> {
 }
 
 /// An Ethernet II or IEEE 802.3 header.
-#[inline]
+#[inline(always)]
 pub(super) fn ethernet(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     let header = Ethernet2HeaderSlice::from_slice(rest.bytes).map_err(|_| rest.too_short())?;
     Ok(Step::Next(
@@ -90,7 +90,7 @@ pub(super) fn ethernet(rest: Rest<'_>) -> Result<Step<'_>, Why> {
 }
 
 /// What stands behind an `EtherType`.
-#[inline]
+#[inline(always)]
 pub(super) fn ether_payload(kind: u16, rest: Rest<'_>) -> Result<Step<'_>, Why> {
     match kind {
         ether_type::IPV4 | ether_type::IPV6 => Ok(Step::Next(Layer::Ip, rest)),
@@ -144,7 +144,6 @@ fn arp(rest: Rest<'_>) -> Result<Step<'_>, Why> {
         return Err("arp");
     }
     let (address, _) = rest.skip(6)?.take::<4>()?;
-    Ok(Step::Inside(Inside::Neighbour(IpAddr::V4(Ipv4Addr::from(
-        *address,
-    )))))
+    let sender = IpAddr::V4(Ipv4Addr::from(*address));
+    Ok(Step::Inside(Inside::Neighbour(sender)))
 }

@@ -131,10 +131,10 @@ const MALFORMED_TCP: Why = "malformed-tcp";
 
 /// Reads the segment that `carrier` carries. Where the snap length cut the
 /// options, those that were captured count.
-#[inline]
+#[inline(always)]
 pub(super) fn parse<'a>(
     at: PacketRef,
-    carrier: &Carrier,
+    carrier: &Carrier<'_>,
     rest: Rest<'a>,
 ) -> Result<Segment<'a>, Why> {
     let Some(head) = rest.bytes.first_chunk::<20>() else {
@@ -156,11 +156,11 @@ pub(super) fn parse<'a>(
     Ok(Segment {
         at,
         from: Endpoint {
-            ip: carrier.from,
+            ip: carrier.from(),
             port: u16::from_be_bytes([head[0], head[1]]),
         },
         to: Endpoint {
-            ip: carrier.to,
+            ip: carrier.to(),
             port: u16::from_be_bytes([head[2], head[3]]),
         },
         seq: Seq(u32::from_be_bytes([head[4], head[5], head[6], head[7]])),
@@ -171,8 +171,8 @@ pub(super) fn parse<'a>(
             .get(head.len()..)
             .map(Options::parse)
             .unwrap_or_default(),
-        ttl: carrier.ttl,
-        ip_id: carrier.id,
+        ttl: carrier.ttl(),
+        ip_id: carrier.id(),
         payload,
         wire_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
     })

@@ -2,17 +2,18 @@
 
 mod limits;
 mod orientation;
-pub mod records;
+mod records;
 mod stack;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use limits::Limits;
-pub use records::{Record, RecordKind};
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
-use crate::session::{Attempt, Capture, Session, Unreachable};
+use crate::session::{Attempt, Capture, Record, Session, Unreachable};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
 use crate::websocket::Wants;
@@ -79,8 +80,9 @@ impl Analyzer {
         match input {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
-            // Nothing of ours uses keys yet, and only a live capture ticks.
-            Input::KeyLog(_) | Input::Tick(_) => {}
+            Input::KeyLog(_) => self.shared.capture.key_logs += 1,
+            // Only a live capture ticks.
+            Input::Tick(_) => {}
         }
     }
 
@@ -117,6 +119,12 @@ impl Analyzer {
     /// The sessions that are not finished, in no order.
     pub fn open(&self) -> impl Iterator<Item = &Session> {
         self.table.stacks().filter_map(stack::Stack::session)
+    }
+
+    /// Bytes held over all connections: payload that waits for earlier bytes,
+    /// heads that aren't complete, decompressors.
+    pub fn buffered(&self) -> usize {
+        self.table.held()
     }
 
     /// Messages and control frames that are settled, in capture order; only with [`Options::records`].

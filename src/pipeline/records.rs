@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::session::{Noted, PongKind, Session};
+use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
-use crate::websocket::{CloseFrame, Control, Event, Message};
+use crate::websocket::Event;
 
 /// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
 /// 3.8.6.3); a Pong that takes longer than this is shown without its time.
@@ -15,79 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Rationale: payloads wait with their records; 64 MiB bound them.
 const MOST_BYTES: usize = 64 << 20;
 
-/// A message or a control frame.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// The session's number.
-    pub session: u32,
-    /// Wireshark's `tcp.stream`.
-    pub tcp_stream: u32,
-    /// What it is.
-    pub kind: RecordKind,
-    /// The acknowledgment of its last byte.
-    pub acked: Option<PacketRef>,
-}
-
-/// What a record is.
-#[derive(Clone, Debug)]
-pub enum RecordKind {
-    /// A data message.
-    Message(Message),
-    /// A Ping.
-    Ping {
-        /// The frame.
-        control: Control,
-        /// The time to its Pong.
-        rtt: Option<Duration>,
-        /// The time since the same side's Ping before.
-        gap: Option<Duration>,
-    },
-    /// A Pong.
-    Pong(Control),
-    /// A Close.
-    Close(Box<CloseFrame>),
-}
-
-impl Record {
-    /// The packet with its first byte.
-    pub fn first(&self) -> PacketRef {
-        match &self.kind {
-            RecordKind::Message(message) => message.first,
-            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.at,
-            RecordKind::Close(close) => close.control.frame.at,
-        }
-    }
-
-    /// Who sent it.
-    pub fn direction(&self) -> Direction {
-        match &self.kind {
-            RecordKind::Message(message) => message.direction,
-            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.direction,
-            RecordKind::Close(close) => close.control.frame.direction,
-        }
-    }
-
-    fn end(&self) -> u64 {
-        match &self.kind {
-            RecordKind::Message(message) => message.end,
-            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.end(),
-            RecordKind::Close(close) => close.control.frame.end(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match &self.kind {
-            RecordKind::Message(message) => message.payload.as_ref().map_or(0, Vec::len),
-            _ => 0,
-        }
-    }
-}
-
 /// Which of a connection's records wait, and for what.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     acks: Sides<VecDeque<(u64, u64)>>,
-    pings: VecDeque<(PacketRef, u64)>,
+    /// Pings by their sender: packet, and the record's number.
+    pings: Sides<VecDeque<(PacketRef, u64)>>,
 }
 
 #[derive(Debug)]
@@ -121,7 +54,8 @@ impl Records {
             Event::Close(close) => RecordKind::Close(close),
             Event::Pong(control) => {
                 if let Noted::Pong(PongKind::Answer(exchange)) = noted {
-                    self.on_answer(pending, exchange.ping, exchange.rtt);
+                    let pinger = control.frame.direction.reverse();
+                    self.on_answer(&mut pending.pings[pinger], &exchange, &control.payload);
                 }
                 RecordKind::Pong(control)
             }
@@ -139,16 +73,21 @@ impl Records {
             }
             _ => return,
         };
+        let secrets = match &kind {
+            RecordKind::Close(close) if !close.reason.is_empty() => session.handshake.secrets(),
+            _ => Vec::new(),
+        };
         let record = Record {
             session: session.id,
             tcp_stream: session.leg.tcp_stream,
             kind,
             acked: None,
+            secrets,
         };
         let number = self.base + self.slots.len() as u64;
         let waits_for_pong = matches!(record.kind, RecordKind::Ping { .. });
         if waits_for_pong {
-            pending.pings.push_back((record.first(), number));
+            pending.pings[record.direction()].push_back((record.first(), number));
         }
         pending.acks[record.direction()].push_back((record.end(), number));
         self.bytes += record.bytes();
@@ -166,8 +105,12 @@ impl Records {
         upto: u64,
         at: PacketRef,
     ) {
-        while let Some((_, number)) = pending.acks[direction].pop_front_if(|(end, _)| *end <= upto)
+        while let Some((_, number)) = pending.acks[direction]
+            .front()
+            .copied()
+            .filter(|(end, _)| *end <= upto)
         {
+            pending.acks[direction].pop_front();
             if let Some(slot) = self.slot(number) {
                 slot.record.acked = Some(at);
                 slot.waits_for_ack = false;
@@ -175,14 +118,30 @@ impl Records {
         }
     }
 
-    fn on_answer(&mut self, pending: &mut Pending, ping: PacketRef, after: Duration) {
+    /// Several Pings may have come in one packet; then the payload tells which one it was.
+    fn on_answer(
+        &mut self,
+        pings: &mut VecDeque<(PacketRef, u64)>,
+        exchange: &Exchange,
+        payload: &[u8],
+    ) {
         // Pings before the answered one were passed over.
-        while let Some((at, number)) = pending.pings.pop_front_if(|(at, _)| *at <= ping) {
-            if let Some(slot) = self.slot(number) {
-                slot.waits_for_pong = false;
-                if let (true, RecordKind::Ping { rtt, .. }) = (at == ping, &mut slot.record.kind) {
-                    *rtt = Some(after);
-                }
+        while let Some((at, number)) = pings
+            .front()
+            .copied()
+            .filter(|(at, _)| *at <= exchange.ping)
+        {
+            pings.pop_front();
+            let Some(slot) = self.slot(number) else {
+                continue;
+            };
+            slot.waits_for_pong = false;
+            if let RecordKind::Ping { control, rtt, .. } = &mut slot.record.kind
+                && at == exchange.ping
+                && control.payload == payload
+            {
+                *rtt = Some(exchange.rtt);
+                return;
             }
         }
     }
@@ -191,7 +150,8 @@ impl Records {
     pub(crate) fn end_of_session(&mut self, pending: &mut Pending) {
         let Pending { acks, pings } = std::mem::take(pending);
         let numbers = acks.client.into_iter().chain(acks.server).map(|(_, n)| n);
-        for number in numbers.chain(pings.into_iter().map(|(_, n)| n)) {
+        let pings = pings.client.into_iter().chain(pings.server).map(|(_, n)| n);
+        for number in numbers.chain(pings) {
             if let Some(slot) = self.slot(number) {
                 slot.waits_for_ack = false;
                 slot.waits_for_pong = false;

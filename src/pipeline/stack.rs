@@ -6,7 +6,7 @@ use super::{Finished, Shared};
 use crate::http::{self, Lookalike};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Attempt, Ended, GapTotal, Leg, Orientation, Session, Unreachable};
-use crate::stream::{Direction, Gap, PacketRef, Sides, StreamEvent};
+use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides, StreamEvent};
 use crate::tcp;
 use crate::time::Timestamp;
 use crate::websocket;
@@ -110,7 +110,11 @@ impl Stack {
             return;
         };
         if followed.tell_sides(segment, self.client) {
-            self.client = segment.to;
+            self.client = if segment.from == self.client {
+                segment.to
+            } else {
+                segment.from
+            };
         }
         let direction = self.direction_of(segment);
         let State::Followed(followed) = &mut self.state else {
@@ -184,9 +188,16 @@ impl Stack {
         );
     }
 
-    /// Let go to stay within the limits.
-    pub(super) fn let_go(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
-        self.close(Ended::LimitReached, shared, finished);
+    /// Let go to stay within the limits. Returns true if that cost something.
+    pub(super) fn let_go(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
+        let over = self.is_closed();
+        let ended = if over {
+            Ended::Settled
+        } else {
+            Ended::LimitReached
+        };
+        self.close(ended, shared, finished);
+        !over
     }
 
     fn close(&mut self, ended: Ended, shared: &mut Shared, finished: &mut Vec<Finished>) {
@@ -201,9 +212,15 @@ impl Stack {
         }
     }
 
-    pub(super) fn shed(&mut self, shared: &mut Shared, at: PacketRef) {
+    /// Gives up the bytes that TCP waits for.
+    pub(super) fn shed(
+        &mut self,
+        shared: &mut Shared,
+        at: PacketRef,
+        finished: &mut Vec<Finished>,
+    ) {
         if let State::Followed(followed) = &mut self.state {
-            followed.flush(at, shared);
+            followed.flush(at, shared, finished);
         }
     }
 
@@ -285,8 +302,8 @@ impl Followed {
         self.tcp.buffered() + above
     }
 
-    /// Hands over all that TCP holds.
-    fn flush(&mut self, at: PacketRef, shared: &mut Shared) {
+    /// Hands over all that TCP holds, for want of memory.
+    fn flush(&mut self, at: PacketRef, shared: &mut Shared, finished: &mut Vec<Finished>) {
         let Self {
             tcp,
             layer,
@@ -294,11 +311,9 @@ impl Followed {
             pending,
             ..
         } = self;
-        tcp.finish(at, &mut |output| match output {
+        tcp.give_up(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => {
-                feed(layer, subject, pending, event, shared, &mut Vec::new())
-            }
+            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
         });
     }
 
@@ -344,8 +359,12 @@ impl Followed {
                 finished.push(Finished::Session(session));
             }
             Subject::Attempt(mut attempt) => {
+                shared.on_mid_stream(&attempt);
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
+                if !attempt.leg.has_payload() && !attempt.never_opened() {
+                    shared.capture.wordless += 1;
+                }
                 if attempt.is_worth_telling() {
                     finished.push(Finished::Attempt(attempt));
                 }
@@ -383,7 +402,7 @@ fn feed(
                 *layer = Layer::Opaque;
             }
         }
-        Layer::Opaque => {}
+        Layer::Opaque => subject.on_opaque(&event),
     }
 }
 
@@ -468,7 +487,12 @@ impl Subject {
         let id = shared.next_session;
         shared.next_session += 1;
         let leg = self.leg().clone();
-        let new = Self::Session(Box::new(Session::new(id, leg, request, breaches)));
+        let mut session = Session::new(id, leg, request, breaches);
+        if let Self::Attempt(attempt) = self {
+            // A server that speaks first has told what it is before it was asked.
+            session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
+        }
+        let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.end_of_session(pending);
             before.end(Ended::Settled, shared.capture.last);
@@ -522,6 +546,15 @@ impl Subject {
         }
     }
 
+    /// Bytes that no layer reads: the first answer to a client's TLS tells what the port speaks.
+    fn on_opaque(&mut self, event: &StreamEvent<'_>) {
+        if let (Self::Attempt(attempt), StreamEvent::Chunk(chunk)) = (self, event)
+            && chunk.direction == Direction::ServerToClient
+        {
+            attempt.on_answer_to_tls(chunk.bytes, chunk.seen);
+        }
+    }
+
     fn on_not_http(
         &mut self,
         direction: Direction,
@@ -530,10 +563,18 @@ impl Subject {
         shared: &mut Shared,
     ) {
         let Self::Attempt(attempt) = self else { return };
+        let leg = &attempt.leg;
+        let (stream, port) = (leg.tcp_stream, leg.server.port());
         attempt.looks_like[direction].get_or_insert((looks_like, at));
         match (direction, looks_like) {
             (Direction::ClientToServer, Lookalike::TlsHandshake) => {
-                shared.capture.tls.connections += 1
+                shared.capture.tls.connections += 1;
+                shared.capture.first_tls.get_or_insert((at, stream));
+                let ports = &mut shared.capture.tls_ports;
+                // Rationale: a report names a handful.
+                if ports.len() < 16 && !ports.contains(&port) {
+                    ports.push(port);
+                }
             }
             (Direction::ClientToServer, Lookalike::Http2Preface) => {
                 shared.capture.http2_connections += 1
@@ -563,14 +604,50 @@ impl Subject {
 }
 
 impl Shared {
-    fn on_gap(&mut self, gap: &Gap, leg: &mut Leg) {
-        leg.on_gap(gap);
-        if gap.cause == crate::stream::GapCause::SnapLength {
-            self.capture
-                .first_cut
-                .get_or_insert((gap.at, leg.tcp_stream));
+    /// Counts a connection that was open before the capture began, unless HTTP was found on it.
+    fn on_mid_stream(&mut self, attempt: &Attempt) {
+        let leg = &attempt.leg;
+        let began = leg
+            .gaps
+            .iter()
+            .find(|gap| gap.cause == GapCause::BeganMidStream);
+        let unknown = attempt
+            .looks_like
+            .iter()
+            .all(|(_, looks)| looks.is_none_or(|(looks, _)| looks == Lookalike::Unknown));
+        if let Some(gap) = began
+            && attempt.exchanges == 0
+            && unknown
+        {
+            self.capture.mid_stream.add(gap.at, leg.tcp_stream);
         }
+    }
+
+    fn on_gap(&mut self, gap: &Gap, leg: &mut Leg) {
         let bytes = gap.len.unwrap_or(0);
+        let first = !leg.has_loss(gap.cause);
+        leg.on_gap(gap);
+        match gap.cause {
+            GapCause::SnapLength => {
+                self.capture
+                    .first_cut
+                    .get_or_insert((gap.at, leg.tcp_stream));
+            }
+            GapCause::NotCaptured if leg.last_packet[gap.direction].is_none() => {
+                if first {
+                    self.capture.unheard[gap.direction].add(gap.at, leg.tcp_stream);
+                }
+                let (gaps, unheard) = &mut self.capture.unheard_gaps;
+                *gaps += 1;
+                *unheard = unheard.saturating_add(bytes);
+            }
+            GapCause::NotCaptured => {
+                self.capture
+                    .first_gap
+                    .get_or_insert((gap.at, leg.tcp_stream));
+            }
+            GapCause::BeganMidStream | GapCause::LimitReached | GapCause::NoKeys => {}
+        }
         match self
             .capture
             .gaps

@@ -11,6 +11,8 @@ pub struct Attempt {
     pub leg: Leg,
     /// What the first bytes of each side look like, where they are no HTTP/1.
     pub looks_like: Sides<Option<(Lookalike, PacketRef)>>,
+    /// The client began with TLS, and the server's first bytes are HTTP/1's.
+    pub plain_answer: Option<PacketRef>,
     /// Ordinary HTTP requests that were answered.
     pub exchanges: u64,
     /// The capture's last packet when this was let go.
@@ -26,6 +28,7 @@ impl Attempt {
         Self {
             leg,
             looks_like: Sides::default(),
+            plain_answer: None,
             exchanges: 0,
             horizon,
             settled: false,
@@ -35,6 +38,27 @@ impl Attempt {
     /// Nobody took the connection: a SYN, but no SYN-ACK.
     pub fn never_opened(&self) -> bool {
         self.leg.syn_count.client > 0 && self.leg.syn_count.server == 0 && !self.leg.has_payload()
+    }
+
+    /// Bytes of the server to a client that speaks TLS; only the first ones count.
+    pub fn on_answer_to_tls(&mut self, bytes: &[u8], at: PacketRef) {
+        let asked = matches!(self.looks_like.client, Some((Lookalike::TlsHandshake, _)));
+        if !asked || self.plain_answer.is_some() || self.looks_like.server.is_some() {
+            return;
+        }
+        let looks_like = match *bytes {
+            // RFC 8446, section 5.1.
+            [0x16, 0x03, ..] => Lookalike::TlsHandshake,
+            [0x15, 0x03, _, _, _, level, description, ..] => {
+                Lookalike::TlsAlert(level, description)
+            }
+            _ if bytes.starts_with(b"HTTP/") => {
+                self.plain_answer = Some(at);
+                return;
+            }
+            _ => Lookalike::Unknown,
+        };
+        self.looks_like.server = Some((looks_like, at));
     }
 
     /// Something went wrong that a report may have to tell.

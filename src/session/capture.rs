@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::stream::{GapCause, PacketRef};
+use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
 /// One input file.
@@ -21,6 +21,8 @@ pub struct CaptureFile {
     pub first: Option<Timestamp>,
     /// Time of the last packet.
     pub last: Option<Timestamp>,
+    /// Comments that somebody left on the file, an interface or a packet.
+    pub comments: Vec<String>,
     /// Where and how it is damaged.
     pub damage: Option<Damage>,
 }
@@ -43,6 +45,23 @@ pub struct GapTotal {
     pub count: u64,
     /// How many bytes, where that is known.
     pub bytes: u64,
+}
+
+/// Connections of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// The packet that shows it of the first one, and its `tcp.stream`.
+    pub first: Option<(PacketRef, u32)>,
+}
+
+impl Tally {
+    /// One more.
+    pub fn add(&mut self, at: PacketRef, stream: u32) {
+        self.count += 1;
+        self.first.get_or_insert((at, stream));
+    }
 }
 
 /// TLS connections.
@@ -69,6 +88,17 @@ pub struct Capture {
     pub not_decoded: Vec<(&'static str, u64)>,
     /// Missing bytes, by cause.
     pub gaps: Vec<GapTotal>,
+    /// The first gap of bytes that the peer acknowledged on a connection of
+    /// which both directions were captured, and its connection.
+    pub first_gap: Option<(PacketRef, u32)>,
+    /// Connections of which one side's packets are missing altogether,
+    /// although the other side acknowledges payload of it; by the missing side.
+    pub unheard: Sides<Tally>,
+    /// Gaps of such sides, and their bytes. They are in `gaps` too.
+    pub unheard_gaps: (u64, u64),
+    /// Connections that were open before the capture began, and whose first
+    /// bytes are no handshake of HTTP or TLS.
+    pub mid_stream: Tally,
     /// Packets that were captured twice.
     pub duplicates: u64,
     /// The first of them, and its connection.
@@ -79,13 +109,21 @@ pub struct Capture {
     pub cut: u64,
     /// Packets that the capturing machine says it dropped.
     pub dropped: u64,
+    /// Secrets blocks with a key log in them. Nothing decrypts with them yet.
+    pub key_logs: u64,
     /// TLS.
     pub tls: TlsTotals,
+    /// Connections that were opened and on which nobody said a word.
+    pub wordless: u64,
+    /// The first ClientHello or TLS record, and its connection.
+    pub first_tls: Option<(PacketRef, u32)>,
+    /// The server's ports on those connections: the first 16.
+    pub tls_ports: Vec<u16>,
     /// Ordinary HTTP exchanges.
     pub http_exchanges: u64,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
-    /// The first step back of the clock by more than 1 s... where packets ran backwards in time: packet and nanoseconds.
+    /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.
     pub clock_back: Option<(PacketRef, u64)>,
     /// How often the clock ran backwards.
     pub clock_backs: u64,

@@ -19,10 +19,13 @@ pub struct FrameCounts {
     pub pong: u64,
     /// All other opcodes.
     pub reserved: u64,
+    /// Payload bytes of all of them as their headers announce, compressed where they are.
+    pub payload_bytes: u64,
 }
 
 impl FrameCounts {
-    pub(super) fn add(&mut self, opcode: Opcode) {
+    pub(super) fn add(&mut self, opcode: Opcode, payload_len: u64) {
+        self.payload_bytes = self.payload_bytes.saturating_add(payload_len);
         let count = match opcode {
             Opcode::Text => &mut self.text,
             Opcode::Binary => &mut self.binary,
@@ -33,6 +36,11 @@ impl FrameCounts {
             Opcode::Reserved(_) => &mut self.reserved,
         };
         *count += 1;
+    }
+
+    /// Those that messages consist of.
+    pub fn data(&self) -> u64 {
+        self.text + self.binary + self.continuation
     }
 
     /// All of them.

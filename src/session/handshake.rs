@@ -91,6 +91,19 @@ impl Handshake {
         self.status() == Some(101) || self.answer_lost.is_some()
     }
 
+    /// What Sec-WebSocket-Accept has to be for the key of this request (RFC 6455, section 4.2.2).
+    pub fn expected_accept(&self) -> Option<String> {
+        let key = self.request.headers.first("Sec-WebSocket-Key")?;
+        Some(tungstenite::handshake::derive_accept_key(
+            key.trim().as_bytes(),
+        ))
+    }
+
+    /// The secret values of the request: neither side's texts may repeat them unredacted.
+    pub fn secrets(&self) -> Vec<String> {
+        super::redact::secrets_of(&self.request.target, &self.request.headers.0)
+    }
+
     /// The subprotocols that the client offered, in its order.
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
         self.request.headers.list("Sec-WebSocket-Protocol")

@@ -34,6 +34,8 @@ pub struct Exchange {
     pub pong: PacketRef,
     /// The time between the two.
     pub rtt: Duration,
+    /// The acknowledgment of the Ping's bytes by the peer's TCP, where it came before the Pong.
+    pub acked: Option<PacketRef>,
 }
 
 /// Two consecutive Pings of one side.
@@ -45,6 +47,8 @@ pub struct Interval {
     pub to: PacketRef,
     /// The time between the two.
     pub len: Duration,
+    /// Messages passed between the two, in either direction.
+    pub busy: bool,
 }
 
 /// What a Pong turned out to be.
@@ -79,6 +83,8 @@ pub struct PingLedger {
     pub intervals: Distribution,
     /// The longest, longest first: at most 3.
     pub longest: Vec<Interval>,
+    /// How many of them had messages between.
+    pub busy_intervals: u64,
     /// The newest Ping.
     pub last: Option<PacketRef>,
     /// The newest Pong from the other side, and its payload.
@@ -91,21 +97,36 @@ pub struct PingLedger {
     pub unsolicited: u64,
     /// The first of them.
     pub first_unsolicited: Option<PacketRef>,
+    /// What the other side's TCP acknowledged last: all before this offset.
+    acked: Option<(u64, PacketRef)>,
+    /// Data frames of both sides when the newest Ping came.
+    data_frames: u64,
 }
 
 impl PingLedger {
-    /// This side sent a Ping. Returns the time since its Ping before.
-    pub fn on_ping(&mut self, at: PacketRef, end: u64, payload: &[u8]) -> Option<Duration> {
+    /// This side sent a Ping; `data_frames` is how many data frames both sides
+    /// have sent so far. Returns the time since its Ping before.
+    pub fn on_ping(
+        &mut self,
+        at: PacketRef,
+        end: u64,
+        payload: &[u8],
+        data_frames: u64,
+    ) -> Option<Duration> {
         self.sent += 1;
+        let before = std::mem::replace(&mut self.data_frames, data_frames);
+        let busy = data_frames > before;
         let since_last = self.last.replace(at).map(|last| {
             let len = at.time.saturating_since(last.time);
             self.intervals.record(len);
+            self.busy_intervals += u64::from(busy);
             keep_worst(
                 &mut self.longest,
                 Interval {
                     from: last,
                     to: at,
                     len,
+                    busy,
                 },
                 |i| i.len,
             );
@@ -119,7 +140,11 @@ impl PingLedger {
             at,
             end,
             payload: payload.to_vec(),
-            acked: None,
+            // Bytes that came out of order may be acknowledged before they are read.
+            acked: self
+                .acked
+                .filter(|(upto, _)| end <= *upto)
+                .map(|(_, at)| at),
         });
         since_last
     }
@@ -151,6 +176,7 @@ impl PingLedger {
             ping: ping.at,
             pong: at,
             rtt: at.time.saturating_since(ping.at.time),
+            acked: ping.acked.filter(|acked| *acked < at),
         });
         let Some(exchange) = exchange else {
             return PongKind::Unsolicited;
@@ -163,6 +189,7 @@ impl PingLedger {
 
     /// The other side's TCP acknowledged everything before `upto`.
     pub fn on_acked(&mut self, upto: u64, at: PacketRef) {
+        self.acked = Some((upto, at));
         for ping in self
             .outstanding
             .iter_mut()

@@ -50,6 +50,17 @@ pub struct ZeroWindow {
     pub since: Option<PacketRef>,
 }
 
+/// A time without payload from anyone, which payload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// How long.
+    pub len: Duration,
+    /// The last payload before it.
+    pub from: PacketRef,
+    /// The payload that ended it.
+    pub to: PacketRef,
+}
+
 /// Payload of one sender that its peer has not acknowledged, since the last acknowledgment that advanced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unacked {
@@ -101,8 +112,14 @@ pub struct Leg {
     pub unacked: Sides<Unacked>,
     /// Payload bytes on the wire, each counted once.
     pub payload_bytes: Sides<u64>,
+    /// The maximum segment size that each side announced: what its *peer* may send it.
+    pub mss: Sides<Option<u16>>,
+    /// The largest segment of each sender: its payload and its packet.
+    pub largest_segment: Sides<Option<(u32, PacketRef)>>,
     /// The longest time without payload from anyone that payload ended.
     pub longest_silence: Duration,
+    /// The longest such times, longest first: at most 3.
+    pub silences: Vec<Silence>,
     /// Segments sent again.
     pub retransmissions: Sides<u64>,
     /// The newest of them.
@@ -155,7 +172,10 @@ impl Leg {
             last_delivered: Sides::default(),
             unacked: Sides::default(),
             payload_bytes: Sides::default(),
+            mss: Sides::default(),
+            largest_segment: Sides::default(),
             longest_silence: Duration::ZERO,
+            silences: Vec::new(),
             retransmissions: Sides::default(),
             last_retransmission: Sides::default(),
             out_of_order: Sides::default(),
@@ -190,7 +210,12 @@ impl Leg {
     /// Takes a fact of TCP.
     pub fn apply(&mut self, event: &Event) {
         match *event {
-            Event::Syn { direction, at, .. } => self.on_syn(direction, at),
+            Event::Syn {
+                direction, at, mss, ..
+            } => {
+                self.mss[direction] = mss;
+                self.on_syn(direction, at);
+            }
             Event::Payload { direction, at, len } => self.on_payload(direction, at, len),
             Event::Retransmission { direction, at, .. } => {
                 self.retransmissions[direction] += 1;
@@ -264,6 +289,11 @@ impl Leg {
         if let Some(last) = self.last_payload_any() {
             let silence = at.time.saturating_since(last.time);
             self.longest_silence = self.longest_silence.max(silence);
+            self.keep_silence(Silence {
+                len: silence,
+                from: last,
+                to: at,
+            });
         }
         let unacked = &mut self.unacked[direction];
         if unacked.first.is_none() {
@@ -273,6 +303,18 @@ impl Leg {
         self.first_payload[direction].get_or_insert(at);
         self.last_payload[direction] = Some(at);
         self.payload_bytes[direction] += u64::from(len);
+        if self.largest_segment[direction].is_none_or(|(largest, _)| len > largest) {
+            self.largest_segment[direction] = Some((len, at));
+        }
+    }
+
+    /// Keeps the three longest, longest first.
+    fn keep_silence(&mut self, silence: Silence) {
+        let place = self.silences.partition_point(|s| s.len >= silence.len);
+        if place < 3 {
+            self.silences.insert(place, silence);
+            self.silences.truncate(3);
+        }
     }
 
     /// Missing bytes.
@@ -306,6 +348,7 @@ impl Leg {
         swap(&mut self.last_packet);
         swap(&mut self.syns);
         swap(&mut self.syn_count);
+        swap(&mut self.mss);
         swap(&mut self.fin);
         swap(&mut self.zero_window);
         swap(&mut self.rtt);

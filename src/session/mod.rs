@@ -9,20 +9,29 @@ mod distribution;
 mod handshake;
 mod keepalive;
 mod leg;
+mod record;
 pub mod redact;
 mod rtt;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, TlsTotals};
+pub use capture::{Capture, CaptureFile, Damage, GapTotal, Tally, TlsTotals};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
-pub use leg::{Leg, Orientation, Unacked, Unreachable, ZeroWindow};
+pub use leg::{Leg, Orientation, Silence, Unacked, Unreachable, ZeroWindow};
+pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 
+// The layers' words for what they noticed are the session's too: diagnosis and
+// report take them from here and know no layer.
+pub use crate::http::{
+    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
+};
+pub use crate::tcp::Reset;
+pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
+
 use crate::stream::{Direction, GapCause, PacketRef, Sides};
-use crate::websocket::{Breach, CloseFrame, Opcode};
 use crate::{http, tcp, websocket};
 
 /// Rationale: a report names the first few; all are counted.
@@ -229,7 +238,9 @@ impl Session {
             }
             E::Ping(ping) => {
                 let frame = &ping.frame;
-                let gap = self.pings[frame.direction].on_ping(frame.at, frame.end(), &ping.payload);
+                let data = self.frames.client.data() + self.frames.server.data();
+                let ledger = &mut self.pings[frame.direction];
+                let gap = ledger.on_ping(frame.at, frame.end(), &ping.payload, data);
                 return Noted::Ping { gap };
             }
             E::Pong(pong) => {
@@ -291,7 +302,7 @@ impl Session {
 
     fn on_frame(&mut self, frame: &websocket::Frame) {
         let sender = frame.direction;
-        self.frames[sender].add(frame.opcode);
+        self.frames[sender].add(frame.opcode, frame.payload_len);
         self.last_frame[sender] = Some((frame.opcode, frame.at));
         if !frame.opcode.is_control() {
             let largest = &mut self.largest_announced[sender];

@@ -204,12 +204,14 @@ impl CaptureFile {
         })
     }
 
-    /// The time of the packet that is lent.
+    /// The time of the packet that is lent, or that the drops which are lent belong to.
     pub(super) fn packet_time(&self) -> Option<Timestamp> {
-        match &self.current {
-            Some(Current::Packet { at, .. }) => Some(at.time),
-            _ => None,
-        }
+        let time = |current: &Current| match current {
+            Current::Packet { at, .. } => Some(at.time),
+            Current::KeyLog(_) | Current::Dropped(_) => None,
+        };
+        let lent = self.current.as_ref().and_then(time);
+        lent.or_else(|| self.queued.as_ref().and_then(time))
     }
 
     /// Whether the file can be closed and opened again.

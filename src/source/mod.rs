@@ -14,6 +14,8 @@ mod pcapng;
 mod resolution;
 mod section;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use directory::expand;
 pub use error::SourceError;

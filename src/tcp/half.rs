@@ -8,7 +8,7 @@
 //!  delivered upwards   |                 copied, waiting
 //! ```
 
-use super::held::Held;
+use super::held::{Held, Origin};
 use super::recent::Recent;
 use super::rtt::InFlight;
 use super::window::Window;
@@ -38,8 +38,8 @@ pub(super) struct Half {
     /// This side sent a reset.
     pub(super) reset: bool,
     pub(super) held: Held,
-    /// When the newest hole was first seen, and the IP identification of the segment after it.
-    hole: Option<(PacketRef, Option<u16>)>,
+    /// What showed the hole at `next`: a segment from behind it.
+    hole: Option<Origin>,
     in_flight: InFlight,
     pub(super) window: Window,
     pub(super) recent: Recent,
@@ -54,6 +54,8 @@ pub(super) struct Half {
 /// The other side acknowledged bytes that were not captured.
 #[derive(Clone, Copy, Debug)]
 struct Unseen {
+    /// The first of them.
+    offset: u64,
     since: PacketRef,
     segments: u32,
 }
@@ -92,6 +94,11 @@ impl Half {
         Some(unwrap_offset(self.base?, self.next, seq))
     }
 
+    /// The first segment after this side's SYN, with nothing sent in between.
+    pub(super) fn is_opening(&self, segment: &Segment<'_>) -> bool {
+        self.isn.is_some_and(|isn| segment.seq == isn.plus(1)) && self.highest == 0
+    }
+
     /// Takes note of a segment, after everything else was done with it.
     pub(super) fn remember(&mut self, segment: &Segment<'_>) {
         self.segments += 1;
@@ -107,33 +114,33 @@ impl Half {
     }
 
     /// The other side's acknowledgment.
-    pub(super) fn on_ack(&mut self, segment: &Segment<'_>) -> Option<Ack> {
+    ///
+    /// `opening`: the other side has sent nothing but its SYN before it, so it
+    /// acknowledges a SYN and no more.
+    pub(super) fn on_ack(&mut self, segment: &Segment<'_>, opening: bool) -> Option<Ack> {
         // An acknowledgment of the SYN alone: a round trip of the handshake is
         // measured by the session, from the packets of SYN and SYN-ACK.
-        let base = *self.base.get_or_insert(segment.ack);
-        if segment.flags.syn() && self.isn.is_none() && self.segments == 0 {
-            // The SYN itself was not captured, but the SYN-ACK names it.
+        if self.base.is_none() && opening {
+            // The SYN itself was not captured, but its acknowledgment names it.
             self.isn = Some(Seq(segment.ack.0.wrapping_sub(1)));
         }
+        let base = *self.base.get_or_insert(segment.ack);
         let offset = u64::try_from(unwrap_offset(base, self.next, segment.ack)).ok()?;
-        if self.acked.is_some_and(|acked| offset <= acked) {
+        let upto = self.without_fin(offset);
+        if self.acked.is_some_and(|acked| upto <= acked) {
             return None;
         }
-        // A FIN takes a sequence number, but is no byte of the stream.
-        let upto = match self.fin {
-            Some((fin, _)) if offset == fin.saturating_add(1) => fin,
-            _ => offset,
-        };
         // Rationale: no window is larger than 1 GiB (RFC 7323, section 2.3).
         if upto > self.highest.saturating_add(1 << 30) {
             return None;
         }
         let first = self.acked.is_none();
-        self.acked = Some(offset);
-        if upto > self.highest.saturating_add(1)
-            || self.held.start().is_some_and(|start| upto >= start)
-        {
+        self.acked = Some(upto);
+        // One byte more may be a FIN that was not captured.
+        let known = self.highest.saturating_add(u64::from(self.fin.is_none()));
+        if upto > known || self.held.start().is_some_and(|start| upto >= start) {
             self.unseen.get_or_insert(Unseen {
+                offset: self.next,
                 since: segment.at,
                 segments: 0,
             });
@@ -145,6 +152,14 @@ impl Half {
             covers: settled.covers,
             round_trip: settled.round_trip,
         })
+    }
+
+    /// A FIN takes a sequence number, but is no byte of the stream.
+    fn without_fin(&self, acked: u64) -> u64 {
+        match self.fin {
+            Some((fin, _)) if acked == fin.saturating_add(1) => fin,
+            _ => acked,
+        }
     }
 
     /// A segment that carries no byte and stands one before the next: a
@@ -164,9 +179,25 @@ impl Half {
         i64::try_from(self.highest).ok()
     }
 
+    /// A copy of a packet that was captured before, however far back: all of
+    /// its bytes were seen, and what is sent again is stamped anew.
+    pub(super) fn is_copy(&self, segment: &Segment<'_>) -> bool {
+        if segment.wire_len == 0 || !self.recent.is_stamped_earlier(segment) {
+            return false;
+        }
+        let Some(start) = self
+            .offset_of(segment.seq)
+            .and_then(|o| u64::try_from(o).ok())
+        else {
+            return false;
+        };
+        let len = u64::from(segment.wire_len);
+        start.saturating_add(len) <= self.next || self.held.covers(start, len)
+    }
+
     /// What the payload is, before it is taken.
     pub(super) fn classify(&self, segment: &Segment<'_>, peer_closed: bool) -> Taken {
-        let Some(offset) = self.offset_of(segment.seq) else {
+        let Some(offset) = self.offset_of(first_byte(segment)) else {
             return Taken::New;
         };
         let end = offset.saturating_add(i64::from(segment.wire_len));
@@ -194,16 +225,16 @@ impl Half {
     /// before the capture point and sent again? The IP identification counts
     /// up as segments are sent; without it, 3 ms decide.
     fn is_resent(&self, segment: &Segment<'_>) -> bool {
-        let Some((since, after)) = self.hole else {
+        let Some(Origin { seen, ip_id }) = self.hole else {
             return false;
         };
-        match (segment.ip_id, after) {
+        match (segment.ip_id, ip_id) {
             (Some(this), Some(after)) if this != 0 && after != 0 && this != after => {
                 this.wrapping_sub(after) < 0x8000
             }
             // Rationale: reordering on one path takes less than 3 ms; no
             // retransmission of a lost segment comes sooner than a round trip.
-            _ => segment.at.time.saturating_since(since.time).as_millis() >= 3,
+            _ => segment.at.time.saturating_since(seen.time).as_millis() >= 3,
         }
     }
 
@@ -219,9 +250,13 @@ impl Half {
             return;
         }
         if self.isn.is_none() && self.highest == 0 && self.next == 0 {
+            // A keep-alive's byte is no beginning: it was acknowledged before.
+            if segment.wire_len == 1 && self.offset_of(segment.seq) == Some(-1) {
+                return;
+            }
             self.begin_mid_stream(direction, segment, out);
         }
-        let Some(offset) = self.offset_of(segment.seq) else {
+        let Some(offset) = self.offset_of(first_byte(segment)) else {
             return;
         };
         let end = offset.saturating_add(i64::from(segment.wire_len));
@@ -240,22 +275,24 @@ impl Half {
         } else {
             self.in_flight.sent_again(start);
         }
-        let skip = self
-            .next
-            .saturating_sub(start)
-            .max(u64::try_from(offset.saturating_neg()).unwrap_or(0));
-        let (bytes, cut) = trim(segment, skip);
         if end <= self.next {
             return;
         }
+        let next = i64::try_from(self.next).unwrap_or(i64::MAX);
+        let skip = u64::try_from(next.saturating_sub(offset)).unwrap_or(0);
+        let (bytes, cut) = trim(segment, skip);
         if start <= self.next && self.held.is_empty() {
             self.deliver(direction, bytes, cut, at, at, out);
             return;
         }
-        if start > self.next && self.hole.is_none() {
-            self.hole = Some((at, segment.ip_id));
+        let origin = Origin {
+            seen: at,
+            ip_id: segment.ip_id,
+        };
+        if start > self.next {
+            self.hole.get_or_insert(origin);
         }
-        if self.held.insert(start.max(self.next), bytes, cut, at) {
+        if self.held.insert(start.max(self.next), bytes, cut, origin) {
             out(Output::Fact(Event::Conflict {
                 direction,
                 at,
@@ -274,6 +311,7 @@ impl Half {
     ) {
         self.base = Some(segment.seq);
         self.acked = None;
+        self.unseen = None;
         out(Output::Stream(StreamEvent::Gap(Gap {
             direction,
             offset: 0,
@@ -342,21 +380,17 @@ impl Half {
             };
             let skip = usize::try_from(self.next.saturating_sub(offset)).unwrap_or(usize::MAX);
             let bytes = piece.bytes.get(skip..).unwrap_or(&[]);
-            self.deliver(direction, bytes, piece.cut, piece.seen, released, out);
-            self.hole = None;
-        }
-        if self.held.is_empty() {
-            self.hole = None;
-            if self.acked.is_none_or(|acked| acked <= self.next) {
-                self.unseen = None;
-            }
+            let seen = piece.origin.seen;
+            self.deliver(direction, bytes, piece.cut, seen, released, out);
+            // The next hole, if there is one.
+            self.hole = self.held.origin();
         }
     }
 
     /// Notes a FIN; returns true if it was seen before.
     pub(super) fn on_fin(&mut self, segment: &Segment<'_>) -> bool {
         let offset = self
-            .offset_of(segment.seq)
+            .offset_of(first_byte(segment))
             .map_or(self.next, |o| u64::try_from(o).unwrap_or(0))
             .saturating_add(u64::from(segment.wire_len));
         let repeated = self.fin.is_some();
@@ -400,18 +434,13 @@ impl Half {
         if self.held.is_empty() && self.unseen.is_none() {
             return;
         }
-        if let Some(unseen) = &mut self.unseen {
-            unseen.segments = unseen.segments.saturating_add(1);
-            let waited = nanos_since(unseen.since, now) >= patience.acked_nanos;
-            if waited || unseen.segments >= patience.acked_segments {
-                let since = unseen.since;
-                self.give_up_acked(direction, since, out);
-            }
+        if let Some(since) = self.waited_in_vain(now, patience) {
+            self.give_up_acked(direction, since, out);
         }
         let one_way = !reverse_seen
             && self
                 .hole
-                .is_some_and(|(since, _)| nanos_since(since, now) >= patience.one_way_nanos);
+                .is_some_and(|hole| nanos_since(hole.seen, now) >= patience.one_way_nanos);
         if one_way {
             self.give_up_first(direction, GapCause::NotCaptured, now, out);
         }
@@ -419,6 +448,27 @@ impl Half {
             self.give_up_first(direction, GapCause::LimitReached, now, out);
         }
         self.end_if_complete(direction, out);
+    }
+
+    /// Whether acknowledged bytes have been waited for long enough, and since
+    /// when. What comes after all starts the wait for the rest anew.
+    fn waited_in_vain(&mut self, now: PacketRef, patience: &Patience) -> Option<PacketRef> {
+        let acked = self.without_fin(self.acked.unwrap_or(0));
+        let unseen = self.unseen.as_mut()?;
+        if acked <= self.next {
+            self.unseen = None;
+            return None;
+        }
+        if unseen.offset < self.next {
+            *unseen = Unseen {
+                offset: self.next,
+                since: now,
+                segments: 0,
+            };
+        }
+        unseen.segments = unseen.segments.saturating_add(1);
+        let waited = nanos_since(unseen.since, now) >= patience.acked_nanos;
+        (waited || unseen.segments >= patience.acked_segments).then_some(unseen.since)
     }
 
     /// Turns acknowledged holes into gaps. The application could have the
@@ -430,12 +480,12 @@ impl Half {
         since: PacketRef,
         out: &mut impl FnMut(Output<'_>),
     ) {
-        let acked = self.acked.unwrap_or(0);
+        let acked = self.without_fin(self.acked.unwrap_or(0));
         self.unseen = None;
         while self.next < acked {
             let end = self.held.start().unwrap_or(acked).min(acked);
             // One byte beyond everything is a FIN that was not captured.
-            if self.held.is_empty() && end == self.highest.saturating_add(1) {
+            if self.fin.is_none() && self.held.is_empty() && end == self.highest.saturating_add(1) {
                 break;
             }
             self.gap(
@@ -466,7 +516,21 @@ impl Half {
         self.drain(direction, at, out);
     }
 
-    /// Hands over everything that is held, holes as gaps.
+    /// Hands over everything that is held, the holes before it as gaps.
+    pub(super) fn give_up(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        cause: GapCause,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        while !self.held.is_empty() {
+            self.give_up_first(direction, cause, at, out);
+        }
+        self.end_if_complete(direction, out);
+    }
+
+    /// Nothing more comes: hands over everything that is held, and tells what is missing.
     pub(super) fn flush(
         &mut self,
         direction: Direction,
@@ -476,11 +540,20 @@ impl Half {
         if let Some(unseen) = self.unseen {
             self.give_up_acked(direction, unseen.since, out);
         }
-        while !self.held.is_empty() {
-            self.give_up_first(direction, GapCause::NotCaptured, at, out);
+        self.give_up(direction, at, GapCause::NotCaptured, out);
+        // The FIN tells how many bytes there were.
+        if let Some((fin, at)) = self.fin.filter(|(fin, _)| *fin > self.next) {
+            let len = fin.saturating_sub(self.next);
+            self.gap(direction, len, GapCause::NotCaptured, at, out);
+            self.highest = self.highest.max(fin);
         }
         self.end_if_complete(direction, out);
     }
+}
+
+/// Sequence number of the first payload byte: a SYN takes one before it (RFC 9293, section 3.4).
+fn first_byte(segment: &Segment<'_>) -> Seq {
+    segment.seq.plus(u32::from(segment.flags.syn()))
 }
 
 /// The captured bytes after the first `skip`, and how many more the snap length cut.

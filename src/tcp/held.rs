@@ -4,18 +4,36 @@ use std::collections::BTreeMap;
 
 use crate::stream::PacketRef;
 
+/// What a piece costs beside its bytes.
+///
+/// Rationale: its entry in the tree, which is half empty at worst, and the
+/// allocator's share; without it, a stream of one-byte segments holds a
+/// hundred times the limit.
+const PIECE_COST: usize = 2 * size_of::<(u64, Piece)>();
+
 /// A run of payload, copied out of its packet.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
     /// Bytes after `bytes` that the snap length cut off.
     pub(super) cut: u64,
+    pub(super) origin: Origin,
+}
+
+/// The packet that a piece came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
     pub(super) seen: PacketRef,
+    pub(super) ip_id: Option<u16>,
 }
 
 impl Piece {
     fn len(&self) -> u64 {
         self.bytes.len() as u64 + self.cut
+    }
+
+    fn cost(&self) -> usize {
+        self.bytes.capacity().saturating_add(PIECE_COST)
     }
 }
 
@@ -28,6 +46,7 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Bytes of memory held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -39,6 +58,11 @@ impl Held {
     /// Offset of the first held byte.
     pub(super) fn start(&self) -> Option<u64> {
         self.pieces.first_key_value().map(|(offset, _)| *offset)
+    }
+
+    /// Where the first held byte came from.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.pieces.first_key_value().map(|(_, piece)| piece.origin)
     }
 
     /// Every byte from `offset` on, `len` of them, is held already.
@@ -65,7 +89,7 @@ impl Held {
         mut offset: u64,
         mut bytes: &[u8],
         mut cut: u64,
-        seen: PacketRef,
+        origin: Origin,
     ) -> bool {
         let mut conflict = false;
         while !bytes.is_empty() || cut > 0 {
@@ -81,16 +105,16 @@ impl Held {
                 .last()
                 .map(|(start, piece)| (*start, piece));
             let Some((start, piece)) = overlap else {
-                self.put(offset, bytes, cut, seen);
+                self.put(offset, bytes, cut, origin);
                 break;
             };
             let free = usize::try_from(start.saturating_sub(offset)).unwrap_or(usize::MAX);
             let (before, rest) = bytes.split_at_checked(free).unwrap_or((bytes, &[]));
             conflict |= differs(piece, start, offset, bytes);
             let piece_end = start.saturating_add(piece.len());
-            if !before.is_empty() {
+            if free > 0 {
                 let short = free.saturating_sub(before.len()) as u64;
-                self.put(offset, before, short.min(cut), seen);
+                self.put(offset, before, short.min(cut), origin);
             }
             let skip = piece_end.saturating_sub(start.max(offset));
             let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(rest.len());
@@ -104,22 +128,20 @@ impl Held {
         conflict
     }
 
-    fn put(&mut self, offset: u64, bytes: &[u8], cut: u64, seen: PacketRef) {
-        self.bytes += bytes.len();
-        self.pieces.insert(
-            offset,
-            Piece {
-                bytes: bytes.to_vec(),
-                cut,
-                seen,
-            },
-        );
+    fn put(&mut self, offset: u64, bytes: &[u8], cut: u64, origin: Origin) {
+        let piece = Piece {
+            bytes: bytes.to_vec(),
+            cut,
+            origin,
+        };
+        self.bytes = self.bytes.saturating_add(piece.cost());
+        self.pieces.insert(offset, piece);
     }
 
     /// Takes out the first piece.
     pub(super) fn pop(&mut self) -> Option<(u64, Piece)> {
         let (offset, piece) = self.pieces.pop_first()?;
-        self.bytes = self.bytes.saturating_sub(piece.bytes.len());
+        self.bytes = self.bytes.saturating_sub(piece.cost());
         Some((offset, piece))
     }
 }

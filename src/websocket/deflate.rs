@@ -40,9 +40,9 @@ const ENGINE_BYTES: usize = (32 << 10) + (8 << 10) + OUTPUT_BLOCK;
 /// Why inflating a message stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The bytes aren't deflate's, or refer to what isn't there: the inflater's
-    /// word, and how many bytes came out before.
-    Broken(String),
+    /// After so many inflated bytes come some that aren't deflate's, or that
+    /// refer to what isn't there. (Which of both, zlib-rs says only on its slow path.)
+    Broken(u64),
     /// The message is larger than we read.
     TooLarge,
 }
@@ -226,13 +226,7 @@ impl Engine {
             input = input.get(consumed..).unwrap_or_default();
             self.ended &= consumed == 0;
             match status {
-                Err(error) => {
-                    let why = error.message().unwrap_or("invalid deflate data");
-                    return Err(Stop::Broken(format!(
-                        "{why}, after {} bytes",
-                        self.inflated
-                    )));
-                }
+                Err(_) => return Err(Stop::Broken(self.inflated)),
                 // RFC 7692, section 7.2.3.4: a message may end with a final
                 // block. Browsers then begin anew, without context, and so do we.
                 Ok(Status::StreamEnd) => {

@@ -1,10 +1,10 @@
 //! How frames and messages of one direction end: whole, or cut off.
 
-use super::deflate::Stop;
+use super::assembly::{Assembly, Place, Reading};
+use super::deflate::{Inflater, Stop};
 use super::half::{Half, Open, State};
-use super::message::{Assembly, Place, Reading};
-use super::{Breach, CloseFrame, Control, Event, Opcode};
-use crate::stream::{Direction, PacketRef};
+use super::{Breach, CloseFrame, Control, Event, Opcode, Wants};
+use crate::stream::PacketRef;
 
 /// Said of a compressed message that can be read only without what came before it.
 const FRESH_CONTEXT: &str = "inflates with a fresh context: the sender does not keep its context \
@@ -13,67 +13,62 @@ const FRESH_CONTEXT: &str = "inflates with a fresh context: the sender does not 
 impl Half {
     /// The last byte of a frame passed.
     pub(super) fn end_frame(&mut self, out: &mut impl FnMut(Event)) {
-        let State::Inside(open) = std::mem::replace(&mut self.state, State::Boundary(None)) else {
+        let State::Inside(open) = &self.state else {
             return;
         };
-        match open.frame.opcode {
-            Opcode::Continuation | Opcode::Text | Opcode::Binary => {
-                if open.frame.fin
-                    && let Some(message) = self.message.take()
-                {
-                    self.end_message(message, open.place(), out);
-                }
-            }
-            Opcode::Close | Opcode::Ping | Opcode::Pong => self.end_control(open, out),
-            Opcode::Reserved(_) => {}
+        let (opcode, fin, place) = (open.frame.opcode, open.frame.fin, open.place());
+        if matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong) {
+            return self.end_control(out);
+        }
+        self.state = State::Boundary(None);
+        if fin && opcode.is_data() {
+            self.end_message(place, out);
         }
     }
 
     /// The last byte of a message passed, at `place`.
-    fn end_message(&mut self, mut message: Assembly, place: Place, out: &mut impl FnMut(Event)) {
+    fn end_message(&mut self, place: Place, out: &mut impl FnMut(Event)) {
+        let Some(message) = &mut self.message else {
+            return;
+        };
         if message.reading == Reading::Inflated {
             message.end_inflating(place, &mut self.inflater);
         }
         if message.stopped.is_some() {
-            self.settle_inflating(&mut message, out);
+            settle_inflating(message, &mut self.inflater, self.wants, out);
         }
         if message.reading != Reading::Failed {
             message.end_text(place);
-            settle_text(&mut message, self.direction, out);
+            settle_text(message, out);
         }
-        out(Event::Message(message.seal()));
+        self.hand_over(out);
     }
 
-    /// Nothing more of a message comes.
-    pub(super) fn cut_message(&mut self, mut message: Assembly, out: &mut impl FnMut(Event)) {
+    /// Nothing more of the message comes.
+    pub(super) fn cut_message(&mut self, out: &mut impl FnMut(Event)) {
+        let Some(message) = &mut self.message else {
+            return;
+        };
         message.cut();
-        self.settle_inflating(&mut message, out);
+        settle_inflating(message, &mut self.inflater, self.wants, out);
         if message.message.compressed {
             self.inflater.lose_context();
         }
-        out(Event::Message(message.seal()));
+        self.hand_over(out);
     }
 
-    /// Reports that a message doesn't inflate, if so, and what that means for the next.
-    #[cold]
-    fn settle_inflating(&mut self, message: &mut Assembly, out: &mut impl FnMut(Event)) {
-        let Some((stop, place)) = message.stopped.take() else {
-            return;
-        };
-        let Stop::Broken(mut why) = stop else {
-            return self.inflater.lose_context();
-        };
-        if message.message.complete && message.retry(place, self.wants, &mut self.inflater) {
-            why = format!("{why}; {FRESH_CONTEXT}");
-        } else {
-            self.inflater.lose_context();
+    #[inline]
+    fn hand_over(&mut self, out: &mut impl FnMut(Event)) {
+        if let Some(message) = self.message.take() {
+            out(Event::Message(message.seal()));
         }
-        message.note(Breach::InflateFailed);
-        out(self.breach(Breach::InflateFailed, place, why));
     }
 
     /// A control frame ended, or was cut off.
-    fn end_control(&mut self, open: Open, out: &mut impl FnMut(Event)) {
+    fn end_control(&mut self, out: &mut impl FnMut(Event)) {
+        let State::Inside(open) = std::mem::replace(&mut self.state, State::Boundary(None)) else {
+            return;
+        };
         let (place, complete) = (open.place(), open.is_whole());
         let Open {
             frame,
@@ -106,15 +101,13 @@ impl Half {
 
     /// Nothing more comes, or it can't be told what: hands over what is incomplete.
     pub(super) fn cut_off(&mut self, out: &mut impl FnMut(Event)) {
-        let state = std::mem::replace(&mut self.state, State::Lost);
-        if let Some(message) = self.message.take() {
-            self.cut_message(message, out);
-        }
-        if let State::Inside(open) = state
+        self.cut_message(out);
+        if let State::Inside(open) = &self.state
             && let Opcode::Close | Opcode::Ping | Opcode::Pong = open.frame.opcode
         {
-            self.end_control(open, out);
+            self.end_control(out);
         }
+        self.state = State::Lost;
     }
 
     /// From here on nobody knows where frames begin.
@@ -176,22 +169,33 @@ impl Half {
     }
 }
 
-/// Reports the first byte that isn't UTF-8, if there is one.
-pub(super) fn settle_text(
+/// Reports that a message doesn't inflate, if so, and what that means for the next.
+#[cold]
+fn settle_inflating(
     message: &mut Assembly,
-    direction: Direction,
+    inflater: &mut Inflater,
+    wants: Wants,
     out: &mut impl FnMut(Event),
 ) {
-    if let Some((bad, Place { at, offset })) = message.bad_text.take() {
-        let breach = Breach::InvalidUtf8;
-        message.note(breach);
+    let Some((stop, place)) = message.stopped.take().map(|stopped| *stopped) else {
+        return;
+    };
+    let Stop::Broken(after) = stop else {
+        return inflater.lose_context();
+    };
+    let mut why = format!("invalid deflate data after {after} bytes");
+    if message.message.complete && message.retry(place, wants, inflater) {
+        why = format!("{why}; {FRESH_CONTEXT}");
+    } else {
+        inflater.lose_context();
+    }
+    message.report(Breach::InflateFailed, place, why, out);
+}
+
+/// Reports the first byte that isn't UTF-8, if there is one.
+pub(super) fn settle_text(message: &mut Assembly, out: &mut impl FnMut(Event)) {
+    if let Some((bad, place)) = message.bad_text.take().map(|bad| *bad) {
         let detail = format!("byte {:#04x} at offset {}", bad.byte, bad.offset);
-        out(Event::Breach {
-            breach,
-            direction,
-            at,
-            offset,
-            detail,
-        });
+        message.report(Breach::InvalidUtf8, place, detail, out);
     }
 }

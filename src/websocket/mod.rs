@@ -4,6 +4,8 @@
 //! Decoding never stops at a breach of the standards as long as the lengths
 //! still tell where the next frame begins.
 
+mod assembly;
+mod beginning;
 mod breach;
 mod close;
 mod deflate;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::diagnosis::closing::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
+use crate::session::CloseFrame;
 use crate::session::redact::{Secrets, secrets_of};
 use crate::stream::{Direction, PacketRef};
-use crate::websocket::CloseFrame;
 
 /// Rationale: a handler that fails does so while it works on a message; FINDINGS.md looks 2 s back.
 const WORKING: Duration = Duration::from_secs(2);

@@ -1,9 +1,9 @@
 //! `close-code-meaning`: who closed, with which code, and what it means.
 
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, codes};
+use crate::session::CloseFrame;
 use crate::session::redact::{Secrets, secrets_of};
 use crate::stream::Direction;
-use crate::websocket::CloseFrame;
 
 use super::{close_failed_by_receiver, close_illegal};
 

@@ -2,8 +2,8 @@
 
 use crate::diagnosis::api::ClientKind;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
+use crate::session::Breach;
 use crate::stream::Direction;
-use crate::websocket::Breach;
 
 pub(super) static RULE: Rule = Rule {
     id: "close-data-after-close",

@@ -3,8 +3,8 @@
 use super::close_illegal;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::redact::{Secrets, secrets_of};
+use crate::session::{Breach, CloseFrame};
 use crate::stream::{Direction, PacketRef};
-use crate::websocket::{Breach, CloseFrame};
 
 pub(super) static RULE: Rule = Rule {
     id: "close-failed-by-receiver",

@@ -3,8 +3,8 @@
 use crate::diagnosis::closing::named;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::redact::{Secrets, secrets_of};
+use crate::session::{Breach, CloseFrame};
 use crate::stream::Direction;
-use crate::websocket::{Breach, CloseFrame};
 
 pub(super) static RULE: Rule = Rule {
     id: "close-illegal",

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::diagnosis::closing::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
+use crate::session::Reset;
 use crate::stream::Direction;
-use crate::tcp::Reset;
 
 /// Rationale: FINDINGS.md: within a round trip or 50 ms the receiver can hardly have read the frame.
 const CHASE: Duration = Duration::from_millis(50);

@@ -5,7 +5,7 @@ use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Kind, Provenance, Rule, Severity, Value,
     reset_provenance,
 };
-use crate::tcp::Reset;
+use crate::session::Reset;
 
 pub(super) static RULE: Rule = Rule {
     id: "net-rst-injected",

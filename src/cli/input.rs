@@ -1,0 +1,268 @@
+//! Opening what the command line names, and reading it to its end.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::args::InputArgs;
+use super::filter::Filter;
+use super::output;
+use crate::packet::known_link_type;
+use crate::pipeline::{Analyzer, Finished, Options};
+use crate::session::Record;
+use crate::session::redact::Secrets;
+use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
+use crate::source::{
+    CaptureFile, Comment, FileSummary, Input, LinkType, Merged, Packet, Source, expand,
+};
+
+/// All that was read and settled.
+pub(super) struct Read {
+    pub(super) capture: Capture,
+    pub(super) sessions: Vec<Session>,
+    pub(super) attempts: Vec<Attempt>,
+}
+
+impl InputArgs {
+    pub(super) fn secrets(&self) -> Secrets {
+        if self.show_secrets {
+            Secrets::Shown
+        } else {
+            Secrets::Redacted
+        }
+    }
+
+    /// Reads all files to their ends; `record` gets messages and control frames as they settle.
+    ///
+    /// # Errors
+    /// Nothing of an input could be read, or `record` failed.
+    pub(super) fn read(
+        &self,
+        options: Options,
+        quiet: bool,
+        mut record: impl FnMut(Record) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Read> {
+        let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
+        let mut files = self.open(quiet)?;
+        let mut foreign = Foreign::default();
+        let mut analyzer = Analyzer::new(options);
+        let mut finished = Vec::new();
+        while let Some(input) = files.next()? {
+            if let Input::Packet(packet) = &input {
+                foreign.note(packet);
+                if let Some(filter) = &mut filter
+                    && known_link_type(packet.link)
+                    && !filter.matches(packet)?
+                {
+                    continue;
+                }
+            }
+            analyzer.push(&input, &mut finished);
+            if options.records {
+                while let Some(next) = analyzer.next_record() {
+                    record(next)?;
+                }
+            }
+        }
+        let mut failed = Ok(());
+        let mut capture = analyzer.finish(&mut finished, |next| {
+            if failed.is_ok() {
+                failed = record(next);
+            }
+        });
+        failed?;
+        let summaries = files.summaries();
+        let mut faults = faults(&summaries, &foreign);
+        let mut numbered = summaries.iter().enumerate();
+        if !numbered.any(|(source, file)| readable(source, file, &foreign))
+            && let Some(last) = faults.pop()
+        {
+            faults.iter().for_each(|fault| output::complain(fault));
+            return Err(anyhow::Error::msg(last));
+        }
+        capture.files = summaries.into_iter().map(facts).collect();
+        if !quiet {
+            faults.iter().for_each(|fault| output::complain(fault));
+            warn_about(&capture, self);
+        }
+        Ok(sorted(capture, finished))
+    }
+
+    /// Files that can't be read at all are left out with a word as long as one can be.
+    fn open(&self, quiet: bool) -> anyhow::Result<Merged> {
+        for key_log in &self.keys {
+            std::fs::metadata(key_log).with_context(|| {
+                format!(
+                    "{}: can't read this key log; check the name",
+                    key_log.display()
+                )
+            })?;
+        }
+        let mut merged = Merged::default();
+        let (mut opened, mut failed) = (0_u16, None);
+        for path in expand(&self.files)? {
+            match open_one(&path, opened) {
+                Ok(file) => {
+                    merged.add(file);
+                    opened = opened
+                        .checked_add(1)
+                        .context("more than 65,535 files; give fewer at once")?;
+                }
+                Err(error) => {
+                    if let Some(earlier) = failed.replace(error)
+                        && !quiet
+                    {
+                        output::complain(&earlier.to_string());
+                    }
+                }
+            }
+        }
+        match failed {
+            Some(error) if opened == 0 => Err(error.into()),
+            Some(error) => {
+                output::complain(&error.to_string());
+                Ok(merged)
+            }
+            None => Ok(merged),
+        }
+    }
+}
+
+fn open_one(path: &Path, source: u16) -> Result<CaptureFile, crate::source::SourceError> {
+    if path.as_os_str() == "-" {
+        return CaptureFile::from_reader(PathBuf::from("-"), source, Box::new(std::io::stdin()));
+    }
+    CaptureFile::open(path, source)
+}
+
+fn facts(file: FileSummary) -> FileFacts {
+    FileFacts {
+        path: file.path,
+        format: file.format.name(),
+        packets: file.packets,
+        bytes: file.bytes,
+        first: file.first,
+        last: file.last,
+        comments: file.comments.into_iter().map(comment).collect(),
+        damage: file.damage.map(|damage| Damage {
+            offset: damage.offset,
+            what: damage.what,
+        }),
+    }
+}
+
+fn comment(comment: Comment) -> String {
+    match comment.packet {
+        Some(number) => format!("packet {number}: {}", comment.text),
+        None => comment.text,
+    }
+}
+
+/// Packets that begin in a way that is unknown here, by file and link type.
+#[derive(Default)]
+struct Foreign {
+    seen: Vec<(u16, LinkType, u64)>,
+}
+
+impl Foreign {
+    /// Costs a comparison for all packets that begin as usual.
+    #[inline]
+    fn note(&mut self, packet: &Packet<'_>) {
+        if !known_link_type(packet.link) {
+            self.count(packet.at.source, packet.link);
+        }
+    }
+
+    fn count(&mut self, source: u16, link: LinkType) {
+        let mut seen = self.seen.iter_mut();
+        if let Some((_, _, packets)) = seen.find(|seen| (seen.0, seen.1) == (source, link)) {
+            *packets = packets.saturating_add(1);
+        } else if self.seen.len() < 512 {
+            // Rationale: more link types than are registered; a file of nonsense must not grow this.
+            self.seen.push((source, link, 1));
+        }
+    }
+
+    /// Of one file, by its place among the files that were opened.
+    fn of(&self, source: usize) -> impl Iterator<Item = (LinkType, u64)> {
+        let own = self
+            .seen
+            .iter()
+            .filter(move |seen| usize::from(seen.0) == source);
+        own.map(|(_, link, packets)| (*link, *packets))
+    }
+}
+
+/// False for a file that gave nothing because it is damaged or begins in an
+/// unknown way. One that is whole and has no packets was read.
+fn readable(source: usize, file: &FileSummary, foreign: &Foreign) -> bool {
+    let unknown = foreign.of(source).map(|(_, packets)| packets).sum();
+    file.packets > unknown || (file.packets == 0 && file.damage.is_none())
+}
+
+/// A line for each thing that kept packets from being read: file, offset, way out.
+fn faults(files: &[FileSummary], foreign: &Foreign) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (source, file) in files.iter().enumerate() {
+        let path = file.path.display();
+        for (link, packets) in foreign.of(source) {
+            let offset = link_type_offset(file, link);
+            let (number, all) = (link.0, file.packets);
+            lines.push(format!(
+                "{path}: offset {offset}: link type {number} is unknown to this version, {packets} of {all} packets have it \
+                 (tcpdump.org/linktypes.html tells what it is); capture on the host itself: tcpdump -i any -w FILE"
+            ));
+        }
+        if let Some(damage) = &file.damage {
+            let read = match file.packets {
+                0 => "no packet could be read".to_owned(),
+                1 => "the packet before it was read".to_owned(),
+                packets => format!("the {packets} packets before it were read"),
+            };
+            lines.push(format!(
+                "{path}: {damage}; {read}; take a fresh copy of the file, or capture again"
+            ));
+        }
+    }
+    lines
+}
+
+/// Where the file says that packets begin so.
+fn link_type_offset(file: &FileSummary, link: LinkType) -> u64 {
+    let interface = file
+        .interfaces
+        .iter()
+        .find(|interface| interface.link == link);
+    interface.map_or(0, |interface| interface.offset)
+}
+
+fn warn_about(capture: &Capture, args: &InputArgs) {
+    if !args.keys.is_empty() && capture.tls.connections > 0 {
+        output::complain(
+            "--keys: this version doesn't decrypt TLS yet; its connections are counted only",
+        );
+    }
+    if capture.failures > 0 {
+        output::complain(&format!(
+            "{} connections could not be worked on because of a bug in wscope; please report it with the capture",
+            capture.failures
+        ));
+    }
+}
+
+fn sorted(capture: Capture, finished: Vec<Finished>) -> Read {
+    let (mut sessions, mut attempts) = (Vec::new(), Vec::new());
+    for finished in finished {
+        match finished {
+            Finished::Session(session) => sessions.push(*session),
+            Finished::Attempt(attempt) => attempts.push(*attempt),
+        }
+    }
+    sessions.sort_by_key(|session| session.id);
+    attempts.sort_by_key(|attempt| attempt.leg.tcp_stream);
+    Read {
+        capture,
+        sessions,
+        attempts,
+    }
+}

@@ -1,0 +1,41 @@
+//! The command line: flags to options, options to a run, a run to an exit code.
+
+mod analyze;
+mod args;
+mod explain;
+mod filter;
+mod input;
+mod messages;
+mod output;
+
+use std::process::ExitCode;
+
+pub use args::Cli;
+use args::Command;
+
+/// How a command ended, as grep's family has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing at or above `--fail-on`.
+    Quiet,
+    /// Something.
+    Found,
+}
+
+/// Runs what the command line asks for. One line on stderr tells why it could not.
+pub fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.command() {
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Messages(args) => messages::run(&args),
+        Command::Explain(args) => explain::run(&args),
+    };
+    match outcome {
+        Ok(Outcome::Quiet) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => ExitCode::from(1),
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

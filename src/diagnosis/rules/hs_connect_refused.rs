@@ -1,0 +1,211 @@
+//! `hs-connect-refused`: nothing accepts TCP where the client dials.
+
+use std::net::SocketAddr;
+
+use crate::diagnosis::dial::{Dial, dials};
+use crate::diagnosis::wording::times;
+use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::session::{Attempt, Unreachable};
+use crate::stream::{Direction, PacketRef};
+
+pub(super) static RULE: Rule = Rule {
+    id: "hs-connect-refused",
+    severity: Severity::Error,
+    summary: "nothing accepts TCP on the address that the client dials",
+    explain: "\
+## What it means
+The client's SYN was answered by a reset, or by an ICMP message that says that the port is closed. No byte of TLS or HTTP was exchanged;
+a browser reports `error`, then `close` with code 1006.
+
+## What usually causes it
+- The service isn't running, or crashed, or has not finished starting.
+- The URL names the wrong port, or the service listens on another address (127.0.0.1 rather than 0.0.0.0).
+- A firewall rejects instead of dropping; a load balancer without a healthy target does the same.
+
+## How to tell them apart
+- Sessions to the same address and port worked before: the process went away at that moment, and all clients fail from then on.
+- Other ports of the same host answer: it is the port.
+- The reset has another TTL than the host's packets: something in front of the host sent it.
+- One client is refused while others connect: a firewall rule, or several hosts behind one name.
+
+## What to do
+On the server, look at what listens (`ss -ltn`) and on which address. If the service is up, capture there: a SYN that doesn't arrive was
+rejected on the way.
+
+## References
+RFC 9293, section 3.5.2; RFC 792 (code 3 of destination unreachable); RFC 4443, section 3.1 (code 4).
+",
+    checks: &[Check::Capture(check)],
+};
+
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    for dial in dials(overview, |attempt| refusal(attempt).is_some()) {
+        findings.extend(finding(&dial, overview));
+    }
+}
+
+/// The packet that refused it, and whether it was ICMP.
+fn refusal(attempt: &Attempt) -> Option<(PacketRef, bool)> {
+    if !attempt.never_opened() {
+        return None;
+    }
+    let leg = &attempt.leg;
+    let reset = leg
+        .resets
+        .iter()
+        .find(|reset| reset.direction == Direction::ServerToClient)
+        .map(|reset| (reset.at, false));
+    reset.or_else(|| {
+        leg.unreachable
+            .iter()
+            .find(|e| closed_port(e))
+            .map(|e| (e.at, true))
+    })
+}
+
+/// Port unreachable: the host itself says that nobody listens.
+pub(super) fn closed_port(error: &Unreachable) -> bool {
+    match error.v6 {
+        false => error.kind == 3 && error.code == 3,
+        true => error.kind == 1 && error.code == 4,
+    }
+}
+
+fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
+    let leg = &dial.first.leg;
+    let (refused_at, icmp) = refusal(dial.first)?;
+    let server = leg.server;
+    let answer = if icmp {
+        "ICMP: port unreachable"
+    } else {
+        "reset in answer to the SYN"
+    };
+    let syn = leg.syns.client.first().copied().unwrap_or(leg.first);
+    let count = dial.attempts.len();
+    let summary = match count {
+        1 => format!("{server} refused the connection of {}", leg.client.ip()),
+        _ => format!(
+            "{server} refused the connections of {}, {}",
+            leg.client.ip(),
+            times(count)
+        ),
+    };
+    let first = Evidence::new(syn, "SYN, client to server");
+    let mut found = dial
+        .finding(
+            overview,
+            &RULE,
+            dial.first,
+            Confidence::Certain,
+            first,
+            summary,
+        )
+        .evidence(refused_at, answer)
+        .data(
+            "kind",
+            Value::Text(if icmp { "icmp" } else { "reset" }.to_owned()),
+        );
+    if dial.attempts.len() > 1 {
+        found.tcp_stream = None; // The evidence is of several connections.
+    }
+    for attempt in dial.attempts.iter().skip(1).take(3) {
+        found = found.evidence_if(refusal(attempt).map(|(at, _)| at), "refused again");
+    }
+    Some(causes(found, server, syn, overview).advice(format!(
+        "nothing accepts TCP on {server}: start the service there, or correct host and port in the client's URL"
+    )))
+}
+
+fn causes(found: Finding, server: SocketAddr, syn: PacketRef, overview: &Overview<'_>) -> Finding {
+    let sessions = || {
+        overview
+            .sessions
+            .iter()
+            .filter(|s| s.leg.server.ip() == server.ip())
+    };
+    let before = sessions().any(|s| s.leg.server == server && s.leg.first < syn);
+    let other_port = sessions().find(|s| s.leg.server.port() != server.port());
+    let found = if before {
+        found.cause(
+            Confidence::Likely,
+            "the service went away: it took connections on this port earlier in the capture",
+        )
+    } else {
+        found.cause(
+            Confidence::Possible,
+            "the service isn't running, or not yet",
+        )
+    };
+    let found = match other_port {
+        Some(other) => found.cause(
+            Confidence::Likely,
+            format!(
+                "the wrong port: the same host answers on port {}",
+                other.leg.server.port()
+            ),
+        ),
+        None => found.cause(
+            Confidence::Possible,
+            "the wrong port or address in the client's URL",
+        ),
+    };
+    found.cause(
+        Confidence::Possible,
+        "a firewall that rejects, or a load balancer without a healthy target",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::{Severity, Value};
+    use crate::script::Script;
+    use crate::stream::Direction::ClientToServer;
+
+    #[test]
+    fn a_reset_in_answer_to_a_syn_is_a_refusal() {
+        let told = Script::new().syn().refuse().told();
+        let finding = told.only("hs-connect-refused");
+        assert_eq!(finding.confidence.name(), "certain");
+        assert_eq!(
+            finding.severity,
+            Severity::Error,
+            "the capture holds nothing else"
+        );
+        assert_eq!(finding.evidence.last().map(|e| e.at.number), Some(2));
+    }
+
+    #[test]
+    fn the_attempts_of_one_host_are_one_finding() {
+        let told = Script::new()
+            .syn()
+            .refuse()
+            .from_port(40_002)
+            .syn()
+            .refuse()
+            .told();
+        let finding = told.only("hs-connect-refused");
+        assert!(finding.data.contains(&("attempts", Value::Count(2))));
+    }
+
+    #[test]
+    fn beside_other_traffic_it_is_worth_no_alarm() {
+        let told = Script::new()
+            .handshake()
+            .bytes(ClientToServer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .answer("200 OK", "", "hi")
+            .from_port(40_002)
+            .syn()
+            .refuse()
+            .told();
+        assert_eq!(told.only("hs-connect-refused").severity, Severity::Info);
+    }
+
+    #[test]
+    fn a_reset_of_an_open_connection_is_no_refusal() {
+        let told = Script::new()
+            .upgrade()
+            .rst(crate::stream::Direction::ServerToClient)
+            .told();
+        assert!(told.of("hs-connect-refused").is_empty());
+    }
+}

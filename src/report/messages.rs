@@ -1,0 +1,257 @@
+//! `wscope messages`: one line a message, for people or as JSON lines.
+
+use std::io::{self, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value as Json, json};
+
+use super::when::{clock, ms, short};
+use crate::diagnosis::{is_of_framing, rule_of};
+use crate::session::redact::Secrets;
+use crate::session::{Breach, Message, Opcode};
+use crate::session::{Record, RecordKind};
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageFormat {
+    /// For people.
+    Text,
+    /// An object a line (schema 1).
+    Jsonl,
+}
+
+/// Writes records as they come.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages {
+    /// How.
+    pub format: MessageFormat,
+    /// Pings, Pongs and Close frames too.
+    pub control: bool,
+    /// The payload.
+    pub payload: bool,
+    /// Whether secrets are shown.
+    pub secrets: Secrets,
+    /// Columns for people; payloads are cut to fit.
+    pub width: usize,
+}
+
+impl Messages {
+    /// Writes one record, if it is of a kind that was asked for.
+    ///
+    /// # Errors
+    /// What `out` says; a closed pipe among them.
+    pub fn write(&self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+        if !self.control && !matches!(record.kind, RecordKind::Message(_)) {
+            return Ok(());
+        }
+        match self.format {
+            MessageFormat::Jsonl => {
+                serde_json::to_writer(&mut *out, &self.object(record))?;
+                writeln!(out)
+            }
+            MessageFormat::Text => self.line(record, out),
+        }
+    }
+
+    fn object(&self, record: &Record) -> Json {
+        let first = record.first();
+        let mut fields = Map::new();
+        let mut put = |name: &str, value: Json| fields.insert(name.to_owned(), value);
+        put("schema", json!(1));
+        put("session", json!(format!("s{}", record.session)));
+        put("tcp_stream", json!(record.tcp_stream));
+        put("direction", json!(record.direction().sender()));
+        put("time", json!(super::when::rfc3339(first.time)));
+        put("packet", json!(first.number));
+        put("file", json!(first.source));
+        match &record.kind {
+            RecordKind::Message(message) => self.message(record, message, &mut put),
+            RecordKind::Ping { control, rtt, gap } => {
+                put("opcode", json!("ping"));
+                put("length", json!(control.payload.len()));
+                put("complete", json!(control.complete));
+                put("rtt_ms", json!(rtt.map(ms)));
+                put("gap_ms", json!(gap.map(ms)));
+                put("acked_ms", acked(record));
+            }
+            RecordKind::Pong(control) => {
+                put("opcode", json!("pong"));
+                put("length", json!(control.payload.len()));
+                put("complete", json!(control.complete));
+                put("acked_ms", acked(record));
+            }
+            RecordKind::Close(close) => {
+                put("opcode", json!("close"));
+                put("length", json!(close.control.frame.payload_len));
+                put("complete", json!(close.control.complete));
+                put("code", json!(close.code));
+                put(
+                    "reason",
+                    json!(self.secrets.text(&close.reason, &record.secrets)),
+                );
+                put("breaches", json!(finding_ids(&close.breaches)));
+                put("acked_ms", acked(record));
+            }
+        }
+        Json::Object(fields)
+    }
+
+    fn message(
+        &self,
+        record: &Record,
+        message: &Message,
+        put: &mut impl FnMut(&str, Json) -> Option<Json>,
+    ) {
+        put("opcode", json!(message.opcode.name()));
+        put("length", json!(message.len));
+        put("wire_length", json!(message.wire_len));
+        put("compressed", json!(message.compressed));
+        put("fragments", json!(message.fragments));
+        put("complete", json!(message.complete));
+        let (framing, other): (Vec<Breach>, Vec<Breach>) = message
+            .breaches
+            .iter()
+            .partition(|breach| is_of_framing(**breach));
+        put("breaches", json!(finding_ids(&framing)));
+        if !other.is_empty() {
+            put("remarks", json!(finding_ids(&other)));
+        }
+        put(
+            "transfer_ms",
+            json!(message.last.time.since(message.first.time).map(ms)),
+        );
+        put(
+            "hol_wait_ms",
+            json!(message.available.time.since(message.last.time).map(ms)),
+        );
+        put("acked_ms", acked(record));
+        put("reply_to", Json::Null);
+        put("latency_ms", Json::Null);
+        if let Some(digest) = &message.sha256 {
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            put("sha256", json!(hex));
+        }
+        if !self.payload {
+            return;
+        }
+        if let Some(payload) = &message.payload {
+            match (message.opcode, std::str::from_utf8(payload)) {
+                (Opcode::Text, Ok(text)) => put("text", json!(text)),
+                _ => put("base64", json!(STANDARD.encode(payload))),
+            };
+        }
+    }
+
+    fn line(&self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+        let first = record.first();
+        let (arrow, what) = (arrow(record), self.what(record));
+        let head = format!(
+            "#{:<6} {} s{:<3} {arrow} {what}",
+            first.number,
+            clock(first.time),
+            record.session
+        );
+        let room = self.width.saturating_sub(head.chars().count() + 2);
+        match &record.kind {
+            RecordKind::Message(Message {
+                payload: Some(payload),
+                opcode,
+                ..
+            }) if self.payload && room >= 8 => {
+                writeln!(out, "{head}  {}", preview(payload, *opcode, room))
+            }
+            _ => writeln!(out, "{head}"),
+        }
+    }
+
+    fn what(&self, record: &Record) -> String {
+        match &record.kind {
+            RecordKind::Message(message) => {
+                let mut text = format!("{} {} B", message.opcode.name(), message.len);
+                if message.compressed {
+                    text.push_str(" deflated");
+                }
+                if message.fragments > 1 {
+                    text.push_str(&format!(" in {} frames", message.fragments));
+                }
+                if !message.complete {
+                    text.push_str(" INCOMPLETE");
+                }
+                for breach in finding_ids(&message.breaches) {
+                    text.push_str(&format!(" [{breach}]"));
+                }
+                text
+            }
+            RecordKind::Ping { control, rtt, .. } => match rtt {
+                Some(rtt) => format!(
+                    "ping {} B, answered after {}",
+                    control.payload.len(),
+                    short(*rtt)
+                ),
+                None => format!("ping {} B, no answer seen", control.payload.len()),
+            },
+            RecordKind::Pong(control) => format!("pong {} B", control.payload.len()),
+            RecordKind::Close(close) => match close.code {
+                Some(code) => format!(
+                    "close {code} {}",
+                    shown(&self.secrets.text(&close.reason, &record.secrets), 60)
+                ),
+                None => "close without a code".to_owned(),
+            },
+        }
+    }
+}
+
+fn arrow(record: &Record) -> &'static str {
+    match record.direction() {
+        crate::stream::Direction::ClientToServer => "C->S",
+        crate::stream::Direction::ServerToClient => "S->C",
+    }
+}
+
+fn acked(record: &Record) -> Json {
+    json!(
+        record
+            .acked
+            .and_then(|ack| ack.time.since(record.first().time))
+            .map(ms)
+    )
+}
+
+/// The finding ids of what a message's frames broke, each once.
+fn finding_ids(breaches: &[Breach]) -> Vec<&'static str> {
+    let mut ids: Vec<_> = breaches.iter().map(|breach| rule_of(*breach)).collect();
+    ids.dedup();
+    ids
+}
+
+/// The beginning of a payload, on one line, safe for a terminal.
+fn preview(payload: &[u8], opcode: Opcode, room: usize) -> String {
+    match (opcode, std::str::from_utf8(payload)) {
+        (Opcode::Text, Ok(text)) => shown(text, room),
+        _ => {
+            let hex: String = payload
+                .iter()
+                .take(room / 3)
+                .map(|byte| format!("{byte:02x} "))
+                .collect();
+            hex.trim_end().to_owned()
+        }
+    }
+}
+
+/// `text` without anything that a terminal would obey, cut to `room` columns.
+pub(super) fn shown(text: &str, room: usize) -> String {
+    let harmless = |c: char| {
+        let bidi = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        if c.is_control() || bidi { '·' } else { c }
+    };
+    let fits = text.chars().nth(room).is_none();
+    let kept = if fits { room } else { room.saturating_sub(1) };
+    let mut line: String = text.chars().take(kept).map(harmless).collect();
+    if !fits {
+        line.push('…');
+    }
+    line
+}

@@ -1,0 +1,127 @@
+//! What the user sees: one file per format. Types of the model never leave as
+//! they are; each format owns its shapes and its version.
+
+mod community;
+mod describe;
+mod json;
+mod messages;
+mod text;
+mod when;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+pub use messages::{MessageFormat, Messages};
+
+use crate::diagnosis::{Closing, Finding, PingVerdict, Severity, Subject};
+use crate::session::redact::Secrets;
+use crate::session::{Capture, Session};
+use crate::stream::Sides;
+
+/// One session with what was made of it.
+#[derive(Clone, Debug)]
+pub struct Reported {
+    /// The facts.
+    pub session: Session,
+    /// How it ended.
+    pub closing: Closing,
+    /// Its Pings, judged.
+    pub pings: Sides<PingVerdict>,
+}
+
+/// All that a report is written from.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was read.
+    pub capture: Capture,
+    /// The sessions, in the order in which they began.
+    pub sessions: Vec<Reported>,
+    /// The findings, in the order in which they are to be shown.
+    pub findings: Vec<Finding>,
+    /// Whether secrets are shown.
+    pub secrets: Secrets,
+    /// A key log was given.
+    pub keys_given: bool,
+    /// Where in `findings` those about a session stand, by its number.
+    about: BTreeMap<u32, Vec<usize>>,
+}
+
+impl Report {
+    /// A report on all of this; `findings` in the order in which they are to be shown.
+    pub fn new(
+        capture: Capture,
+        sessions: Vec<Reported>,
+        findings: Vec<Finding>,
+        secrets: Secrets,
+        keys_given: bool,
+    ) -> Self {
+        let mut about: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (index, finding) in findings.iter().enumerate() {
+            if let Subject::Session(id) = finding.subject {
+                about.entry(id).or_default().push(index);
+            }
+        }
+        Self {
+            capture,
+            sessions,
+            findings,
+            secrets,
+            keys_given,
+            about,
+        }
+    }
+
+    /// Where in `findings` those about this session stand.
+    pub fn about(&self, session: u32) -> &[usize] {
+        self.about.get(&session).map_or(&[], Vec::as_slice)
+    }
+
+    /// The worst severity among the findings.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text {
+        /// With colour.
+        color: bool,
+        /// Columns.
+        width: usize,
+        /// All evidence, rather than the first few packets.
+        verbose: bool,
+    },
+    /// One object (schema 1).
+    Json,
+    /// One object a line: the capture, each session, each finding.
+    Jsonl,
+}
+
+impl Format {
+    /// Writes the report.
+    ///
+    /// # Errors
+    /// What `out` says; a closed pipe among them.
+    pub fn write(self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::Text {
+                color,
+                width,
+                verbose,
+            } => text::write(
+                report,
+                text::Style {
+                    color,
+                    width,
+                    verbose,
+                },
+                out,
+            ),
+            Self::Json => json::write(report, out),
+            Self::Jsonl => json::write_lines(report, out),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The report for people: verdict first, then what it rests on.
+
+mod findings;
+mod sessions;
+mod style;
+mod verdict;
+
+use std::io::{self, Write};
+
+pub(super) use style::Style;
+
+use super::messages::shown;
+use super::when::{clock, date, short};
+use super::{Report, describe};
+use crate::diagnosis::{Finding, Severity, Subject};
+use style::wrapped;
+
+pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    head(report, style, out)?;
+    quality(report, style, out)?;
+    verdict::verdict(report, style, out)?;
+    sessions::sessions(report, style, out)?;
+    sessions::heartbeat(report, style, out)?;
+    findings::findings(report, style, out)?;
+    next_steps(report, out)
+}
+
+fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let capture = &report.capture;
+    let name = match capture.files.as_slice() {
+        [one] => one.path.display().to_string(),
+        many => format!("{} files", many.len()),
+    };
+    let first = capture.files.iter().filter_map(|file| file.first).min();
+    let last = capture.files.iter().filter_map(|file| file.last).max();
+    let span = first.zip(last).map_or(String::new(), |(first, last)| {
+        let long = short(last.saturating_since(first));
+        format!(
+            "  {} {} to {} UTC ({long})",
+            date(first),
+            clock(first),
+            clock(last)
+        )
+    });
+    let version = env!("CARGO_PKG_VERSION");
+    let title = shown(&name, style.width.saturating_sub(10));
+    writeln!(out, "{}", style.bold(&format!("wscope {version}  {title}")))?;
+    writeln!(
+        out,
+        "{}, {}, {}{}",
+        count(capture.packets, "packet"),
+        count(capture.tcp_connections, "TCP connection"),
+        count(report.sessions.len() as u64, "WebSocket session"),
+        if span.is_empty() {
+            String::new()
+        } else {
+            format!("\n{}", span.trim_start())
+        },
+    )
+}
+
+/// `1 packet`, `2 packets`.
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// What limits everything below comes before it.
+fn quality(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let limits: Vec<&Finding> = report
+        .findings
+        .iter()
+        .filter(|f| {
+            f.rule.id.starts_with("cap-")
+                && f.rule.id != "cap-no-websocket"
+                && f.severity > Severity::Info
+        })
+        .collect();
+    for finding in limits {
+        wrapped(out, style.width, "CAPTURE  ", &finding.summary)?;
+    }
+    Ok(())
+}
+
+fn next_steps(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    match verdict::main_finding(report) {
+        Some(worst) => writeln!(out, "\nnext: wscope explain {}", worst.rule.id),
+        None => Ok(()),
+    }
+}
+
+fn source_of(finding: &Finding) -> u16 {
+    finding
+        .evidence
+        .first()
+        .map_or(0, |evidence| evidence.at.source)
+}
+
+/// Whom a finding is about, as the beginning of a sentence; empty for the capture.
+fn subject(report: &Report, finding: &Finding) -> String {
+    match finding.subject {
+        Subject::Capture => String::new(),
+        // Most sentences about a connection name its ends themselves.
+        Subject::Connection { server, .. } if finding.summary.contains(&server.to_string()) => {
+            String::new()
+        }
+        Subject::Connection { client, server } => format!("{client} -> {server}: "),
+        Subject::Session(id) => {
+            let path = report
+                .sessions
+                .iter()
+                .find(|r| r.session.id == id)
+                .map(|r| {
+                    (
+                        r.session.leg.client,
+                        describe::url(&r.session, report.secrets),
+                    )
+                });
+            match path {
+                Some((client, url)) => format!("s{id} ({client} -> {url}): "),
+                None => format!("s{id}: "),
+            }
+        }
+    }
+}
+
+/// `20 of 40 sessions: `, or the number of cases where they are no sessions.
+fn several(report: &Report, same: &[&Finding]) -> String {
+    let mut sessions: Vec<Subject> = same.iter().map(|finding| finding.subject).collect();
+    sessions.retain(|subject| matches!(subject, Subject::Session(_)));
+    sessions.sort_unstable();
+    sessions.dedup();
+    match sessions.len() {
+        0 => format!("{} times: ", same.len()),
+        1 => same
+            .first()
+            .map_or_else(String::new, |finding| subject(report, finding)),
+        count => format!("{count} of {} sessions: ", report.sessions.len()),
+    }
+}
+
+fn sentence_case(text: &str, capital: bool) -> String {
+    let text = text.trim_end_matches('.');
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if capital => first.to_uppercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}

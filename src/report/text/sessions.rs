@@ -1,0 +1,170 @@
+//! The sessions, a line each, and their Pings.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::style::{Style, wrapped_after};
+use crate::diagnosis::Severity;
+use crate::report::messages::shown;
+use crate::report::when::short;
+use crate::report::{Report, Reported, describe};
+use crate::session::Session;
+use crate::stream::Sides;
+
+/// Rationale: a first screen; `-v` and `--format json` have the rest.
+const SESSIONS_SHOWN: usize = 20;
+/// Which column holds the path, and what it keeps of it at least.
+const PLACE: usize = 2;
+const PLACE_LEAST: usize = 12;
+
+pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    if report.sessions.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut table = plain_table(style);
+    table.set_header(["SESSION", "client", "path", "up/down", "lasted", "end"]);
+    pad(&mut table);
+    // The troubled first, so that a long list begins with what matters.
+    let mut order: Vec<&Reported> = report.sessions.iter().collect();
+    order.sort_by_cached_key(|r| {
+        (
+            std::cmp::Reverse(worst_of(report, r.session.id)),
+            r.session.id,
+        )
+    });
+    let most = if style.verbose {
+        usize::MAX
+    } else {
+        SESSIONS_SHOWN
+    };
+    // The host is news only where there are several.
+    let hosts = order
+        .windows(2)
+        .any(|two| matches!(two, [a, b] if host(&a.session) != host(&b.session)));
+    let shown = order.iter().take(most);
+    let mut rows: Vec<[String; 6]> = shown.map(|r| session_row(r, report, hosts)).collect();
+    cut_places(&mut rows, style.width);
+    for row in rows {
+        table.add_row(row);
+    }
+    print_table(&table, out)?;
+    match report.sessions.len().saturating_sub(most) {
+        0 => Ok(()),
+        more => writeln!(out, "... and {more} more (-v shows them all)"),
+    }
+}
+
+fn session_row(reported: &Reported, report: &Report, hosts: bool) -> [String; 6] {
+    let session = &reported.session;
+    let path = describe::path(session, report.secrets);
+    let place = if hosts {
+        format!("{}{path}", host(session))
+    } else {
+        path.into_owned()
+    };
+    let end = session.leg.last_packet_any().time;
+    let (up, down) = (session.messages.client.count, session.messages.server.count);
+    [
+        session.name(),
+        session.leg.client.to_string(),
+        place,
+        format!("{up}/{down}"),
+        short(end.saturating_since(session.leg.first.time)),
+        describe::fate(session, reported.closing.kind),
+    ]
+}
+
+/// The Host field, or the server's address.
+fn host(session: &Session) -> Cow<'_, str> {
+    match describe::host(session) {
+        Some(host) => Cow::Borrowed(host),
+        None => Cow::Owned(session.leg.server.to_string()),
+    }
+}
+
+/// The path gets the room that the other columns leave.
+fn cut_places(rows: &mut [[String; 6]], width: usize) {
+    let widest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(7)
+            + 2
+    };
+    let others: usize = (0..6).filter(|column| *column != PLACE).map(widest).sum();
+    let room = width.saturating_sub(others + 2).max(PLACE_LEAST);
+    for row in rows {
+        if let Some(place) = row.get_mut(PLACE) {
+            *place = shown(place, room);
+        }
+    }
+}
+
+fn worst_of(report: &Report, session: u32) -> Option<Severity> {
+    let about = report
+        .about(session)
+        .iter()
+        .filter_map(|index| report.findings.get(*index));
+    about.map(|finding| finding.severity).max()
+}
+
+pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut sent = Sides {
+        client: 0,
+        server: 0,
+    };
+    let (mut unanswered, mut slowest) = (0, None::<Duration>);
+    for reported in &report.sessions {
+        for (side, ledger) in reported.session.pings.iter() {
+            sent[side] += ledger.sent;
+            unanswered += reported.pings[side].unanswered_count;
+            slowest = slowest.max(ledger.rtt.max());
+        }
+    }
+    if sent.client + sent.server == 0 {
+        return Ok(());
+    }
+    let slowest = slowest.map_or(String::new(), |rtt| {
+        format!(", slowest Pong after {}", short(rtt))
+    });
+    let text = format!(
+        "{} Pings from clients, {} from servers; {unanswered} unanswered{slowest}",
+        sent.client, sent.server
+    );
+    writeln!(out)?;
+    wrapped_after(
+        out,
+        style.width,
+        &format!("{}  ", style.bold("PINGS")),
+        7,
+        &text,
+    )
+}
+
+fn plain_table(style: Style) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
+    table
+}
+
+/// Two blanks between columns, none before the first.
+fn pad(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+}
+
+fn print_table(table: &Table, out: &mut dyn Write) -> io::Result<()> {
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

@@ -1,1 +1,0 @@
-//! Segments in, stream events out.
