@@ -89,7 +89,7 @@ pub(super) fn sees(
 
 /// The client doesn't take the 101: it breaks the rules, or it lacks the
 /// subprotocol without which some don't go on.
-fn refuses_answer(session: &Session) -> bool {
+pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
     let handshake = &session.handshake;
     let client = ClientKind::of(session);
     let unasked = |kind: &str| matches!(kind, "subprotocol-not-offered" | "extension-not-offered");
@@ -192,8 +192,9 @@ fn is_reported(close: &CloseFrame, is_client: bool, client: ClientKind) -> bool 
     match close.code {
         // Measured: an empty Close frame is 1006 for aiohttp, 1005 for all others.
         None => {
-            !(is_client && client == ClientKind::Aiohttp)
-                && !close.breaches.contains(&Breach::CloseBodyOneByte)
+            let aiohttp = is_client && client == ClientKind::Aiohttp;
+            let cut = close.breaches.contains(&Breach::CloseBodyOneByte);
+            !aiohttp && !cut
         }
         // Measured: Chromium takes them.
         Some(1016..=2999) => is_client && client == ClientKind::Browser,
@@ -259,4 +260,105 @@ fn reads_close(session: &Session, end: Option<&Terminator>, own: Direction) -> b
     // Rationale: measured: a browser reads the frame if the reset comes more than a round trip later.
     let chased = end.at.time.saturating_since(at.time) < Duration::from_millis(50);
     !(browser && chased)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::closing::close_of;
+    use super::*;
+    use crate::script::{Script, frame};
+    use Direction::{ClientToServer, ServerToClient};
+
+    const CHROME: &str = "User-Agent: Mozilla/5.0 Chrome/156.0\r\n";
+
+    fn sees(script: Script) -> Sees {
+        close_of(&script.told().sessions[0], &Thresholds::default()).sees
+    }
+
+    fn told(client: u16, server: u16, error: bool) -> Sees {
+        Sees {
+            client: Some(client),
+            server: Some(server),
+            client_error_event: Some(error),
+        }
+    }
+
+    #[test]
+    fn a_fin_without_close_is_1006_for_both_and_no_error() {
+        let script = Script::new()
+            .upgrade_with(CHROME, "")
+            .fin(ServerToClient)
+            .fin(ClientToServer);
+        assert_eq!(sees(script), told(1006, 1006, false));
+    }
+
+    #[test]
+    fn who_fails_a_frame_sees_1006_and_its_peer_the_code() {
+        let script = Script::new()
+            .upgrade_with(CHROME, "")
+            .frame(ServerToClient, 0x83, b"x")
+            .close(ClientToServer, 1002, "Unknown opcode")
+            .fin(ClientToServer)
+            .fin(ServerToClient);
+        assert_eq!(sees(script), told(1006, 1002, true));
+    }
+
+    #[test]
+    fn a_browser_fails_a_close_that_it_reads_together_with_data() {
+        let mut both = frame(0x88, &1000_u16.to_be_bytes(), false);
+        both.extend(frame(0x81, b"late", false));
+        let after = |agent: &str| {
+            Script::new()
+                .upgrade_with(agent, "")
+                .bytes(ServerToClient, &both)
+                .close(ClientToServer, 1000, "")
+                .fin(ServerToClient)
+                .fin(ClientToServer)
+        };
+        assert_eq!(sees(after(CHROME)), told(1006, 1000, true));
+        assert_eq!(sees(after("")), told(1000, 1000, false));
+    }
+
+    #[test]
+    fn a_browser_insists_on_an_answer_to_its_subprotocols() {
+        let offer = |agent: &str| {
+            Script::new()
+                .upgrade_with(&format!("{agent}Sec-WebSocket-Protocol: chat\r\n"), "")
+                .fin(ClientToServer)
+                .fin(ServerToClient)
+        };
+        assert_eq!(sees(offer(CHROME)).client_error_event, Some(true));
+        let tolerant = "User-Agent: Python/3.11 websockets/17.4\r\n";
+        assert_eq!(sees(offer(tolerant)).client_error_event, Some(false));
+    }
+
+    #[test]
+    fn who_gives_up_for_want_of_a_pong_reads_no_more_and_an_echo_is_none() {
+        let script = Script::new()
+            .upgrade()
+            .ping(ClientToServer, b"1")
+            .wait_s(20.0)
+            .close(ClientToServer, 1011, "keepalive ping timeout")
+            .close(ServerToClient, 1011, "keepalive ping timeout")
+            .fin(ServerToClient)
+            .fin(ClientToServer);
+        assert_eq!(sees(script), told(1006, 1011, false));
+    }
+
+    #[test]
+    fn the_claimed_sender_of_a_forged_reset_learns_nothing() {
+        let script = Script::new()
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .bare_rst(ServerToClient)
+            .text(ServerToClient, "still here");
+        let sees = sees(script);
+        assert_eq!((sees.client, sees.server), (Some(1006), None));
+    }
+
+    #[test]
+    fn a_capture_that_ends_first_claims_no_code() {
+        let script = Script::new().upgrade().text(ClientToServer, "hi");
+        assert_eq!(sees(script), Sees::default());
+    }
 }

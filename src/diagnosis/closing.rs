@@ -278,9 +278,11 @@ fn idle(
     first_close: Option<Direction>,
     terminator: Option<&Terminator>,
 ) -> (Option<Duration>, Option<PacketRef>) {
+    // On a dead path the end began with the first data that went into it.
+    let lost = dead_path(session).map(|dead| dead.first);
     let end = match (kind, first_close, terminator) {
-        (Kind::Abnormal, _, Some(end)) => end.at,
-        (Kind::Open, ..) => session.horizon,
+        (Kind::Abnormal, _, Some(end)) => lost.map_or(end.at, |lost| lost.min(end.at)),
+        (Kind::Open, ..) => lost.unwrap_or(session.horizon),
         _ => return (None, None),
     };
     let leg = &session.leg;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::api::refuses_answer;
 use super::closing::{Terminator, close_of};
 use super::path::{dead_path, expired, front_of};
 use super::timeouts::{self, Counts, Timeout};
-use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
+use super::{Closing, Confidence, Finding, Kind, Overview, Provenance, reset_provenance};
 use crate::session::Session;
 use crate::stream::{Direction, PacketRef};
 
@@ -88,7 +89,9 @@ pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
 
 fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
     let terminator = closing.terminator?;
-    if closing.kind != Kind::Abnormal {
+    // A client that doesn't take the 101 ends TCP for that; the handshake's rules tell.
+    let refused = terminator.direction == Direction::ClientToServer && refuses_answer(session);
+    if closing.kind != Kind::Abnormal || refused {
         return None;
     }
     let began = session
@@ -142,7 +145,7 @@ fn half_close(session: &Session, end: &Terminator) -> Option<PacketRef> {
     (later > end.at && later.time.saturating_since(end.at.time) > noticed).then_some(later)
 }
 
-/// Finds the two legs of a proxy: they share Sec-WebSocket-Key, and no address.
+/// Finds the two legs of a proxy: they share Sec-WebSocket-Key, and no end.
 fn pair_legs(ends: &mut [End<'_>]) {
     let mut by_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, end) in ends.iter().enumerate() {
@@ -193,8 +196,9 @@ fn key_of(session: &Session) -> Option<&str> {
     session.handshake.request.headers.first("Sec-WebSocket-Key")
 }
 
+/// Address translation changes one end of a connection; a proxy has another at both.
 fn are_legs(front: &Session, back: &Session) -> bool {
-    front.leg.server.ip() != back.leg.server.ip() && front.leg.client.ip() != back.leg.client.ip()
+    front.leg.server != back.leg.server && front.leg.client != back.leg.client
 }
 
 fn by_server(ends: &[End<'_>]) -> BTreeMap<(SocketAddr, Direction), Vec<usize>> {
@@ -317,6 +321,12 @@ fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>)
         whole,
         cluster: idle_cluster.unwrap_or(1),
     })
+}
+
+/// The finding with its packets in the order of the capture: those of two legs come mixed.
+pub(super) fn in_order(mut finding: Finding) -> Finding {
+    finding.evidence.sort_by_key(|evidence| evidence.at);
+    finding
 }
 
 impl End<'_> {

@@ -45,7 +45,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             Reading::Lifetime(_) | Reading::HalfClose { .. } | Reading::Path => false,
         };
         if own && told {
-            findings.push(found(&end));
+            findings.push(ends::in_order(found(&end)));
         }
     }
 }

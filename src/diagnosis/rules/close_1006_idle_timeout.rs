@@ -37,7 +37,7 @@ RFC 6455, sections 5.5.2 and 7.1.5.
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     for end in ends::read(overview) {
         if let Reading::Idle(timer) = &end.reading {
-            findings.push(found(&end, timer));
+            findings.push(ends::in_order(found(&end, timer)));
         }
     }
 }

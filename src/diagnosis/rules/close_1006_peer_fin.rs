@@ -46,7 +46,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             Reading::Lifetime(_) | Reading::HalfClose { .. } | Reading::Path => true,
         };
         if theirs && end.terminator.reset.is_none() && !better_said {
-            findings.push(found(&end));
+            findings.push(ends::in_order(found(&end)));
         }
     }
 }
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(finding.confidence.name(), "certain");
         assert_eq!(
             told.sessions[0].leg.fin.server,
-            finding.evidence.first().map(|e| e.at)
+            finding.evidence.last().map(|e| e.at)
         );
     }
 

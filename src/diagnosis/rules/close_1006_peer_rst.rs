@@ -40,7 +40,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     for end in ends::read(overview) {
         let theirs = end.terminator.direction == Direction::ServerToClient;
         if theirs && end.reading == Reading::Side && end.terminator.reset.is_some() {
-            findings.push(found(&end));
+            findings.push(ends::in_order(found(&end)));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::{close_failed_by_receiver, close_lost_to_rst};
+use crate::diagnosis::api::refuses_answer;
 use crate::diagnosis::closing::{named, span};
 use crate::diagnosis::timeouts::{self, Counts};
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
@@ -47,6 +49,14 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(close) = case.session.close[closer].as_ref() else {
         return;
     };
+    // What broke the closing handshake off has a better name in these cases.
+    let refused = closer == Direction::ServerToClient && refuses_answer(case.session);
+    if refused
+        || close_failed_by_receiver::explains(case, closer)
+        || close_lost_to_rst::found(case, closer).is_some()
+    {
+        return;
+    }
     let from = close.control.frame.at;
     let upto = case
         .closing

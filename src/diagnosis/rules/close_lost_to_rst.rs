@@ -41,7 +41,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn found(case: &Case<'_>, closer: Direction) -> Option<Finding> {
+/// The finding for this side's Close frame, if a reset chased it.
+pub(super) fn found(case: &Case<'_>, closer: Direction) -> Option<Finding> {
     let (session, leg) = (case.session, &case.session.leg);
     let close = session.close[closer].as_ref()?;
     let sent = close.control.frame.at;
