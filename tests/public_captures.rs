@@ -46,6 +46,10 @@ const UNREADABLE: &[(&str, &str)] = &[
         "link type PKTAP",
     ),
     (
+        "seladb+PcapPlusPlus/Tests/Pcap++Test/PcapExamples/microsecs_big_endian.pcap",
+        "link type NETLINK, which carries no IP",
+    ),
+    (
         "the-tcpdump-group+tcpdump/tests/vsock-1.pcapng",
         "link type VSOCK, which carries no IP",
     ),

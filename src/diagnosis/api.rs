@@ -138,7 +138,7 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
         };
     }
     // It failed the connection and reads no more (RFC 6455, section 7.1.7).
-    if said_so(session, own).is_some() {
+    if fails_for_want_of_a_pong(session, own) {
         return Some(1006);
     }
     if let Some(close) = &session.close[peer] {
@@ -160,6 +160,20 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
             && !ends_for(session, own)
     });
     (end.is_some() && !unaware).then_some(1006)
+}
+
+/// This side pinged, got no Pong, and said so before its peer said anything: not an echo.
+fn fails_for_want_of_a_pong(session: &Session, own: Direction) -> bool {
+    let at = |side: Direction| {
+        session.close[side]
+            .as_ref()
+            .map(|close| close.control.frame.at)
+    };
+    let first = match (at(own), at(own.reverse())) {
+        (Some(mine), Some(theirs)) => mine < theirs,
+        (mine, _) => mine.is_some(),
+    };
+    first && session.pings[own].sent > 0 && said_so(session, own).is_some()
 }
 
 /// Something else ended the transport for this side: its own FIN, one that it got, or a reset.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::path::{dead_path, front_of};
-use super::{Provenance, Thresholds, api, reset_provenance};
+use super::path::{dead_path, expired, front_of};
+use super::{Confidence, Provenance, Thresholds, api, reset_provenance};
 use crate::session::Reset;
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
@@ -245,7 +245,9 @@ fn who(session: &Session, end: &Terminator) -> EndedBy {
     let injected = end
         .reset
         .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
-    if injected {
+    let forgotten = expired(session)
+        .is_some_and(|e| e.reset == Some(end.at) && e.confidence >= Confidence::Likely);
+    if injected || forgotten {
         return EndedBy::Middlebox;
     }
     // Its sender had given up on a path that carried nothing any more.
@@ -288,4 +290,20 @@ fn idle(
         .filter(|at| *at <= end)
         .max();
     (last.and_then(|last| end.time.since(last.time)), last)
+}
+
+/// A duration for a sentence: `303 ms`, `2.0 s`, `12 min`.
+pub(super) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match seconds {
+        s if s < 0.01 => format!("{:.1} ms", s * 1e3),
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s if s < 600.0 => format!("{s:.1} s"),
+        s => format!("{:.0} min", s / 60.0),
+    }
+}
+
+/// The code of a Close frame as reports name it: an empty one has none.
+pub(super) fn named(code: Option<u16>) -> String {
+    code.map_or_else(|| "without a code".to_owned(), |code| code.to_string())
 }

@@ -123,11 +123,16 @@ fn expired_for(session: &Session, sender: Direction) -> Option<Expired> {
         .resets
         .iter()
         .find(|reset| reset.direction == sender.reverse() && reset.at > data);
-    let verdict = reset.map(|reset| reset_provenance(session, reset).verdict);
-    let strange = match verdict {
-        Some(Provenance::Middlebox) => true,
-        Some(Provenance::NoSocket) => false,
-        Some(Provenance::AbortedSocket | Provenance::Unclear) => return None,
+    let strange = match reset {
+        Some(reset) => match reset_provenance(session, reset).verdict {
+            Provenance::Middlebox => true,
+            Provenance::NoSocket => false,
+            // A bare reset that isn't quite the peer's: a second sign beside the silence.
+            Provenance::Unclear if !reset.acknowledges => {
+                reset.usual_ttl.is_some_and(|(usual, _)| usual != reset.ttl)
+            }
+            Provenance::AbortedSocket | Provenance::Unclear => return None,
+        },
         None if dead_path(session).is_some_and(|dead| dead.sender == sender) => false,
         None => return None,
     };

@@ -282,7 +282,7 @@ mod tests {
             0
         );
         assert_eq!(
-            fitting(Counts::Idle, Duration::from_millis(59_700)).count(),
+            fitting(Counts::Idle, Duration::from_millis(59_500)).count(),
             0
         );
     }

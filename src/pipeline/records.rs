@@ -73,11 +73,16 @@ impl Records {
             }
             _ => return,
         };
+        let secrets = match &kind {
+            RecordKind::Close(close) if !close.reason.is_empty() => session.handshake.secrets(),
+            _ => Vec::new(),
+        };
         let record = Record {
             session: session.id,
             tcp_stream: session.leg.tcp_stream,
             kind,
             acked: None,
+            secrets,
         };
         let number = self.base + self.slots.len() as u64;
         let waits_for_pong = matches!(record.kind, RecordKind::Ping { .. });

@@ -302,7 +302,7 @@ impl Followed {
         self.tcp.buffered() + above
     }
 
-    /// Hands over all that TCP holds.
+    /// Hands over all that TCP holds, for want of memory.
     fn flush(&mut self, at: PacketRef, shared: &mut Shared, finished: &mut Vec<Finished>) {
         let Self {
             tcp,
@@ -311,7 +311,7 @@ impl Followed {
             pending,
             ..
         } = self;
-        tcp.finish(at, &mut |output| match output {
+        tcp.give_up(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
             tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
         });

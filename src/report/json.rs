@@ -154,8 +154,10 @@ fn session(reported: &Reported, report: &Report) -> Json {
         "host": describe::host(session),
         "path": describe::path(session, secrets),
         "user_agent": headers.first("User-Agent"),
-        "subprotocol": agreement.subprotocol.as_deref().map(|name| secrets.subprotocol(name)),
-        "offered_subprotocols": session.handshake.offered_subprotocols().map(|name| secrets.subprotocol(name)).collect::<Vec<_>>(),
+        "subprotocol": agreement.subprotocol.as_deref().map(|name| {
+            secrets.text(&secrets.subprotocol(name), &session.handshake.secrets()).into_owned()
+        }),
+        "offered_subprotocols": secrets.subprotocols(session.handshake.offered_subprotocols()),
         "extensions": agreement.extensions,
         "application": null,
         "handshake": handshake(session, secrets),
@@ -203,7 +205,7 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
     json!({
         "outcome": describe::outcome(session),
         "status": handshake.status(),
-        "reason": handshake.response.as_ref().map(|r| secrets.text(&r.reason, &[]).into_owned()),
+        "reason": handshake.response.as_ref().map(|r| secrets.text(&r.reason, &session.handshake.secrets()).into_owned()),
         "tcp_ms": tcp.map(ms),
         "tls_ms": null,
         "http_ms": http.map(ms),
@@ -237,7 +239,7 @@ fn close(session: &Session, from: Direction, secrets: Secrets) -> Json {
     };
     json!({
         "code": close.code,
-        "reason": secrets.text(&close.reason, &[]),
+        "reason": secrets.text(&close.reason, &session.handshake.secrets()),
         "packet": close.control.frame.at.number,
     })
 }

@@ -86,7 +86,10 @@ impl Messages {
                 put("length", json!(close.control.frame.payload_len));
                 put("complete", json!(close.control.complete));
                 put("code", json!(close.code));
-                put("reason", json!(self.secrets.text(&close.reason, &[])));
+                put(
+                    "reason",
+                    json!(self.secrets.text(&close.reason, &record.secrets)),
+                );
                 put("breaches", json!(finding_ids(&close.breaches)));
                 put("acked_ms", acked(record));
             }
@@ -192,7 +195,7 @@ impl Messages {
             RecordKind::Close(close) => match close.code {
                 Some(code) => format!(
                     "close {code} {}",
-                    shown(&self.secrets.text(&close.reason, &[]), 60)
+                    shown(&self.secrets.text(&close.reason, &record.secrets), 60)
                 ),
                 None => "close without a code".to_owned(),
             },

@@ -99,6 +99,11 @@ impl Handshake {
         ))
     }
 
+    /// The secret values of the request: neither side's texts may repeat them unredacted.
+    pub fn secrets(&self) -> Vec<String> {
+        super::redact::secrets_of(&self.request.target, &self.request.headers.0)
+    }
+
     /// The subprotocols that the client offered, in its order.
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
         self.request.headers.list("Sec-WebSocket-Protocol")

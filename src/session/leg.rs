@@ -238,7 +238,9 @@ impl Leg {
                 if let Some(payload) = covers {
                     self.last_delivered[direction] = Some((payload, at));
                 }
-                let rest = self.last_payload[direction].filter(|last| covers < Some(*last));
+                // An acknowledgment of a FIN, or of a probe, covers no payload.
+                let covered = self.last_delivered[direction].map(|(payload, _)| payload);
+                let rest = self.last_payload[direction].filter(|last| covered < Some(*last));
                 self.unacked[direction].acknowledged(rest);
             }
             Event::RoundTrip {

@@ -16,6 +16,8 @@ pub struct Record {
     pub kind: RecordKind,
     /// The acknowledgment of its last byte.
     pub acked: Option<PacketRef>,
+    /// Secret values of the session's request that the text of a Close may repeat.
+    pub secrets: Vec<String>,
 }
 
 /// What a record is.

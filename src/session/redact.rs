@@ -79,6 +79,20 @@ impl Secrets {
         Cow::Borrowed(REPLACEMENT)
     }
 
+    /// A list of subprotocols in the order of the offer. What follows a name
+    /// such as `access_token` is the token itself, whatever it looks like.
+    pub fn subprotocols<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
+        let mut announced = false;
+        let mut show = |name| {
+            let follows = std::mem::replace(&mut announced, announces_a_secret(name));
+            match follows && self == Self::Redacted {
+                true => Cow::Borrowed(REPLACEMENT),
+                false => self.subprotocol(name),
+            }
+        };
+        names.into_iter().map(&mut show).collect()
+    }
+
     /// The value of a header field.
     pub fn header<'a>(self, name: &str, value: &'a str) -> Cow<'a, str> {
         const SECRET: [&str; 5] = [
@@ -102,10 +116,7 @@ impl Secrets {
         match lower.as_str() {
             "location" | "referer" => self.target(value),
             "sec-websocket-protocol" => {
-                let shown: Vec<_> = value
-                    .split(',')
-                    .map(|p| self.subprotocol(p.trim()))
-                    .collect();
+                let shown = self.subprotocols(value.split(',').map(str::trim));
                 Cow::Owned(shown.join(", "))
             }
             _ => Cow::Borrowed(value),
@@ -136,12 +147,15 @@ impl Secrets {
     }
 }
 
-/// The secret values that a request carries: to be found again in what the server echoes.
+/// The secret values that a request carries, as they stand and decoded: to be
+/// found again in what the server echoes.
 pub fn secrets_of(target: &str, headers: &[(String, String)]) -> Vec<String> {
-    let mut secrets = Vec::new();
-    let query = target.split_once('?').map_or("", |(_, query)| query);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let in_path = path.split('/').filter(|part| looks_like_token(part));
+    let mut secrets: Vec<String> = in_path.map(str::to_owned).collect();
     for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
         if is_secret_name(&name.to_ascii_lowercase()) || looks_like_token(value) {
+            secrets.extend(percent_decoded(value));
             secrets.push(value.to_owned());
         }
     }
@@ -156,17 +170,29 @@ pub fn secrets_of(target: &str, headers: &[(String, String)]) -> Vec<String> {
                     .filter_map(|c| c.split_once('='))
                     .map(|(_, v)| v.trim().to_owned()),
             ),
-            "sec-websocket-protocol" => secrets.extend(
-                value
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|p| is_secret_subprotocol(p))
-                    .map(str::to_owned),
-            ),
+            "sec-websocket-protocol" => {
+                let names = value.split(',').map(str::trim);
+                let shown = Secrets::Redacted.subprotocols(names.clone());
+                let hidden = names.zip(shown).filter(|(_, shown)| shown == REPLACEMENT);
+                secrets.extend(hidden.map(|(name, _)| name.to_owned()));
+            }
             _ => {}
         }
     }
     secrets
+}
+
+/// The value that `%2B` and its like stand for (RFC 3986, section 2.1); `None` where nothing is encoded.
+fn percent_decoded(value: &str) -> Option<String> {
+    let mut parts = value.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    let decoded = String::from_utf8(bytes).ok()?;
+    (decoded != value).then_some(decoded)
 }
 
 fn hide_in_parameter(part: &str) -> Cow<'_, str> {
@@ -213,7 +239,30 @@ fn is_secret_name(lower: &str) -> bool {
     SECRET_NAMES.contains(&lower) || SECRET_PARTS.iter().any(|part| lower.contains(part))
 }
 
+/// Names that clients offer only to have the token come next: browsers can't
+/// set header fields on a WebSocket, so it travels as a subprotocol.
+fn announces_a_secret(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "access_token",
+        "access-token",
+        "accesstoken",
+        "api-key",
+        "apikey",
+        "api_key",
+        "auth",
+        "authorization",
+        "bearer",
+        "id_token",
+        "jwt",
+        "token",
+    ];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 fn is_secret_subprotocol(name: &str) -> bool {
+    if announces_a_secret(name) {
+        return false;
+    }
     let lower = name.to_ascii_lowercase();
     // `base64url.bearer.authorization.k8s.io.<token>`, `token.abc`, `Bearer-...`
     let says_so = [
@@ -311,6 +360,25 @@ mod tests {
         );
         let shown = Secrets::Redacted.text("token hunter2 for topsecret refused", &known);
         assert_eq!(shown, "token [redacted] for [redacted] refused");
+    }
+
+    #[test]
+    fn what_follows_access_token_in_an_offer_is_the_token() {
+        let offer = ["chat", "access_token", "hunter2", "v2.chat"];
+        let shown = Secrets::Redacted.subprotocols(offer);
+        assert_eq!(shown, ["chat", "access_token", "[redacted]", "v2.chat"]);
+        assert_eq!(Secrets::Shown.subprotocols(offer), offer);
+        let field = [(
+            "Sec-WebSocket-Protocol".to_owned(),
+            "bearer, hunter2".to_owned(),
+        )];
+        assert_eq!(secrets_of("/ws", &field), ["hunter2"]);
+    }
+
+    #[test]
+    fn an_encoded_secret_is_found_again_decoded() {
+        let known = secrets_of("/ws?token=top%2Fsecret%3D&key=100%", &[]);
+        assert_eq!(known, ["top/secret=", "top%2Fsecret%3D", "100%"]);
     }
 
     #[test]

@@ -516,7 +516,21 @@ impl Half {
         self.drain(direction, at, out);
     }
 
-    /// Hands over everything that is held, holes as gaps.
+    /// Hands over everything that is held, the holes before it as gaps.
+    pub(super) fn give_up(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        cause: GapCause,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        while !self.held.is_empty() {
+            self.give_up_first(direction, cause, at, out);
+        }
+        self.end_if_complete(direction, out);
+    }
+
+    /// Nothing more comes: hands over everything that is held, and tells what is missing.
     pub(super) fn flush(
         &mut self,
         direction: Direction,
@@ -526,9 +540,7 @@ impl Half {
         if let Some(unseen) = self.unseen {
             self.give_up_acked(direction, unseen.since, out);
         }
-        while !self.held.is_empty() {
-            self.give_up_first(direction, GapCause::NotCaptured, at, out);
-        }
+        self.give_up(direction, at, GapCause::NotCaptured, out);
         // The FIN tells how many bytes there were.
         if let Some((fin, at)) = self.fin.filter(|(fin, _)| *fin > self.next) {
             let len = fin.saturating_sub(self.next);

@@ -78,9 +78,10 @@ fn place(request: &Request) -> &'static str {
     {
         return "query";
     }
-    let in_subprotocol = headers
-        .list("Sec-WebSocket-Protocol")
-        .any(|p| Secrets::Redacted.subprotocol(p) == REPLACEMENT);
+    let in_subprotocol = Secrets::Redacted
+        .subprotocols(headers.list("Sec-WebSocket-Protocol"))
+        .iter()
+        .any(|shown| shown == REPLACEMENT);
     match (in_subprotocol, headers.first("Cookie").is_some()) {
         (true, _) => "subprotocol",
         (false, true) => "cookie",

@@ -1,5 +1,7 @@
 //! `hs-subprotocol-none`: the client offered subprotocols, the server chose none.
 
+use std::borrow::Cow;
+
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, api::ClientKind,
 };
@@ -47,11 +49,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if response.status != 101 || offered.is_empty() || chosen {
         return;
     }
-    let names: Vec<String> = offered
-        .iter()
-        .take(8)
-        .map(|name| Secrets::Redacted.subprotocol(name).into_owned())
-        .collect();
+    let shown = Secrets::Redacted.subprotocols(offered.iter().copied());
+    let names: Vec<String> = shown.into_iter().take(8).map(Cow::into_owned).collect();
     let went_on = session.frames.client.total() > u64::from(session.close.client.is_some());
     let fails = matches!(
         ClientKind::of(session),
