@@ -23,6 +23,8 @@ pub struct Ping {
     pub payload: Vec<u8>,
     /// The acknowledgment of its bytes by the peer's TCP.
     pub acked: Option<PacketRef>,
+    /// Payload bytes that the other side had sent when it came.
+    peer_bytes: u64,
 }
 
 /// A Ping and its Pong.
@@ -36,6 +38,8 @@ pub struct Exchange {
     pub rtt: Duration,
     /// The acknowledgment of the Ping's bytes by the peer's TCP, where it came before the Pong.
     pub acked: Option<PacketRef>,
+    /// Payload bytes of the answering side between the two, the Pong included.
+    pub bytes_between: u64,
 }
 
 /// Two consecutive Pings of one side.
@@ -104,14 +108,15 @@ pub struct PingLedger {
 }
 
 impl PingLedger {
-    /// This side sent a Ping; `data_frames` is how many data frames both sides
-    /// have sent so far. Returns the time since its Ping before.
+    /// This side sent a Ping; `data_frames` is how many data frames both sides,
+    /// `peer_bytes` how many payload bytes the other one has sent so far. Returns the time since its Ping before.
     pub fn on_ping(
         &mut self,
         at: PacketRef,
         end: u64,
         payload: &[u8],
         data_frames: u64,
+        peer_bytes: u64,
     ) -> Option<Duration> {
         self.sent += 1;
         let before = std::mem::replace(&mut self.data_frames, data_frames);
@@ -145,12 +150,14 @@ impl PingLedger {
                 .acked
                 .filter(|(upto, _)| end <= *upto)
                 .map(|(_, at)| at),
+            peer_bytes,
         });
         since_last
     }
 
-    /// The other side sent a Pong, which this side could have at `at`.
-    pub fn on_pong(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
+    /// The other side sent a Pong, which this side could have at `at`, as the
+    /// last of `peer_bytes` payload bytes so far.
+    pub fn on_pong(&mut self, at: PacketRef, payload: &[u8], peer_bytes: u64) -> PongKind {
         self.last_pong = Some((at, payload.to_vec()));
         let Some(index) = self
             .outstanding
@@ -177,6 +184,7 @@ impl PingLedger {
             pong: at,
             rtt: at.time.saturating_since(ping.at.time),
             acked: ping.acked.filter(|acked| *acked < at),
+            bytes_between: peer_bytes.saturating_sub(ping.peer_bytes),
         });
         let Some(exchange) = exchange else {
             return PongKind::Unsolicited;

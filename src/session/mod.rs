@@ -239,13 +239,16 @@ impl Session {
             E::Ping(ping) => {
                 let frame = &ping.frame;
                 let data = self.frames.client.data() + self.frames.server.data();
+                let sent = self.leg.payload_bytes[frame.direction.reverse()];
                 let ledger = &mut self.pings[frame.direction];
-                let gap = ledger.on_ping(frame.at, frame.end(), &ping.payload, data);
+                let gap = ledger.on_ping(frame.at, frame.end(), &ping.payload, data, sent);
                 return Noted::Ping { gap };
             }
             E::Pong(pong) => {
-                let pinger = pong.frame.direction.reverse();
-                return Noted::Pong(self.pings[pinger].on_pong(pong.available, &pong.payload));
+                let sender = pong.frame.direction;
+                let sent = self.leg.payload_bytes[sender];
+                let ledger = &mut self.pings[sender.reverse()];
+                return Noted::Pong(ledger.on_pong(pong.available, &pong.payload, sent));
             }
             E::Close(close) => {
                 let sender = close.control.frame.direction;

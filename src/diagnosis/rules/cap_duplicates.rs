@@ -37,7 +37,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             &RULE,
             Confidence::Certain,
             format!(
-                "{} captured twice; what is in it counts once",
+                "{} captured twice; their content counts once",
                 counted(count, "packet")
             ),
         )

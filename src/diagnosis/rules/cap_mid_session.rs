@@ -40,7 +40,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         &RULE,
         Confidence::Certain,
         format!(
-            "{connections} already open when the capture began: their opening handshake is unknown"
+            "{connections} already open when the capture began: no opening handshake was captured"
         ),
     )
     .evidence(at, "the first payload, without a SYN before it")

@@ -55,11 +55,7 @@ fn mismatch(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
         true => Confidence::Possible,
         false => Confidence::Certain,
     };
-    let waiting = ledger
-        .outstanding
-        .iter()
-        .filter(|ping| ping.at < first)
-        .next_back();
+    let waiting = ledger.outstanding.iter().rfind(|ping| ping.at < first);
     let count = ledger.mismatched_count;
     let mut finding = Finding::new(
         &RULE,

@@ -20,7 +20,8 @@ capture was taken. `data.acked` tells whether TCP acknowledged the slowest Ping 
 3. Packets were lost and sent again.
 
 ## How to tell them apart
-- Acknowledged at once, no zero window: the process. Its host was there.
+- Acknowledged at once, and nothing came from that side meanwhile (`data.bytes_between`): the process. Its host was there.
+- Acknowledged at once, and that side was sending all the time: the Pong lay behind its own messages.
 - Acknowledged late, and not sent again: it lay behind other bytes.
 - Retransmissions at that time: the network.
 
@@ -33,6 +34,10 @@ RFC 6455, section 5.5.3.
 ",
     checks: &[Check::Session(check)],
 };
+
+/// Rationale: a Pong has 131 bytes at most; what comes before it in ten full
+/// segments is a message that took its place on the wire.
+const BEHIND: u64 = 14_600;
 
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for pinger in Direction::BOTH {
@@ -96,6 +101,7 @@ fn slow(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
         .data("max_ms", Value::Ms(worst.rtt))
         .data("tcp_rtt_ms", Value::Ms(tcp))
         .data("answered", Value::Count(ledger.answered))
+        .data("bytes_between", Value::Count(worst.bytes_between))
         .data("acked", Value::Flag(acked.is_some()));
     if resent {
         finding = finding.cause(
@@ -111,7 +117,17 @@ fn slow(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
             ),
         );
     }
-    let busy = match (acked, resent) {
+    let behind = worst.bytes_between > BEHIND;
+    if behind {
+        finding = finding.cause(
+            Confidence::Likely,
+            format!(
+                "the Pong lay behind other bytes: the {peer} sent {} in the meantime",
+                worst.bytes_between
+            ),
+        );
+    }
+    let busy = match (acked, resent || behind) {
         (Some(_), false) => Confidence::Likely,
         _ => Confidence::Possible,
     };
@@ -123,6 +139,7 @@ fn slow(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
         );
     }
     Some(finding.advice(match acked {
+        Some(_) if behind => format!("the {peer} was sending all the time: look at large messages before the Pong, and at the bandwidth"),
         Some(_) => {
             format!("the {peer}'s host had the Ping in time: look for what blocked its process")
         }
@@ -161,6 +178,29 @@ mod tests {
                 .pong(ServerToClient, &[index]);
         }
         assert!(script.told().of("hb-pong-slow").is_empty());
+    }
+
+    #[test]
+    fn a_pong_behind_a_large_message_is_not_blamed_on_the_process() {
+        let told = Script::new()
+            .upgrade()
+            .ping(ClientToServer, b"1")
+            .wait_s(0.7)
+            .frame(ServerToClient, 0x82, &[0; 30_000])
+            .pong(ServerToClient, b"1")
+            .told();
+        let causes = &told.only("hb-pong-slow").causes;
+        assert!(
+            causes
+                .first()
+                .is_some_and(|c| c.text.contains("behind other bytes"))
+        );
+        assert!(
+            causes
+                .iter()
+                .skip(1)
+                .all(|c| c.confidence.name() == "possible")
+        );
     }
 
     #[test]
