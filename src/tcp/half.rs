@@ -547,6 +547,10 @@ impl Half {
             self.gap(direction, len, GapCause::NotCaptured, at, out);
             self.highest = self.highest.max(fin);
         }
+        // The last number acknowledged was a byte's or a FIN's; the capture has neither.
+        if self.fin.is_none() && self.acked == Some(self.next.saturating_add(1)) && self.next > 0 {
+            self.gap(direction, 1, GapCause::NotCaptured, at, out);
+        }
         self.end_if_complete(direction, out);
     }
 }
