@@ -33,6 +33,11 @@ pub(crate) struct Script {
     ttl: Sides<u8>,
     silent: Sides<bool>,
     window: Sides<u16>,
+    mss: Option<u16>,
+    /// Segments carry the timestamps option.
+    stamped: bool,
+    /// So much later than they were sent the capture sees segments.
+    late_us: i64,
 }
 
 /// What came of it.
@@ -99,6 +104,9 @@ impl Script {
                 client: 500,
                 server: 500,
             },
+            mss: None,
+            stamped: false,
+            late_us: 0,
         }
     }
 
@@ -138,6 +146,18 @@ impl Script {
     /// This side's packets have this TTL from now on.
     pub(crate) fn ttl(mut self, side: Direction, ttl: u8) -> Self {
         self.ttl[side] = ttl;
+        self
+    }
+
+    /// SYNs announce this maximum segment size from now on.
+    pub(crate) fn mss(mut self, mss: u16) -> Self {
+        self.mss = Some(mss);
+        self
+    }
+
+    /// Segments carry the timestamps option from now on.
+    pub(crate) fn stamped(mut self) -> Self {
+        self.stamped = true;
         self
     }
 
@@ -267,6 +287,19 @@ impl Script {
         }
     }
 
+    /// Payload in one segment that was captured twice, so many milliseconds
+    /// apart, then the peer's ACK.
+    pub(crate) fn twice(mut self, from: Direction, payload: &[u8], apart_ms: i64) -> Self {
+        self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
+        self.ip_id[from] = self.ip_id[from].wrapping_sub(1);
+        self.now_us += (apart_ms - 1) * 1_000;
+        self.late_us = apart_ms * 1_000;
+        self.send(from, Flags::ACK | Flags::PSH, payload, payload.len());
+        self.late_us = 0;
+        self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
+        self.flags(from.reverse(), Flags::ACK)
+    }
+
     /// Payload that the network delivers, but the capture lacks.
     pub(crate) fn uncaptured(mut self, from: Direction, payload: &[u8]) -> Self {
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
@@ -332,7 +365,10 @@ impl Script {
 
     /// A frame: first byte as given (FIN, RSV, opcode), masked if the client sends it.
     pub(crate) fn frame(self, from: Direction, first: u8, payload: &[u8]) -> Self {
-        let frame = frame(first, payload, from == ClientToServer);
+        // A key of its own for each frame, as RFC 6455, section 5.3 wants it.
+        let key = self.next[from].wrapping_mul(0x5bd1_e995).rotate_left(13) ^ u32::from(first);
+        let mask = (from == ClientToServer).then_some(key.to_be_bytes());
+        let frame = frame_with(first, payload, mask);
         self.bytes(from, &frame)
     }
 
@@ -398,6 +434,7 @@ impl Script {
         let at = self.tick();
         self.ip_id[from] = self.ip_id[from].wrapping_add(1);
         let (sender, receiver) = self.endpoints(from);
+        let sent_ms = ((self.now_us - self.late_us) / 1_000) as u32;
         let segment = Segment {
             at,
             from: sender,
@@ -406,7 +443,11 @@ impl Script {
             ack: Seq(self.next[from.reverse()]),
             flags: Flags(flags),
             window: self.window[from],
-            options: TcpOptions::default(),
+            options: TcpOptions {
+                mss: self.mss.filter(|_| flags & Flags::SYN != 0),
+                timestamps: self.stamped.then_some((sent_ms, 0)),
+                ..TcpOptions::default()
+            },
             ttl: self.ttl[from],
             ip_id: Some(self.ip_id[from]),
             payload,
@@ -416,10 +457,16 @@ impl Script {
     }
 }
 
-/// A frame's bytes.
+/// A frame's bytes, with a masking key of its payload's length.
 pub(crate) fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
+    let key = 0x5bd1_e995_u32.wrapping_mul(payload.len() as u32 + 7) ^ u32::from(first);
+    frame_with(first, payload, masked.then_some(key.to_be_bytes()))
+}
+
+/// A frame's bytes, masked if there is a key.
+pub(crate) fn frame_with(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let mut bytes = vec![first];
-    let mask_bit = if masked { 0x80 } else { 0 };
+    let mask_bit = if mask.is_some() { 0x80 } else { 0 };
     match payload.len() {
         len @ 0..126 => bytes.push(mask_bit | len as u8),
         len @ 126..65_536 => {
@@ -431,10 +478,7 @@ pub(crate) fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
             bytes.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    if masked {
-        // A key of its own for each frame, as RFC 6455, section 5.3 wants it.
-        let key = (0x5bd1_e995_u32.wrapping_mul(payload.len() as u32 + 7) ^ u32::from(first))
-            .to_be_bytes();
+    if let Some(key) = mask {
         bytes.extend_from_slice(&key);
         bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
     } else {

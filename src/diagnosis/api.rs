@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Kind, Thresholds, closing::Terminator};
-use crate::session::Breach;
+use super::heartbeat::said_so;
+use super::{Kind, Provenance, Thresholds, closing::Terminator, reset_provenance};
+use crate::session::{Breach, CloseFrame};
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
 
@@ -63,7 +64,7 @@ pub(super) fn sees(
     if !session.handshake.is_upgraded() {
         return of_failed_handshake(session, end);
     }
-    if !session.handshake.response_breaches.is_empty() {
+    if refuses_answer(session) {
         let client = ClientKind::of(session);
         let code = matches!(
             client,
@@ -84,6 +85,29 @@ pub(super) fn sees(
         server,
         client_error_event: told.then(|| refuses_something(session, Direction::ClientToServer)),
     }
+}
+
+/// The client doesn't take the 101: it breaks the rules, or it lacks the
+/// subprotocol without which some don't go on.
+pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
+    let handshake = &session.handshake;
+    let client = ClientKind::of(session);
+    let unasked = |kind: &str| matches!(kind, "subprotocol-not-offered" | "extension-not-offered");
+    // Measured: aiohttp takes what it didn't ask for.
+    let tolerant = client == ClientKind::Aiohttp;
+    let breached = handshake
+        .response_breaches
+        .iter()
+        .any(|breach| !(tolerant && unasked(breach.kind)));
+    // Measured: browsers, undici and ws insist on an answer to their offer; the WHATWG standard does too.
+    let insists = matches!(
+        client,
+        ClientKind::Browser | ClientKind::Undici | ClientKind::NodeWs
+    );
+    let unanswered = handshake.response.is_some()
+        && handshake.agreement.subprotocol.is_none()
+        && handshake.offered_subprotocols().next().is_some();
+    breached || (insists && unanswered)
 }
 
 fn of_failed_handshake(session: &Session, end: Option<&Terminator>) -> Sees {
@@ -113,21 +137,86 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
             _ => Some(1006),
         };
     }
+    // It failed the connection and reads no more (RFC 6455, section 7.1.7).
+    if fails_for_want_of_a_pong(session, own) {
+        return Some(1006);
+    }
     if let Some(close) = &session.close[peer] {
-        if !reads_close(session, end, own) {
+        if !reads_close(session, end, own) || !is_reported(close, is_client, client) {
             return Some(1006);
         }
         return Some(close.code.unwrap_or(1005));
     }
-    let over = matches!(kind, Kind::Abnormal | Kind::Clean | Kind::Half) && end.is_some();
-    // The end reached this side if it sent it itself, or acknowledged it, or
-    // simply was on the path to which nothing else happened.
-    over.then_some(1006)
+    if !matches!(kind, Kind::Abnormal | Kind::Clean | Kind::Half) {
+        return None;
+    }
+    // A reset that a device forged reaches the side it is sent to; its claimed
+    // sender learns nothing of it.
+    let unaware = end.is_some_and(|end| {
+        end.direction == own
+            && end.reset.is_some_and(|reset| {
+                reset_provenance(session, &reset).verdict == Provenance::Middlebox
+            })
+            && !ends_for(session, own)
+    });
+    (end.is_some() && !unaware).then_some(1006)
+}
+
+/// This side pinged, got no Pong, and said so before its peer said anything: not an echo.
+fn fails_for_want_of_a_pong(session: &Session, own: Direction) -> bool {
+    let at = |side: Direction| {
+        session.close[side]
+            .as_ref()
+            .map(|close| close.control.frame.at)
+    };
+    let first = match (at(own), at(own.reverse())) {
+        (Some(mine), Some(theirs)) => mine < theirs,
+        (mine, _) => mine.is_some(),
+    };
+    first && session.pings[own].sent > 0 && said_so(session, own).is_some()
+}
+
+/// Something else ended the transport for this side: its own FIN, one that it got, or a reset.
+fn ends_for(session: &Session, own: Direction) -> bool {
+    let leg = &session.leg;
+    leg.fin.client.or(leg.fin.server).is_some()
+        || leg
+            .resets
+            .iter()
+            .any(|reset| reset.direction == own.reverse() && reset.in_window)
+}
+
+/// The API hands on the code of this frame: not one that must not be on the
+/// wire, but where the client is known to do so.
+fn is_reported(close: &CloseFrame, is_client: bool, client: ClientKind) -> bool {
+    match close.code {
+        // Measured: an empty Close frame is 1006 for aiohttp, 1005 for all others.
+        None => {
+            let aiohttp = is_client && client == ClientKind::Aiohttp;
+            let cut = close.breaches.contains(&Breach::CloseBodyOneByte);
+            !aiohttp && !cut
+        }
+        // Measured: Chromium takes them.
+        Some(1016..=2999) => is_client && client == ClientKind::Browser,
+        Some(code) => matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999),
+    }
 }
 
 /// This side failed the connection for something that its peer sent.
 fn refuses_something(session: &Session, own: Direction) -> bool {
     let peer = own.reverse();
+    if own == Direction::ClientToServer && ClientKind::of(session) == ClientKind::Browser {
+        // Measured: a browser fails the connection for a frame after Close that it reads together with it.
+        let close = session.close[peer].as_ref().map(|close| close.control.last);
+        let together = session.breaches.iter().any(|note| {
+            note.breach == Breach::FrameAfterClose
+                && note.direction == peer
+                && Some(note.at) == close
+        });
+        if together {
+            return true;
+        }
+    }
     let own_close = session.close[own].as_ref();
     let failed =
         own_close.is_some_and(|close| matches!(close.code, Some(1002 | 1003 | 1007 | 1009 | 1010)));
@@ -171,4 +260,105 @@ fn reads_close(session: &Session, end: Option<&Terminator>, own: Direction) -> b
     // Rationale: measured: a browser reads the frame if the reset comes more than a round trip later.
     let chased = end.at.time.saturating_since(at.time) < Duration::from_millis(50);
     !(browser && chased)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::closing::close_of;
+    use super::*;
+    use crate::script::{Script, frame};
+    use Direction::{ClientToServer, ServerToClient};
+
+    const CHROME: &str = "User-Agent: Mozilla/5.0 Chrome/156.0\r\n";
+
+    fn sees(script: Script) -> Sees {
+        close_of(&script.told().sessions[0], &Thresholds::default()).sees
+    }
+
+    fn told(client: u16, server: u16, error: bool) -> Sees {
+        Sees {
+            client: Some(client),
+            server: Some(server),
+            client_error_event: Some(error),
+        }
+    }
+
+    #[test]
+    fn a_fin_without_close_is_1006_for_both_and_no_error() {
+        let script = Script::new()
+            .upgrade_with(CHROME, "")
+            .fin(ServerToClient)
+            .fin(ClientToServer);
+        assert_eq!(sees(script), told(1006, 1006, false));
+    }
+
+    #[test]
+    fn who_fails_a_frame_sees_1006_and_its_peer_the_code() {
+        let script = Script::new()
+            .upgrade_with(CHROME, "")
+            .frame(ServerToClient, 0x83, b"x")
+            .close(ClientToServer, 1002, "Unknown opcode")
+            .fin(ClientToServer)
+            .fin(ServerToClient);
+        assert_eq!(sees(script), told(1006, 1002, true));
+    }
+
+    #[test]
+    fn a_browser_fails_a_close_that_it_reads_together_with_data() {
+        let mut both = frame(0x88, &1000_u16.to_be_bytes(), false);
+        both.extend(frame(0x81, b"late", false));
+        let after = |agent: &str| {
+            Script::new()
+                .upgrade_with(agent, "")
+                .bytes(ServerToClient, &both)
+                .close(ClientToServer, 1000, "")
+                .fin(ServerToClient)
+                .fin(ClientToServer)
+        };
+        assert_eq!(sees(after(CHROME)), told(1006, 1000, true));
+        assert_eq!(sees(after("")), told(1000, 1000, false));
+    }
+
+    #[test]
+    fn a_browser_insists_on_an_answer_to_its_subprotocols() {
+        let offer = |agent: &str| {
+            Script::new()
+                .upgrade_with(&format!("{agent}Sec-WebSocket-Protocol: chat\r\n"), "")
+                .fin(ClientToServer)
+                .fin(ServerToClient)
+        };
+        assert_eq!(sees(offer(CHROME)).client_error_event, Some(true));
+        let tolerant = "User-Agent: Python/3.11 websockets/17.4\r\n";
+        assert_eq!(sees(offer(tolerant)).client_error_event, Some(false));
+    }
+
+    #[test]
+    fn who_gives_up_for_want_of_a_pong_reads_no_more_and_an_echo_is_none() {
+        let script = Script::new()
+            .upgrade()
+            .ping(ClientToServer, b"1")
+            .wait_s(20.0)
+            .close(ClientToServer, 1011, "keepalive ping timeout")
+            .close(ServerToClient, 1011, "keepalive ping timeout")
+            .fin(ServerToClient)
+            .fin(ClientToServer);
+        assert_eq!(sees(script), told(1006, 1011, false));
+    }
+
+    #[test]
+    fn the_claimed_sender_of_a_forged_reset_learns_nothing() {
+        let script = Script::new()
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .bare_rst(ServerToClient)
+            .text(ServerToClient, "still here");
+        let sees = sees(script);
+        assert_eq!((sees.client, sees.server), (Some(1006), None));
+    }
+
+    #[test]
+    fn a_capture_that_ends_first_claims_no_code() {
+        let script = Script::new().upgrade().text(ClientToServer, "hi");
+        assert_eq!(sees(script), Sees::default());
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Provenance, Thresholds, api, reset_provenance};
+use super::path::{dead_path, expired, front_of};
+use super::{Confidence, Provenance, Thresholds, api, reset_provenance};
 use crate::session::Reset;
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
@@ -83,6 +84,8 @@ pub enum How {
     Fin,
     /// A reset.
     Rst,
+    /// Nothing: what was sent stayed unanswered until somebody gave up.
+    Timeout,
     /// The capture ended.
     CaptureEnd,
 }
@@ -94,6 +97,7 @@ impl How {
             Self::Close => "close",
             Self::Fin => "fin",
             Self::Rst => "rst",
+            Self::Timeout => "timeout",
             Self::CaptureEnd => "capture-end",
         }
     }
@@ -163,11 +167,9 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
     match closes {
         (true, true) => Kind::Clean,
         (true, false) | (false, true) => Kind::Half,
-        (false, false) if terminator.is_some() => {
-            // A Close frame may hide in bytes that were not captured; the end
-            // of the transport without one is only then a fact.
-            Kind::Abnormal
-        }
+        (false, false) if terminator.is_some() => Kind::Abnormal,
+        // Another connection began between the same endpoints: this one had died unseen.
+        (false, false) if session.ended == Some(Ended::Settled) => Kind::Abnormal,
         (false, false) => Kind::Open,
     }
 }
@@ -225,19 +227,37 @@ fn who_and_how(
     }
     match terminator {
         Some(end) => {
-            let injected = end.reset.is_some_and(|reset| {
-                reset_provenance(session, &reset).verdict == Provenance::Middlebox
-            });
-            let by = if injected {
-                EndedBy::Middlebox
-            } else {
-                EndedBy::side(end.direction)
-            };
-            (by, Some(end.how()))
+            let how = end.how();
+            let by = who(session, end);
+            match by {
+                EndedBy::Network => (by, Some(How::Timeout)),
+                _ => (by, Some(how)),
+            }
         }
+        None if kind == Kind::Abnormal => (EndedBy::Unknown, Some(How::Timeout)),
         None if session.ended == Some(Ended::Settled) => (EndedBy::Unknown, None),
         None => (EndedBy::Unknown, Some(How::CaptureEnd)),
     }
+}
+
+/// Who ended the transport without a Close frame.
+fn who(session: &Session, end: &Terminator) -> EndedBy {
+    let injected = end
+        .reset
+        .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
+    let forgotten = expired(session)
+        .is_some_and(|e| e.reset == Some(end.at) && e.confidence >= Confidence::Likely);
+    if injected || forgotten {
+        return EndedBy::Middlebox;
+    }
+    // Its sender had given up on a path that carried nothing any more.
+    if dead_path(session).is_some_and(|dead| dead.sender == end.direction && dead.is_sure()) {
+        return EndedBy::Network;
+    }
+    if session.is_open_or_was() && front_of(session, end.direction).is_some() {
+        return EndedBy::Proxy;
+    }
+    EndedBy::side(end.direction)
 }
 
 impl Terminator {
@@ -258,9 +278,11 @@ fn idle(
     first_close: Option<Direction>,
     terminator: Option<&Terminator>,
 ) -> (Option<Duration>, Option<PacketRef>) {
+    // On a dead path the end began with the first data that went into it.
+    let lost = dead_path(session).map(|dead| dead.first);
     let end = match (kind, first_close, terminator) {
-        (Kind::Abnormal, _, Some(end)) => end.at,
-        (Kind::Open, ..) => session.horizon,
+        (Kind::Abnormal, _, Some(end)) => lost.map_or(end.at, |lost| lost.min(end.at)),
+        (Kind::Open, ..) => lost.unwrap_or(session.horizon),
         _ => return (None, None),
     };
     let leg = &session.leg;
@@ -270,4 +292,20 @@ fn idle(
         .filter(|at| *at <= end)
         .max();
     (last.and_then(|last| end.time.since(last.time)), last)
+}
+
+/// A duration for a sentence: `303 ms`, `2.0 s`, `12 min`.
+pub(super) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match seconds {
+        s if s < 0.01 => format!("{:.1} ms", s * 1e3),
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s if s < 600.0 => format!("{s:.1} s"),
+        s => format!("{:.0} min", s / 60.0),
+    }
+}
+
+/// The code of a Close frame as reports name it: an empty one has none.
+pub(super) fn named(code: Option<u16>) -> String {
+    code.map_or_else(|| "without a code".to_owned(), |code| code.to_string())
 }

@@ -5,9 +5,12 @@
 pub mod api;
 mod breach;
 pub mod closing;
+mod codes;
 mod dial;
+mod ends;
 mod finding;
 mod heartbeat;
+mod path;
 mod provenance;
 mod refusal;
 mod responder;
@@ -15,12 +18,14 @@ mod rule;
 pub mod rules;
 mod status;
 mod thresholds;
+pub mod timeouts;
+mod violation;
 mod wording;
 
 pub use breach::{is_of_framing, rule_of};
 pub use closing::{Closing, EndedBy, How, Kind};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
-pub use heartbeat::{PingVerdict, judge_pings};
+pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};

@@ -2,6 +2,8 @@
 //! a device on the path (after Weaver, Sommer and Paxson, "Detecting Forged
 //! TCP Reset Packets", NDSS 2009).
 
+use std::time::Duration;
+
 use crate::session::Reset;
 use crate::session::Session;
 use crate::stream::PacketRef;
@@ -60,8 +62,18 @@ pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
             "its IP identification is {id}, the one before was {last}"
         ));
     }
-    if went_on.is_some() || ttl.is_some() {
-        let sure = went_on.is_some() || (ttl.is_some() && id_jumps);
+    let both = both_ways(session, reset);
+    if both {
+        signs.push("both sides got a reset at the same moment".to_owned());
+    }
+    if went_on.is_some() || ttl.is_some() || both {
+        // Alone it says little: a kernel's reset for a socket that is gone has no timestamps either.
+        let foreign = reset.timestamps_usual && !reset.timestamps && reset.acknowledges;
+        if foreign {
+            signs.push(format!("it lacks the timestamps of the {sender}'s socket"));
+        }
+        let agreeing = [ttl.is_some(), id_jumps, both, foreign];
+        let sure = went_on.is_some() || agreeing.iter().filter(|sign| **sign).count() >= 2;
         return ResetReading {
             verdict: Provenance::Middlebox,
             sure,
@@ -72,6 +84,16 @@ pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
     let bare = !reset.acknowledges && reset.window == 0 && !reset.timestamps;
     if bare && reset.ip_id.is_none_or(|id| id == 0) {
         signs.push("bare: no ACK, no window, no IP identification".to_owned());
+        if let Some((usual, _)) = reset.usual_ttl.filter(|(usual, _)| *usual != reset.ttl) {
+            // Too little to call it forged, too much to call it the host's.
+            signs.push(format!("its TTL is {}, not {usual}", reset.ttl));
+            return ResetReading {
+                verdict: Provenance::Unclear,
+                sure: false,
+                signs,
+                decisive: None,
+            };
+        }
         return ResetReading {
             verdict: Provenance::NoSocket,
             sure: true,
@@ -99,6 +121,35 @@ pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
         signs,
         decisive: None,
     }
+}
+
+/// A reset went the other way at the same moment, and no data that it could
+/// answer stands between: no host resets what was just reset.
+fn both_ways(session: &Session, reset: &Reset) -> bool {
+    let leg = &session.leg;
+    let round_trip =
+        leg.rtt.client.min().unwrap_or_default() + leg.rtt.server.min().unwrap_or_default();
+    // Rationale: FINDINGS.md 1.0.5: within half a round trip; clocks of captures tick in up to 1 ms.
+    let moment = (round_trip / 2).max(Duration::from_millis(1));
+    let data = |from: PacketRef, to: PacketRef| {
+        [
+            leg.last_payload.client,
+            leg.last_payload.server,
+            leg.last_retransmission.client,
+            leg.last_retransmission.server,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|at| at > from && at < to)
+    };
+    leg.resets.iter().any(|other| {
+        let (first, second) = (reset.at.min(other.at), reset.at.max(other.at));
+        other.direction != reset.direction
+            && !other.after_own_fin
+            && !reset.after_own_fin
+            && second.time.saturating_since(first.time) <= moment
+            && !data(first, second)
+    })
 }
 
 /// The identification neither continues the sender's count nor is 0, which

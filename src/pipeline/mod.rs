@@ -121,6 +121,12 @@ impl Analyzer {
         self.table.stacks().filter_map(stack::Stack::session)
     }
 
+    /// Bytes held over all connections: payload that waits for earlier bytes,
+    /// heads that aren't complete, decompressors.
+    pub fn buffered(&self) -> usize {
+        self.table.held()
+    }
+
     /// Messages and control frames that are settled, in capture order; only with [`Options::records`].
     pub fn next_record(&mut self) -> Option<Record> {
         self.shared.records.next(self.shared.capture.last.time)

@@ -6,7 +6,7 @@ use super::{Finished, Shared};
 use crate::http::{self, Lookalike};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Attempt, Ended, GapTotal, Leg, Orientation, Session, Unreachable};
-use crate::stream::{Direction, Gap, PacketRef, Sides, StreamEvent};
+use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides, StreamEvent};
 use crate::tcp;
 use crate::time::Timestamp;
 use crate::websocket;
@@ -302,7 +302,7 @@ impl Followed {
         self.tcp.buffered() + above
     }
 
-    /// Hands over all that TCP holds.
+    /// Hands over all that TCP holds, for want of memory.
     fn flush(&mut self, at: PacketRef, shared: &mut Shared, finished: &mut Vec<Finished>) {
         let Self {
             tcp,
@@ -311,7 +311,7 @@ impl Followed {
             pending,
             ..
         } = self;
-        tcp.finish(at, &mut |output| match output {
+        tcp.give_up(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
             tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
         });
@@ -359,6 +359,7 @@ impl Followed {
                 finished.push(Finished::Session(session));
             }
             Subject::Attempt(mut attempt) => {
+                shared.on_mid_stream(&attempt);
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
                 if !attempt.leg.has_payload() && !attempt.never_opened() {
@@ -562,10 +563,18 @@ impl Subject {
         shared: &mut Shared,
     ) {
         let Self::Attempt(attempt) = self else { return };
+        let leg = &attempt.leg;
+        let (stream, port) = (leg.tcp_stream, leg.server.port());
         attempt.looks_like[direction].get_or_insert((looks_like, at));
         match (direction, looks_like) {
             (Direction::ClientToServer, Lookalike::TlsHandshake) => {
-                shared.capture.tls.connections += 1
+                shared.capture.tls.connections += 1;
+                shared.capture.first_tls.get_or_insert((at, stream));
+                let ports = &mut shared.capture.tls_ports;
+                // Rationale: a report names a handful.
+                if ports.len() < 16 && !ports.contains(&port) {
+                    ports.push(port);
+                }
             }
             (Direction::ClientToServer, Lookalike::Http2Preface) => {
                 shared.capture.http2_connections += 1
@@ -595,14 +604,50 @@ impl Subject {
 }
 
 impl Shared {
-    fn on_gap(&mut self, gap: &Gap, leg: &mut Leg) {
-        leg.on_gap(gap);
-        if gap.cause == crate::stream::GapCause::SnapLength {
-            self.capture
-                .first_cut
-                .get_or_insert((gap.at, leg.tcp_stream));
+    /// Counts a connection that was open before the capture began, unless HTTP was found on it.
+    fn on_mid_stream(&mut self, attempt: &Attempt) {
+        let leg = &attempt.leg;
+        let began = leg
+            .gaps
+            .iter()
+            .find(|gap| gap.cause == GapCause::BeganMidStream);
+        let unknown = attempt
+            .looks_like
+            .iter()
+            .all(|(_, looks)| looks.is_none_or(|(looks, _)| looks == Lookalike::Unknown));
+        if let Some(gap) = began
+            && attempt.exchanges == 0
+            && unknown
+        {
+            self.capture.mid_stream.add(gap.at, leg.tcp_stream);
         }
+    }
+
+    fn on_gap(&mut self, gap: &Gap, leg: &mut Leg) {
         let bytes = gap.len.unwrap_or(0);
+        let first = !leg.has_loss(gap.cause);
+        leg.on_gap(gap);
+        match gap.cause {
+            GapCause::SnapLength => {
+                self.capture
+                    .first_cut
+                    .get_or_insert((gap.at, leg.tcp_stream));
+            }
+            GapCause::NotCaptured if leg.last_packet[gap.direction].is_none() => {
+                if first {
+                    self.capture.unheard[gap.direction].add(gap.at, leg.tcp_stream);
+                }
+                let (gaps, unheard) = &mut self.capture.unheard_gaps;
+                *gaps += 1;
+                *unheard = unheard.saturating_add(bytes);
+            }
+            GapCause::NotCaptured => {
+                self.capture
+                    .first_gap
+                    .get_or_insert((gap.at, leg.tcp_stream));
+            }
+            GapCause::BeganMidStream | GapCause::LimitReached | GapCause::NoKeys => {}
+        }
         match self
             .capture
             .gaps

@@ -73,6 +73,11 @@ impl Table {
         }
     }
 
+    /// Bytes held over all stacks.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     pub(super) fn on_segment(
         &mut self,
         segment: &Segment<'_>,
@@ -101,9 +106,7 @@ impl Table {
                 .push_back((segment.at.time, index, slot.generation));
         }
         self.let_go_of_closed(segment.at.time, shared, finished);
-        if self.held > shared.options.limits.bytes {
-            self.shed(shared, segment.at, finished);
-        }
+        while self.held > shared.options.limits.bytes && self.shed(shared, segment.at, finished) {}
     }
 
     fn insert(
@@ -114,7 +117,7 @@ impl Table {
         finished: &mut Vec<Finished>,
     ) -> usize {
         if self.live >= shared.options.limits.connections {
-            self.evict(shared, finished);
+            self.evict(|_| true, shared, finished);
         }
         let stack = Stack::new(segment, shared);
         self.live += 1;
@@ -191,16 +194,25 @@ impl Table {
         }
     }
 
-    /// Lets go of the sixteenth that was silent longest, so that the search for it is paid rarely.
-    fn evict(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
+    /// Lets go of the sixteenth of `those` that was silent longest, so that
+    /// the search for it is paid rarely. Returns false if there are none.
+    fn evict(
+        &mut self,
+        those: impl Fn(&Stack) -> bool,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) -> bool {
         let mut by_age: Vec<(Timestamp, usize)> = self
             .stacks
             .iter()
             .enumerate()
-            .filter_map(|(index, slot)| Some((slot.stack.as_ref()?.last_seen(), index)))
+            .filter_map(|(index, slot)| Some((slot.stack.as_ref().filter(|s| those(s))?, index)))
+            .map(|(stack, index)| (stack.last_seen(), index))
             .collect();
+        let most = (by_age.len() / 16).max(1);
+        let found = !by_age.is_empty();
         by_age.sort_unstable();
-        for (_, index) in by_age.into_iter().take((self.live / 16).max(1)) {
+        for (_, index) in by_age.into_iter().take(most) {
             let Some(slot) = self.stacks.get_mut(index) else {
                 continue;
             };
@@ -212,11 +224,13 @@ impl Table {
                 self.live -= 1;
             }
         }
+        found
     }
 
     /// Gives up the holes of the connection that waits for most. Where nobody
-    /// waits, the memory is decompressors': then the oldest connections go.
-    fn shed(&mut self, shared: &mut Shared, at: PacketRef, finished: &mut Vec<Finished>) {
+    /// waits, the memory is that of heads and decompressors: then the oldest
+    /// connections that have such go. Returns false if nothing is left to give up.
+    fn shed(&mut self, shared: &mut Shared, at: PacketRef, finished: &mut Vec<Finished>) -> bool {
         let stacks = self
             .stacks
             .iter_mut()
@@ -225,7 +239,7 @@ impl Table {
             .filter(|s| s.waiting() > 0)
             .max_by_key(|s| s.waiting())
         else {
-            return self.evict(shared, finished);
+            return self.evict(|stack| stack.buffered() > 0, shared, finished);
         };
         let before = stack.buffered();
         stack.shed(shared, at, finished);
@@ -233,6 +247,7 @@ impl Table {
             .held
             .saturating_sub(before)
             .saturating_add(stack.buffered());
+        true
     }
 
     /// The connection between these endpoints.

@@ -243,14 +243,15 @@ fn preview(payload: &[u8], opcode: Opcode, room: usize) -> String {
 
 /// `text` without anything that a terminal would obey, cut to `room` columns.
 pub(super) fn shown(text: &str, room: usize) -> String {
-    let mut line = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count + 1 >= room {
-            line.push('…');
-            break;
-        }
+    let harmless = |c: char| {
         let bidi = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-        line.push(if c.is_control() || bidi { '·' } else { c });
+        if c.is_control() || bidi { '·' } else { c }
+    };
+    let fits = text.chars().nth(room).is_none();
+    let kept = if fits { room } else { room.saturating_sub(1) };
+    let mut line: String = text.chars().take(kept).map(harmless).collect();
+    if !fits {
+        line.push('…');
     }
     line
 }

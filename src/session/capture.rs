@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::stream::{GapCause, PacketRef};
+use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
 /// One input file.
@@ -47,6 +47,23 @@ pub struct GapTotal {
     pub bytes: u64,
 }
 
+/// Connections of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// The packet that shows it of the first one, and its `tcp.stream`.
+    pub first: Option<(PacketRef, u32)>,
+}
+
+impl Tally {
+    /// One more.
+    pub fn add(&mut self, at: PacketRef, stream: u32) {
+        self.count += 1;
+        self.first.get_or_insert((at, stream));
+    }
+}
+
 /// TLS connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TlsTotals {
@@ -71,6 +88,17 @@ pub struct Capture {
     pub not_decoded: Vec<(&'static str, u64)>,
     /// Missing bytes, by cause.
     pub gaps: Vec<GapTotal>,
+    /// The first gap of bytes that the peer acknowledged on a connection of
+    /// which both directions were captured, and its connection.
+    pub first_gap: Option<(PacketRef, u32)>,
+    /// Connections of which one side's packets are missing altogether,
+    /// although the other side acknowledges payload of it; by the missing side.
+    pub unheard: Sides<Tally>,
+    /// Gaps of such sides, and their bytes. They are in `gaps` too.
+    pub unheard_gaps: (u64, u64),
+    /// Connections that were open before the capture began, and whose first
+    /// bytes are no handshake of HTTP or TLS.
+    pub mid_stream: Tally,
     /// Packets that were captured twice.
     pub duplicates: u64,
     /// The first of them, and its connection.
@@ -87,6 +115,10 @@ pub struct Capture {
     pub tls: TlsTotals,
     /// Connections that were opened and on which nobody said a word.
     pub wordless: u64,
+    /// The first ClientHello or TLS record, and its connection.
+    pub first_tls: Option<(PacketRef, u32)>,
+    /// The server's ports on those connections: the first 16.
+    pub tls_ports: Vec<u16>,
     /// Ordinary HTTP exchanges.
     pub http_exchanges: u64,
     /// Connections that began with the HTTP/2 preface.

@@ -38,6 +38,11 @@ impl FrameCounts {
         *count += 1;
     }
 
+    /// Those that messages consist of.
+    pub fn data(&self) -> u64 {
+        self.text + self.binary + self.continuation
+    }
+
     /// All of them.
     pub fn total(&self) -> u64 {
         self.text

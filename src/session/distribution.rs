@@ -16,6 +16,9 @@ pub struct Distribution {
     count: u64,
     min: u64,
     max: u64,
+    /// Sum and sum of squares, in seconds.
+    sum: f64,
+    squares: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +44,9 @@ impl Distribution {
         };
         self.max = self.max.max(nanos);
         self.count += 1;
+        let seconds = duration.as_secs_f64();
+        self.sum += seconds;
+        self.squares += seconds * seconds;
         match &mut self.values {
             Values::Exact(values) if values.len() < EXACT => values.push(nanos),
             Values::Exact(values) => {
@@ -64,6 +70,19 @@ impl Distribution {
     /// The shortest; `None` if there is none at all.
     pub fn min(&self) -> Option<Duration> {
         (self.count > 0).then(|| Duration::from_nanos(self.min))
+    }
+
+    /// The coefficient of variation: the standard deviation as a share of the
+    /// mean; `None` without values, or if all are zero.
+    pub fn variation(&self) -> Option<f64> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "more than 2^53 values don't come"
+        )]
+        let count = self.count as f64;
+        let mean = self.sum / count;
+        let variance = (self.squares / count - mean * mean).max(0.0);
+        (mean > 0.0).then(|| variance.sqrt() / mean)
     }
 
     /// The longest.

@@ -23,6 +23,8 @@ pub struct Ping {
     pub payload: Vec<u8>,
     /// The acknowledgment of its bytes by the peer's TCP.
     pub acked: Option<PacketRef>,
+    /// Payload bytes that the other side had sent when it came.
+    peer_bytes: u64,
 }
 
 /// A Ping and its Pong.
@@ -34,6 +36,10 @@ pub struct Exchange {
     pub pong: PacketRef,
     /// The time between the two.
     pub rtt: Duration,
+    /// The acknowledgment of the Ping's bytes by the peer's TCP, where it came before the Pong.
+    pub acked: Option<PacketRef>,
+    /// Payload bytes of the answering side between the two, the Pong included.
+    pub bytes_between: u64,
 }
 
 /// Two consecutive Pings of one side.
@@ -45,6 +51,8 @@ pub struct Interval {
     pub to: PacketRef,
     /// The time between the two.
     pub len: Duration,
+    /// Messages passed between the two, in either direction.
+    pub busy: bool,
 }
 
 /// What a Pong turned out to be.
@@ -79,6 +87,8 @@ pub struct PingLedger {
     pub intervals: Distribution,
     /// The longest, longest first: at most 3.
     pub longest: Vec<Interval>,
+    /// How many of them had messages between.
+    pub busy_intervals: u64,
     /// The newest Ping.
     pub last: Option<PacketRef>,
     /// The newest Pong from the other side, and its payload.
@@ -91,21 +101,37 @@ pub struct PingLedger {
     pub unsolicited: u64,
     /// The first of them.
     pub first_unsolicited: Option<PacketRef>,
+    /// What the other side's TCP acknowledged last: all before this offset.
+    acked: Option<(u64, PacketRef)>,
+    /// Data frames of both sides when the newest Ping came.
+    data_frames: u64,
 }
 
 impl PingLedger {
-    /// This side sent a Ping. Returns the time since its Ping before.
-    pub fn on_ping(&mut self, at: PacketRef, end: u64, payload: &[u8]) -> Option<Duration> {
+    /// This side sent a Ping; `data_frames` is how many data frames both sides,
+    /// `peer_bytes` how many payload bytes the other one has sent so far. Returns the time since its Ping before.
+    pub fn on_ping(
+        &mut self,
+        at: PacketRef,
+        end: u64,
+        payload: &[u8],
+        data_frames: u64,
+        peer_bytes: u64,
+    ) -> Option<Duration> {
         self.sent += 1;
+        let before = std::mem::replace(&mut self.data_frames, data_frames);
+        let busy = data_frames > before;
         let since_last = self.last.replace(at).map(|last| {
             let len = at.time.saturating_since(last.time);
             self.intervals.record(len);
+            self.busy_intervals += u64::from(busy);
             keep_worst(
                 &mut self.longest,
                 Interval {
                     from: last,
                     to: at,
                     len,
+                    busy,
                 },
                 |i| i.len,
             );
@@ -119,13 +145,19 @@ impl PingLedger {
             at,
             end,
             payload: payload.to_vec(),
-            acked: None,
+            // Bytes that came out of order may be acknowledged before they are read.
+            acked: self
+                .acked
+                .filter(|(upto, _)| end <= *upto)
+                .map(|(_, at)| at),
+            peer_bytes,
         });
         since_last
     }
 
-    /// The other side sent a Pong, which this side could have at `at`.
-    pub fn on_pong(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
+    /// The other side sent a Pong, which this side could have at `at`, as the
+    /// last of `peer_bytes` payload bytes so far.
+    pub fn on_pong(&mut self, at: PacketRef, payload: &[u8], peer_bytes: u64) -> PongKind {
         self.last_pong = Some((at, payload.to_vec()));
         let Some(index) = self
             .outstanding
@@ -151,6 +183,8 @@ impl PingLedger {
             ping: ping.at,
             pong: at,
             rtt: at.time.saturating_since(ping.at.time),
+            acked: ping.acked.filter(|acked| *acked < at),
+            bytes_between: peer_bytes.saturating_sub(ping.peer_bytes),
         });
         let Some(exchange) = exchange else {
             return PongKind::Unsolicited;
@@ -163,6 +197,7 @@ impl PingLedger {
 
     /// The other side's TCP acknowledged everything before `upto`.
     pub fn on_acked(&mut self, upto: u64, at: PacketRef) {
+        self.acked = Some((upto, at));
         for ping in self
             .outstanding
             .iter_mut()

@@ -50,6 +50,33 @@ pub struct ZeroWindow {
     pub since: Option<PacketRef>,
 }
 
+/// A time without payload from anyone, which payload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// How long.
+    pub len: Duration,
+    /// The last payload before it.
+    pub from: PacketRef,
+    /// The payload that ended it.
+    pub to: PacketRef,
+}
+
+/// Payload of one sender that its peer has not acknowledged, since the last acknowledgment that advanced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unacked {
+    /// The first of it; `None` if all is acknowledged. After an acknowledgment
+    /// of a part, the newest payload at that time.
+    pub first: Option<PacketRef>,
+    /// The newest packet of either side before it.
+    pub after: Option<PacketRef>,
+    /// When it was sent again: the first 16 times.
+    pub again: Vec<PacketRef>,
+    /// How often.
+    pub again_count: u64,
+    /// The newest of these.
+    pub last: Option<PacketRef>,
+}
+
 /// One TCP connection's facts.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -67,6 +94,8 @@ pub struct Leg {
     pub first: PacketRef,
     /// The newest packet of each sender.
     pub last_packet: Sides<Option<PacketRef>>,
+    /// The packet before the newest one, whoever sent it.
+    pub previous_packet: Option<PacketRef>,
     /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
     pub syns: Sides<Vec<PacketRef>>,
     /// All of them.
@@ -79,10 +108,18 @@ pub struct Leg {
     pub last_payload: Sides<Option<PacketRef>>,
     /// The newest payload that was acknowledged, and its acknowledgment.
     pub last_delivered: Sides<Option<(PacketRef, PacketRef)>>,
+    /// What waits for an acknowledgment.
+    pub unacked: Sides<Unacked>,
     /// Payload bytes on the wire, each counted once.
     pub payload_bytes: Sides<u64>,
+    /// The maximum segment size that each side announced: what its *peer* may send it.
+    pub mss: Sides<Option<u16>>,
+    /// The largest segment of each sender: its payload and its packet.
+    pub largest_segment: Sides<Option<(u32, PacketRef)>>,
     /// The longest time without payload from anyone that payload ended.
     pub longest_silence: Duration,
+    /// The longest such times, longest first: at most 3.
+    pub silences: Vec<Silence>,
     /// Segments sent again.
     pub retransmissions: Sides<u64>,
     /// The newest of them.
@@ -126,14 +163,19 @@ impl Leg {
             forwarded_for: None,
             first,
             last_packet: Sides::default(),
+            previous_packet: None,
             syns: Sides::default(),
             syn_count: Sides::default(),
             established: None,
             first_payload: Sides::default(),
             last_payload: Sides::default(),
             last_delivered: Sides::default(),
+            unacked: Sides::default(),
             payload_bytes: Sides::default(),
+            mss: Sides::default(),
+            largest_segment: Sides::default(),
             longest_silence: Duration::ZERO,
+            silences: Vec::new(),
             retransmissions: Sides::default(),
             last_retransmission: Sides::default(),
             out_of_order: Sides::default(),
@@ -154,6 +196,7 @@ impl Leg {
 
     /// A segment came, whatever is in it.
     pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
+        self.previous_packet = self.last_packet.client.max(self.last_packet.server);
         self.last_packet[direction] = Some(at);
         if self.established.is_none()
             && direction == Direction::ClientToServer
@@ -167,11 +210,17 @@ impl Leg {
     /// Takes a fact of TCP.
     pub fn apply(&mut self, event: &Event) {
         match *event {
-            Event::Syn { direction, at, .. } => self.on_syn(direction, at),
+            Event::Syn {
+                direction, at, mss, ..
+            } => {
+                self.mss[direction] = mss;
+                self.on_syn(direction, at);
+            }
             Event::Payload { direction, at, len } => self.on_payload(direction, at, len),
             Event::Retransmission { direction, at, .. } => {
                 self.retransmissions[direction] += 1;
                 self.last_retransmission[direction] = Some(at);
+                self.unacked[direction].sent_again(at);
             }
             Event::OutOfOrder { direction, .. } => self.out_of_order[direction] += 1,
             Event::Duplicate { at, .. } => {
@@ -189,6 +238,10 @@ impl Leg {
                 if let Some(payload) = covers {
                     self.last_delivered[direction] = Some((payload, at));
                 }
+                // An acknowledgment of a FIN, or of a probe, covers no payload.
+                let covered = self.last_delivered[direction].map(|(payload, _)| payload);
+                let rest = self.last_payload[direction].filter(|last| covered < Some(*last));
+                self.unacked[direction].acknowledged(rest);
             }
             Event::RoundTrip {
                 direction,
@@ -236,10 +289,32 @@ impl Leg {
         if let Some(last) = self.last_payload_any() {
             let silence = at.time.saturating_since(last.time);
             self.longest_silence = self.longest_silence.max(silence);
+            self.keep_silence(Silence {
+                len: silence,
+                from: last,
+                to: at,
+            });
+        }
+        let unacked = &mut self.unacked[direction];
+        if unacked.first.is_none() {
+            unacked.first = Some(at);
+            unacked.after = self.previous_packet;
         }
         self.first_payload[direction].get_or_insert(at);
         self.last_payload[direction] = Some(at);
         self.payload_bytes[direction] += u64::from(len);
+        if self.largest_segment[direction].is_none_or(|(largest, _)| len > largest) {
+            self.largest_segment[direction] = Some((len, at));
+        }
+    }
+
+    /// Keeps the three longest, longest first.
+    fn keep_silence(&mut self, silence: Silence) {
+        let place = self.silences.partition_point(|s| s.len >= silence.len);
+        if place < 3 {
+            self.silences.insert(place, silence);
+            self.silences.truncate(3);
+        }
     }
 
     /// Missing bytes.
@@ -273,10 +348,12 @@ impl Leg {
         swap(&mut self.last_packet);
         swap(&mut self.syns);
         swap(&mut self.syn_count);
+        swap(&mut self.mss);
         swap(&mut self.fin);
         swap(&mut self.zero_window);
         swap(&mut self.rtt);
         swap(&mut self.probes);
+        swap(&mut self.unacked);
     }
 
     /// The newest payload of either side.
@@ -310,6 +387,25 @@ impl Leg {
     /// Bytes are missing that were on the wire.
     pub fn has_loss(&self, cause: GapCause) -> bool {
         self.missing.iter().any(|(c, ..)| *c == cause)
+    }
+}
+
+impl Unacked {
+    fn sent_again(&mut self, at: PacketRef) {
+        if self.first.is_none() {
+            return;
+        }
+        keep(&mut self.again, at);
+        self.again_count += 1;
+        self.last = Some(at);
+    }
+
+    fn acknowledged(&mut self, rest: Option<PacketRef>) {
+        self.first = rest;
+        self.after = None;
+        self.again.clear();
+        self.again_count = 0;
+        self.last = None;
     }
 }
 

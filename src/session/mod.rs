@@ -14,18 +14,20 @@ pub mod redact;
 mod rtt;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, TlsTotals};
+pub use capture::{Capture, CaptureFile, Damage, GapTotal, Tally, TlsTotals};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
-pub use leg::{Leg, Orientation, Unreachable, ZeroWindow};
+pub use leg::{Leg, Orientation, Silence, Unacked, Unreachable, ZeroWindow};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
-pub use crate::http::{Agreement, HandshakeBreach, Lookalike, Request, Response};
+pub use crate::http::{
+    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
+};
 pub use crate::tcp::Reset;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
@@ -236,12 +238,17 @@ impl Session {
             }
             E::Ping(ping) => {
                 let frame = &ping.frame;
-                let gap = self.pings[frame.direction].on_ping(frame.at, frame.end(), &ping.payload);
+                let data = self.frames.client.data() + self.frames.server.data();
+                let sent = self.leg.payload_bytes[frame.direction.reverse()];
+                let ledger = &mut self.pings[frame.direction];
+                let gap = ledger.on_ping(frame.at, frame.end(), &ping.payload, data, sent);
                 return Noted::Ping { gap };
             }
             E::Pong(pong) => {
-                let pinger = pong.frame.direction.reverse();
-                return Noted::Pong(self.pings[pinger].on_pong(pong.available, &pong.payload));
+                let sender = pong.frame.direction;
+                let sent = self.leg.payload_bytes[sender];
+                let ledger = &mut self.pings[sender.reverse()];
+                return Noted::Pong(ledger.on_pong(pong.available, &pong.payload, sent));
             }
             E::Close(close) => {
                 let sender = close.control.frame.direction;

@@ -179,6 +179,22 @@ impl Half {
         i64::try_from(self.highest).ok()
     }
 
+    /// A copy of a packet that was captured before, however far back: all of
+    /// its bytes were seen, and what is sent again is stamped anew.
+    pub(super) fn is_copy(&self, segment: &Segment<'_>) -> bool {
+        if segment.wire_len == 0 || !self.recent.is_stamped_earlier(segment) {
+            return false;
+        }
+        let Some(start) = self
+            .offset_of(segment.seq)
+            .and_then(|o| u64::try_from(o).ok())
+        else {
+            return false;
+        };
+        let len = u64::from(segment.wire_len);
+        start.saturating_add(len) <= self.next || self.held.covers(start, len)
+    }
+
     /// What the payload is, before it is taken.
     pub(super) fn classify(&self, segment: &Segment<'_>, peer_closed: bool) -> Taken {
         let Some(offset) = self.offset_of(first_byte(segment)) else {
@@ -500,7 +516,21 @@ impl Half {
         self.drain(direction, at, out);
     }
 
-    /// Hands over everything that is held, holes as gaps.
+    /// Hands over everything that is held, the holes before it as gaps.
+    pub(super) fn give_up(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        cause: GapCause,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        while !self.held.is_empty() {
+            self.give_up_first(direction, cause, at, out);
+        }
+        self.end_if_complete(direction, out);
+    }
+
+    /// Nothing more comes: hands over everything that is held, and tells what is missing.
     pub(super) fn flush(
         &mut self,
         direction: Direction,
@@ -510,14 +540,16 @@ impl Half {
         if let Some(unseen) = self.unseen {
             self.give_up_acked(direction, unseen.since, out);
         }
-        while !self.held.is_empty() {
-            self.give_up_first(direction, GapCause::NotCaptured, at, out);
-        }
+        self.give_up(direction, at, GapCause::NotCaptured, out);
         // The FIN tells how many bytes there were.
         if let Some((fin, at)) = self.fin.filter(|(fin, _)| *fin > self.next) {
             let len = fin.saturating_sub(self.next);
             self.gap(direction, len, GapCause::NotCaptured, at, out);
             self.highest = self.highest.max(fin);
+        }
+        // The last number acknowledged was a byte's or a FIN's; the capture has neither.
+        if self.fin.is_none() && self.acked == Some(self.next.saturating_add(1)) && self.next > 0 {
+            self.gap(direction, 1, GapCause::NotCaptured, at, out);
         }
         self.end_if_complete(direction, out);
     }

@@ -14,7 +14,7 @@ mod window;
 pub use closing::Reset;
 
 use crate::packet::{Segment, Seq};
-use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
+use crate::stream::{Direction, GapCause, PacketRef, Sides, StreamEvent};
 use half::{Half, Taken};
 
 /// What TCP noticed. `direction` is that of the segment's sender, unless said otherwise.
@@ -60,7 +60,8 @@ pub enum Event {
         /// Its packet.
         at: PacketRef,
     },
-    /// The same packet was captured again: same numbers, flags and identification within 1 ms.
+    /// The same packet was captured again: same numbers, flags and identification, or
+    /// bytes that were seen before, stamped by their sender earlier than its newest packet.
     Duplicate {
         /// Who sent it.
         direction: Direction,
@@ -201,7 +202,8 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         let at = segment.at;
-        if self.halves[direction].recent.is_duplicate(segment) {
+        let half = &self.halves[direction];
+        if half.recent.is_duplicate(segment) || half.is_copy(segment) {
             out(Output::Fact(Event::Duplicate { direction, at }));
             return;
         }
@@ -370,7 +372,14 @@ impl Connection {
         }
     }
 
-    /// Bytes held, both directions.
+    /// Gives up all holes for want of memory: hands over what is held.
+    pub fn give_up(&mut self, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        for direction in Direction::BOTH {
+            self.halves[direction].give_up(direction, at, GapCause::LimitReached, out);
+        }
+    }
+
+    /// Bytes of memory held, both directions.
     pub fn buffered(&self) -> usize {
         self.halves.client.held.bytes() + self.halves.server.held.bytes()
     }

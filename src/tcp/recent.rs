@@ -10,6 +10,12 @@ const KEPT: usize = 8;
 
 /// Rationale: FINDINGS.md 1.0.8 has duplicates within 1 ms; a retransmission takes longer.
 const DUPLICATE_NANOS: u64 = 1_000_000;
+/// The same for packets with an identification and a timestamp of their own.
+///
+/// Rationale: what is sent again is stamped anew, and most senders number it
+/// anew. Copies of two capture points that were merged are apart by the path
+/// between the two.
+const IDENTIFIED_NANOS: u64 = 1_000_000_000;
 
 /// What is kept of a segment.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +35,8 @@ struct Trace {
 pub(super) struct Recent {
     traces: [Option<Trace>; KEPT],
     next: usize,
+    /// The latest TSval of this sender.
+    stamp: Option<u32>,
 }
 
 impl Recent {
@@ -46,6 +54,11 @@ impl Recent {
             });
         }
         self.next = self.next.wrapping_add(1);
+        if let Some((stamp, _)) = segment.options.timestamps
+            && !self.is_stamped_earlier(segment)
+        {
+            self.stamp = Some(stamp);
+        }
     }
 
     /// The same packet again. An identification of 0 (Linux, DF set) or none
@@ -61,8 +74,24 @@ impl Recent {
                 && (segment.ip_id.is_some_and(|id| id != 0)
                     || segment.options.timestamps.is_some() && segment.wire_len > 0)
                 && t.sample == sample(segment.payload)
-                && within(t.at, segment.at)
+                && within(t, segment)
         })
+    }
+
+    /// Stamped by its sender before the newest segment: not sent again after
+    /// it (RFC 7323, section 4.3 has the clock behind TSval never run back).
+    pub(super) fn is_stamped_earlier(&self, segment: &Segment<'_>) -> bool {
+        match (self.stamp, segment.options.timestamps) {
+            (Some(newest), Some((this, _))) => {
+                (1..0x8000_0000).contains(&newest.wrapping_sub(this))
+            }
+            _ => false,
+        }
+    }
+
+    fn newest(&self) -> Option<Trace> {
+        let newest = self.next.checked_sub(1)?;
+        self.traces.get(newest % KEPT).copied().flatten()
     }
 
     /// A segment of the same place and length carried other bytes.
@@ -78,14 +107,21 @@ impl Recent {
 
     /// The IP identification of the newest segment.
     pub(super) fn last_ip_id(&self) -> Option<u16> {
-        let newest = self.next.checked_sub(1)?;
-        self.traces.get(newest % KEPT).copied().flatten()?.ip_id
+        self.newest()?.ip_id
     }
 }
 
-fn within(first: PacketRef, second: PacketRef) -> bool {
-    let apart = second.time.as_nanos().abs_diff(first.time.as_nanos());
-    apart <= DUPLICATE_NANOS
+fn within(first: &Trace, second: &Segment<'_>) -> bool {
+    let apart = (second.at.time.as_nanos()).abs_diff(first.at.time.as_nanos());
+    let identified = second.ip_id.is_some_and(|id| id != 0)
+        && second.options.timestamps.is_some()
+        && second.wire_len > 0;
+    apart
+        <= if identified {
+            IDENTIFIED_NANOS
+        } else {
+            DUPLICATE_NANOS
+        }
 }
 
 /// A fingerprint of the payload's first and last 16 bytes: enough to show
@@ -116,4 +152,57 @@ fn mix(hash: u64, part: u128) -> u64 {
     #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
     let folded = (part as u64) ^ ((part >> 64) as u64).rotate_left(29);
     (hash ^ folded).wrapping_mul(ODD).rotate_left(31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Endpoint, Flags, Options, Seq};
+    use crate::time::Timestamp;
+
+    fn segment(ms: i64, stamp: u32, id: u16) -> Segment<'static> {
+        let host = Endpoint {
+            ip: [10, 0, 0, 1].into(),
+            port: 8_080,
+        };
+        Segment {
+            at: PacketRef {
+                time: Timestamp::from_nanos(ms * 1_000_000),
+                ..PacketRef::default()
+            },
+            from: host,
+            to: host,
+            seq: Seq(1),
+            ack: Seq(1),
+            flags: Flags(Flags::ACK),
+            window: 500,
+            options: Options {
+                timestamps: Some((stamp, 0)),
+                ..Options::default()
+            },
+            ttl: 64,
+            ip_id: Some(id),
+            payload: b"x",
+            wire_len: 1,
+        }
+    }
+
+    #[test]
+    fn what_is_sent_again_has_a_later_stamp_and_another_identification() {
+        let mut recent = Recent::default();
+        recent.remember(&segment(0, 1_000, 7));
+        assert!(recent.is_duplicate(&segment(30, 1_000, 7)));
+        assert!(!recent.is_duplicate(&segment(30, 1_030, 8)));
+        recent.remember(&segment(30, 1_030, 8));
+        assert!(recent.is_stamped_earlier(&segment(60, 1_000, 7)));
+        assert!(!recent.is_stamped_earlier(&segment(60, 1_060, 9)));
+    }
+
+    #[test]
+    fn stamps_wrap() {
+        let mut recent = Recent::default();
+        recent.remember(&segment(0, u32::MAX, 7));
+        recent.remember(&segment(1, 0, 8));
+        assert!(recent.is_stamped_earlier(&segment(2, u32::MAX, 7)));
+    }
 }

@@ -1,12 +1,12 @@
 //! `auth-rejected`: the upgrade was refused for its credentials.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Value, refusal_of,
 };
 use crate::session::redact::{REPLACEMENT, Secrets};
-use crate::session::{Request, Session};
+use crate::session::{Ended, Request, Session};
 
 pub(super) static RULE: Rule = Rule {
     id: "auth-rejected",
@@ -47,17 +47,22 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     if refused.is_empty() {
         return;
     }
-    let accepted: HashSet<u32> = overview
+    // What became of each connection at last: an authentication in two steps begins with a refusal.
+    let newest: HashMap<u32, &Session> = overview
         .sessions
         .iter()
-        .filter(|session| session.handshake.is_upgraded())
-        .map(|session| session.leg.tcp_stream)
+        .map(|session| (session.leg.tcp_stream, session))
         .collect();
     for session in refused {
-        // A second request on the same connection got through: `hs-http-status` says so.
-        if !accepted.contains(&session.leg.tcp_stream) {
-            findings.extend(finding(session));
+        let newest = newest
+            .get(&session.leg.tcp_stream)
+            .copied()
+            .unwrap_or(session);
+        if newest.handshake.is_upgraded() {
+            continue; // `hs-http-status` says so.
         }
+        let last_word = newest.id == session.id && session.ended == Some(Ended::Settled);
+        findings.extend(finding(session, last_word));
     }
 }
 
@@ -84,7 +89,7 @@ fn place(request: &Request) -> &'static str {
     }
 }
 
-fn finding(session: &Session) -> Option<Finding> {
+fn finding(session: &Session, last_word: bool) -> Option<Finding> {
     let handshake = &session.handshake;
     let response = handshake.response.as_ref()?;
     let place = place(&handshake.request);
@@ -95,12 +100,14 @@ fn finding(session: &Session) -> Option<Finding> {
         "subprotocol" => "its credentials are among the subprotocols",
         _ => "it carried a cookie",
     };
+    let sure = if last_word {
+        Confidence::Certain
+    } else {
+        Confidence::Likely
+    };
     let (confidence, what) = match response.status {
-        401 => (Confidence::Certain, "401, not authenticated".to_owned()),
-        407 => (
-            Confidence::Certain,
-            "407, the proxy wants credentials".to_owned(),
-        ),
+        401 => (sure, "401, not authenticated".to_owned()),
+        407 => (sure, "407, the proxy wants credentials".to_owned()),
         403 => (Confidence::Likely, "403, forbidden".to_owned()),
         status => (
             Confidence::Likely,
@@ -152,6 +159,7 @@ fn finding(session: &Session) -> Option<Finding> {
 mod tests {
     use crate::diagnosis::Value;
     use crate::script::Script;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
 
     #[test]
     fn a_401_tells_where_the_credentials_were() {
@@ -163,6 +171,8 @@ mod tests {
                 "WWW-Authenticate: Bearer realm=\"x\"\r\n",
                 "",
             )
+            .fin(ServerToClient)
+            .fin(ClientToServer)
             .told();
         let finding = told.only("auth-rejected");
         assert_eq!(finding.confidence.name(), "certain");

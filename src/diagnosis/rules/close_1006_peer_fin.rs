@@ -1,6 +1,10 @@
 //! `close-1006-peer-fin`: the server's side closed TCP, and nobody had said Close.
 
-use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
+use crate::diagnosis::closing::span;
+use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::{
+    Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value, timeouts,
+};
 use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {
@@ -30,50 +34,93 @@ Look in the server's log at the time of the FIN. If nothing is there, look at wh
 ## References
 RFC 6455, sections 7.1.1 and 7.1.5; RFC 9293, section 3.6.
 ",
-    checks: &[Check::Session(check)],
+    checks: &[Check::Capture(check)],
 };
 
-fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let Some(end) = case.closing.terminator else {
-        return;
-    };
-    let from_server = end.direction == Direction::ServerToClient;
-    if case.closing.kind != Kind::Abnormal || end.reset.is_some() || !from_server {
-        return;
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    for end in ends::read(overview) {
+        let theirs = end.terminator.direction == Direction::ServerToClient;
+        let better_said = match &end.reading {
+            Reading::Idle(timer) => timer.confidence >= Confidence::Likely,
+            Reading::Side => false,
+            Reading::Lifetime(_) | Reading::HalfClose { .. } | Reading::Path => true,
+        };
+        if theirs && end.terminator.reset.is_none() && !better_said {
+            findings.push(ends::in_order(found(&end)));
+        }
     }
-    // A Close frame may hide in bytes that the capture lacks.
-    let hidden = case.session.may_hide_frames(Direction::ServerToClient);
-    let confidence = if hidden {
-        Confidence::Possible
-    } else {
-        Confidence::Certain
-    };
-    let idle = case.closing.idle.unwrap_or_default();
-    let fin = Evidence::new(end.at, "FIN, server to client, no Close frame before it");
-    let finding = Finding::new(
-        &RULE,
-        case.session,
-        confidence,
-        fin,
-        "the server's side closed TCP with a FIN and without a Close frame",
+}
+
+fn found(end: &End<'_>) -> Finding {
+    let idle = end.closing.idle.unwrap_or_default();
+    let fin = Evidence::new(
+        end.terminator.at,
+        "FIN, server to client, no Close frame before it",
     );
-    findings.push(
-        finding
-            .evidence_if(case.closing.idle_from, "last payload before it")
-            .data("idle_ms", Value::Ms(idle))
+    let who = end.ender();
+    let summary = format!(
+        "{who} closed TCP with a FIN and without a Close frame, {} after the last payload",
+        span(idle)
+    );
+    let mut finding = Finding::new(&RULE, end.session, end.certainty(), fin, summary)
+        .evidence_if(end.closing.idle_from, "last payload before it")
+        .data("idle_ms", Value::Ms(idle))
+        .data("together", Value::Count(end.together as u64));
+    if let Some(upstream) = end.lost_upstream {
+        finding = finding
+            .evidence(upstream, "the backend ends the proxy's other leg first")
             .cause(
-                Confidence::Possible,
-                "the server process was killed or crashed",
-            )
-            .cause(
-                Confidence::Possible,
-                "the application destroyed the socket without closing the WebSocket",
-            )
-            .cause(Confidence::Possible, "a proxy lost its upstream")
-            .advice(
-                "look in the log of the server, or of the proxy before it, at the time of the FIN",
+                Confidence::Certain,
+                "the proxy lost its upstream: the backend ended first",
+            );
+        finding.tcp_stream = None;
+    }
+    causes(finding, end)
+        .advice("look in the log of the server, or of the proxy before it, at the time of the FIN")
+}
+
+/// The causes, those first for which the wire speaks.
+fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
+    let leg = &end.session.leg;
+    let whole = end.closing.idle.and_then(timeouts::whole_seconds);
+    if end.together > 0 {
+        finding = finding.cause(
+            Confidence::Likely,
+            format!(
+                "the process or host went away: {} more of its sessions ended within 2 s",
+                end.together
             ),
-    );
+        );
+    }
+    if leg.zero_window.client.since.is_some() {
+        finding = finding.cause(
+            Confidence::Likely,
+            "a limit on what may wait for a slow reader: the client's window was closed",
+        );
+    }
+    if let Some(seconds) =
+        whole.filter(|_| end.closing.idle.unwrap_or_default() >= leg.longest_silence)
+    {
+        finding = finding.cause(
+            Confidence::Possible,
+            format!("an idle timer of {seconds} s: it was the longest silence of the session"),
+        );
+    }
+    if end.proxy.is_some() && end.lost_upstream.is_none() {
+        finding = finding.cause(
+            Confidence::Possible,
+            "the proxy lost its upstream, was reloaded or drained",
+        );
+    }
+    finding
+        .cause(
+            Confidence::Possible,
+            "the server process was killed or crashed",
+        )
+        .cause(
+            Confidence::Possible,
+            "the application destroyed the socket without closing the WebSocket",
+        )
 }
 
 #[cfg(test)]
@@ -92,7 +139,7 @@ mod tests {
         assert_eq!(finding.confidence.name(), "certain");
         assert_eq!(
             told.sessions[0].leg.fin.server,
-            finding.evidence.first().map(|e| e.at)
+            finding.evidence.last().map(|e| e.at)
         );
     }
 

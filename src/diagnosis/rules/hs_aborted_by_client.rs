@@ -2,6 +2,7 @@
 
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
+use crate::session::Ended;
 use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {
@@ -65,6 +66,11 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if waited >= case.thresholds.slow_handshake {
         return; // Then the server was slow: `hs-no-response`.
     }
+    // A client that sends FIN still listens: an answer may come until the server is done too.
+    let confidence = match session.ended {
+        Some(Ended::Settled) => Confidence::Certain,
+        _ => Confidence::Likely,
+    };
     let word = if end.reset.is_some() { "reset" } else { "FIN" };
     let request = Evidence::new(handshake.request.last, "the upgrade request");
     let summary = format!(
@@ -72,7 +78,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         span(waited)
     );
     findings.push(
-        Finding::new(&RULE, session, Confidence::Certain, request, summary)
+        Finding::new(&RULE, session, confidence, request, summary)
             .evidence(end.at, format!("{word}, client to server"))
             .data("kind", Value::Text(word.to_lowercase()))
             .data("waited_ms", Value::Ms(waited))
@@ -101,6 +107,17 @@ mod tests {
         assert_eq!(finding.severity.name(), "warn");
         assert_eq!(finding.evidence.last().map(|e| e.at.number), Some(6));
         assert!(told.of("hs-no-response").is_empty());
+    }
+
+    #[test]
+    fn once_both_sides_are_done_no_answer_can_come() {
+        let left = || Script::new().handshake().request("").fin(ClientToServer);
+        let sure = |script: Script| {
+            let told = script.told();
+            told.only("hs-aborted-by-client").confidence.name()
+        };
+        assert_eq!(sure(left()), "likely");
+        assert_eq!(sure(left().fin(ServerToClient)), "certain");
     }
 
     #[test]

@@ -79,12 +79,13 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         error.reporter
     );
     let first = Evidence::new(syn, "SYN, client to server");
+    // RFC 1122, section 4.2.3.9: such an error is a hint, and a later SYN may still get through.
     let found = dial
         .finding(
             overview,
             &RULE,
             dial.first,
-            Confidence::Certain,
+            Confidence::Likely,
             first,
             summary,
         )

@@ -126,29 +126,6 @@ fn status_text(session: &Session, response: &Response) -> String {
         .to_owned()
 }
 
-const fn kind(status: u16) -> &'static str {
-    match status {
-        101 => "other-protocol",
-        200..=299 => "not-websocket",
-        300..=399 => "redirect",
-        400 => "bad-request",
-        401 => "unauthorized",
-        403 => "forbidden",
-        404 | 410 => "not-found",
-        405 => "method",
-        407 => "proxy-auth",
-        408 => "request-timeout",
-        426 => "upgrade-required",
-        429 => "rate-limited",
-        502 => "bad-gateway",
-        503 => "unavailable",
-        504 => "gateway-timeout",
-        505 => "http-version",
-        500..=599 => "server-error",
-        _ => "client-error",
-    }
-}
-
 fn details(
     mut finding: Finding,
     session: &Session,

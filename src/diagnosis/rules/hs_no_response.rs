@@ -6,7 +6,7 @@ use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, closing::Terminator,
 };
-use crate::session::Session;
+use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
 
 pub(super) static RULE: Rule = Rule {
@@ -170,18 +170,16 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
 
 fn client_gave_up(case: &Case<'_>, end: &Terminator, waited: Duration) -> Finding {
     let session = case.session;
+    // A client that sends FIN still listens: an answer may come until the server is done too.
+    let confidence = match session.ended {
+        Some(Ended::Settled) => Confidence::Certain,
+        _ => Confidence::Likely,
+    };
     let summary = format!(
         "no answer to the upgrade request in {}, then the client gave up",
         span(waited)
     );
-    let finding = start(
-        session,
-        Confidence::Certain,
-        "client-gave-up",
-        waited,
-        summary,
-    )
-    .evidence(
+    let finding = start(session, confidence, "client-gave-up", waited, summary).evidence(
         end.at,
         "the client ends the connection, nothing from the server before it",
     );

@@ -2,7 +2,44 @@
 
 mod auth_origin_rejected;
 mod auth_rejected;
+mod cap_clock;
+mod cap_duplicates;
+mod cap_mid_session;
+mod cap_no_keys;
+mod cap_no_websocket;
+mod cap_offload;
+mod cap_one_way;
+mod cap_packet_loss;
+mod cap_snaplen;
+mod cap_truncated_file;
+mod close_1006_client_closed_hard;
+mod close_1006_flow_expired;
+mod close_1006_half_close;
+mod close_1006_idle_timeout;
+mod close_1006_lifetime_limit;
 mod close_1006_peer_fin;
+mod close_1006_peer_rst;
+mod close_1011;
+mod close_code_meaning;
+mod close_data_after_close;
+mod close_failed_by_receiver;
+mod close_handshake_incomplete;
+mod close_illegal;
+mod close_lost_to_rst;
+mod close_tcp_lingers;
+mod cmp_context_unavailable;
+mod cmp_cost;
+mod cmp_inflate_error;
+mod cmp_not_negotiated;
+mod end_unknown;
+mod hb_gap;
+mod hb_interval_risky;
+mod hb_irregular;
+mod hb_none;
+mod hb_pong_anomaly;
+mod hb_pong_missing;
+mod hb_pong_slow;
+mod hb_pong_timeout;
 mod hs_aborted_by_client;
 mod hs_bad_101;
 mod hs_bad_accept;
@@ -19,6 +56,17 @@ mod hs_slow;
 mod hs_sticky_session;
 mod hs_subprotocol_none;
 mod hs_upgrade_stripped;
+mod net_half_open;
+mod net_rst_injected;
+mod pv_fragmentation;
+mod pv_http_in_stream;
+mod pv_length;
+mod pv_mask;
+mod pv_mask_weak;
+mod pv_opcode;
+mod pv_rsv;
+mod pv_truncated;
+mod pv_utf8;
 
 use super::Rule;
 
@@ -37,12 +85,60 @@ pub static ALL: &[&Rule] = &[
     &hs_aborted_by_client::RULE,
     &hs_sticky_session::RULE,
     &hs_slow::RULE,
+    &close_1006_idle_timeout::RULE,
+    &close_1006_flow_expired::RULE,
+    &close_1006_lifetime_limit::RULE,
     &close_1006_peer_fin::RULE,
+    &close_1006_peer_rst::RULE,
+    &close_lost_to_rst::RULE,
+    &close_failed_by_receiver::RULE,
+    &close_1011::RULE,
+    &close_handshake_incomplete::RULE,
+    &close_illegal::RULE,
+    &close_code_meaning::RULE,
+    &close_data_after_close::RULE,
+    &close_tcp_lingers::RULE,
+    &end_unknown::RULE,
+    &hb_none::RULE,
+    &hb_pong_timeout::RULE,
+    &hb_pong_slow::RULE,
+    &hb_interval_risky::RULE,
+    &hb_pong_anomaly::RULE,
+    &net_half_open::RULE,
+    &net_rst_injected::RULE,
+    &pv_mask::RULE,
+    &pv_rsv::RULE,
+    &pv_opcode::RULE,
+    &pv_fragmentation::RULE,
+    &pv_length::RULE,
+    &pv_utf8::RULE,
+    &pv_http_in_stream::RULE,
+    &pv_truncated::RULE,
+    &cmp_inflate_error::RULE,
+    &cmp_not_negotiated::RULE,
+    &cmp_cost::RULE,
+    &cmp_context_unavailable::RULE,
     &auth_rejected::RULE,
     &auth_origin_rejected::RULE,
+    &cap_mid_session::RULE,
+    &cap_packet_loss::RULE,
+    &cap_one_way::RULE,
+    &cap_snaplen::RULE,
+    &cap_duplicates::RULE,
+    &cap_offload::RULE,
+    &cap_no_keys::RULE,
+    &cap_clock::RULE,
+    &cap_no_websocket::RULE,
     &hs_connect_unreachable::RULE,
     &hs_not_http::RULE,
     &hs_data_before_101::RULE,
+    &close_1006_client_closed_hard::RULE,
+    &close_1006_half_close::RULE,
+    &hb_gap::RULE,
+    &hb_irregular::RULE,
+    &hb_pong_missing::RULE,
+    &pv_mask_weak::RULE,
+    &cap_truncated_file::RULE,
 ];
 
 /// The rule of this id.

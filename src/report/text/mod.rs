@@ -47,16 +47,22 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", style.bold(&format!("wscope {version}  {title}")))?;
     writeln!(
         out,
-        "{} packets, {} TCP connections, {} WebSocket sessions{}",
-        capture.packets,
-        capture.tcp_connections,
-        report.sessions.len(),
+        "{}, {}, {}{}",
+        count(capture.packets, "packet"),
+        count(capture.tcp_connections, "TCP connection"),
+        count(report.sessions.len() as u64, "WebSocket session"),
         if span.is_empty() {
             String::new()
         } else {
             format!("\n{}", span.trim_start())
         },
     )
+}
+
+/// `1 packet`, `2 packets`.
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// What limits everything below comes before it.
@@ -94,6 +100,10 @@ fn source_of(finding: &Finding) -> u16 {
 fn subject(report: &Report, finding: &Finding) -> String {
     match finding.subject {
         Subject::Capture => String::new(),
+        // Most sentences about a connection name its ends themselves.
+        Subject::Connection { server, .. } if finding.summary.contains(&server.to_string()) => {
+            String::new()
+        }
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
         Subject::Session(id) => {
             let path = report

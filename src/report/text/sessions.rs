@@ -1,5 +1,6 @@
 //! The sessions, a line each, and their Pings.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use crate::diagnosis::Severity;
 use crate::report::messages::shown;
 use crate::report::when::short;
 use crate::report::{Report, Reported, describe};
+use crate::session::Session;
 use crate::stream::Sides;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const SESSIONS_SHOWN: usize = 20;
-/// Rationale: what 80 columns leave beside the others.
-const PLACE_COLUMNS: usize = 24;
+/// Which column holds the path, and what it keeps of it at least.
+const PLACE: usize = 2;
+const PLACE_LEAST: usize = 12;
 
 pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if report.sessions.is_empty() {
@@ -38,8 +41,15 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     } else {
         SESSIONS_SHOWN
     };
-    for reported in order.iter().take(most) {
-        table.add_row(session_row(reported, report));
+    // The host is news only where there are several.
+    let hosts = order
+        .windows(2)
+        .any(|two| matches!(two, [a, b] if host(&a.session) != host(&b.session)));
+    let shown = order.iter().take(most);
+    let mut rows: Vec<[String; 6]> = shown.map(|r| session_row(r, report, hosts)).collect();
+    cut_places(&mut rows, style.width);
+    for row in rows {
+        table.add_row(row);
     }
     print_table(&table, out)?;
     match report.sessions.len().saturating_sub(most) {
@@ -48,21 +58,52 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     }
 }
 
-fn session_row(reported: &Reported, report: &Report) -> [String; 6] {
+fn session_row(reported: &Reported, report: &Report, hosts: bool) -> [String; 6] {
     let session = &reported.session;
-    let server = session.leg.server.to_string();
-    let host = describe::host(session).unwrap_or(&server);
-    let place = format!("{}{}", host, describe::path(session, report.secrets));
+    let path = describe::path(session, report.secrets);
+    let place = if hosts {
+        format!("{}{path}", host(session))
+    } else {
+        path.into_owned()
+    };
     let end = session.leg.last_packet_any().time;
     let (up, down) = (session.messages.client.count, session.messages.server.count);
     [
         session.name(),
         session.leg.client.to_string(),
-        shown(&place, PLACE_COLUMNS),
+        place,
         format!("{up}/{down}"),
         short(end.saturating_since(session.leg.first.time)),
         describe::fate(session, reported.closing.kind),
     ]
+}
+
+/// The Host field, or the server's address.
+fn host(session: &Session) -> Cow<'_, str> {
+    match describe::host(session) {
+        Some(host) => Cow::Borrowed(host),
+        None => Cow::Owned(session.leg.server.to_string()),
+    }
+}
+
+/// The path gets the room that the other columns leave.
+fn cut_places(rows: &mut [[String; 6]], width: usize) {
+    let widest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(7)
+            + 2
+    };
+    let others: usize = (0..6).filter(|column| *column != PLACE).map(widest).sum();
+    let room = width.saturating_sub(others + 2).max(PLACE_LEAST);
+    for row in rows {
+        if let Some(place) = row.get_mut(PLACE) {
+            *place = shown(place, room);
+        }
+    }
 }
 
 fn worst_of(report: &Report, session: u32) -> Option<Severity> {

@@ -161,6 +161,21 @@ fn bytes_beyond_the_limit_are_not_held() {
 }
 
 #[test]
+fn for_want_of_memory_holes_are_given_up_but_a_fin_still_waits() {
+    let trace = Trace::opened()
+        .then(client(5).data("world"))
+        .then(client(20).fin())
+        .give_up();
+    assert_eq!(
+        trace.stream(),
+        ["> gap 0+5 limit-reached (by 5)", "> 5 world (4 by 5)"]
+    );
+    assert_eq!(trace.tcp.buffered(), 0);
+    let trace = trace.then(client(10).bytes(10));
+    assert_eq!(trace.stream()[2..], ["> 10 ..........", "> end (5)"]);
+}
+
+#[test]
 fn small_pieces_count_with_what_they_cost() {
     let patience = Patience {
         bytes: 10_000,

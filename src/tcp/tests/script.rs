@@ -249,6 +249,15 @@ impl Trace {
         self
     }
 
+    /// Memory is short.
+    pub(super) fn give_up(mut self) -> Self {
+        let at = self.at();
+        let (stream, facts) = (&mut self.stream, &mut self.facts);
+        self.tcp
+            .give_up(at, &mut |output| note(&output, stream, facts));
+        self
+    }
+
     /// What went up.
     pub(super) fn stream(&self) -> Vec<&str> {
         self.stream.iter().map(String::as_str).collect()

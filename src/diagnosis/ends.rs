@@ -1,0 +1,350 @@
+//! Why transports ended without a Close frame: one reading per session, over
+//! all of them, so that one root cause gives one loud finding.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::api::refuses_answer;
+use super::closing::{Terminator, close_of};
+use super::path::{dead_path, expired, front_of};
+use super::timeouts::{self, Counts, Timeout};
+use super::{Closing, Confidence, Finding, Kind, Overview, Provenance, reset_provenance};
+use crate::session::Session;
+use crate::stream::{Direction, PacketRef};
+
+/// Rationale: timers are set in seconds; a shorter silence says nothing.
+const SHORTEST_TIMER: Duration = Duration::from_millis(900);
+/// Rationale: FINDINGS.md 1.0.4: a coefficient of variation under 2 % over at least three.
+const CLUSTER: (usize, f64) = (3, 0.02);
+/// Rationale: FINDINGS.md 1.0.4: ends within 2 s have a common event, not a timer each.
+const TOGETHER: Duration = Duration::from_secs(2);
+
+/// What ended a session's transport.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Reading {
+    /// An idle timer.
+    Idle(Timer),
+    /// A limit on the connection's age.
+    Lifetime(Timer),
+    /// One half was shut down, and the other side went on.
+    HalfClose {
+        /// The newest payload of the other side.
+        later: PacketRef,
+    },
+    /// The side that sent the terminator, for a reason of its own.
+    Side,
+    /// The path; other rules tell.
+    Path,
+}
+
+/// A timer and what speaks for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Timer {
+    /// How sure.
+    pub(super) confidence: Confidence,
+    /// Rows of the table that fit.
+    pub(super) rows: Vec<&'static Timeout>,
+    /// The measured time, where it is a whole number of seconds.
+    pub(super) whole: Option<u64>,
+    /// How many sessions of this server ended so, itself included.
+    pub(super) cluster: usize,
+}
+
+/// The end of one session.
+#[derive(Debug)]
+pub(super) struct End<'a> {
+    /// Whose.
+    pub(super) session: &'a Session,
+    /// How it closed.
+    pub(super) closing: Closing,
+    /// What ended the transport.
+    pub(super) terminator: Terminator,
+    /// Why.
+    pub(super) reading: Reading,
+    /// The proxy that ended it, by name, if there is one.
+    pub(super) proxy: Option<&'static str>,
+    /// The end of the other leg, where a proxy's both legs were captured.
+    pub(super) other_leg: Option<(u32, Terminator)>,
+    /// The backend's end reached the proxy before it ended this leg.
+    pub(super) lost_upstream: Option<PacketRef>,
+    /// How many other sessions of this server ended without Close within 2 s.
+    pub(super) together: usize,
+    /// Its age.
+    pub(super) age: Duration,
+}
+
+/// The ends without a Close frame, in the order of the sessions.
+pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
+    let mut ends: Vec<End<'_>> = overview
+        .sessions
+        .iter()
+        .filter_map(|session| plain(session, close_of(session, overview.thresholds)))
+        .collect();
+    pair_legs(&mut ends);
+    count_together(&mut ends);
+    judge_timers(&mut ends);
+    ends
+}
+
+fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
+    let terminator = closing.terminator?;
+    // A client that doesn't take the 101 ends TCP for that; the handshake's rules tell.
+    let refused = terminator.direction == Direction::ClientToServer && refuses_answer(session);
+    if closing.kind != Kind::Abnormal || refused {
+        return None;
+    }
+    let began = session
+        .leg
+        .established
+        .unwrap_or(session.handshake.request.last);
+    let age = terminator.at.time.saturating_since(began.time);
+    let reading = alone(session, &terminator);
+    Some(End {
+        session,
+        closing,
+        terminator,
+        reading,
+        proxy: front_of(session, terminator.direction),
+        other_leg: None,
+        lost_upstream: None,
+        together: 0,
+        age,
+    })
+}
+
+/// What the session tells by itself.
+fn alone(session: &Session, end: &Terminator) -> Reading {
+    let injected = end
+        .reset
+        .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
+    let forgotten = expired(session).is_some_and(|e| e.confidence >= Confidence::Likely);
+    let dead = dead_path(session).is_some_and(|dead| dead.sender == end.direction);
+    if injected || forgotten || dead {
+        return Reading::Path;
+    }
+    half_close(session, end).map_or(Reading::Side, |later| Reading::HalfClose { later })
+}
+
+/// The other side goes on for more than a round trip, and the side that sent
+/// the FIN takes it: its kernel would answer with a reset had it closed for good.
+fn half_close(session: &Session, end: &Terminator) -> Option<PacketRef> {
+    let leg = &session.leg;
+    let reset_by_it = leg
+        .resets
+        .iter()
+        .any(|reset| reset.direction == end.direction);
+    if end.reset.is_some() || reset_by_it {
+        return None;
+    }
+    let later = leg.last_taken(end.direction.reverse())?;
+    let round_trip =
+        leg.rtt.client.min().unwrap_or_default() + leg.rtt.server.min().unwrap_or_default();
+    // Rationale: 10 ms stand in for the time that an endpoint takes to notice.
+    let noticed = round_trip.max(Duration::from_millis(10));
+    (later > end.at && later.time.saturating_since(end.at.time) > noticed).then_some(later)
+}
+
+/// Finds the two legs of a proxy: they share Sec-WebSocket-Key, and no end.
+fn pair_legs(ends: &mut [End<'_>]) {
+    let mut by_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, end) in ends.iter().enumerate() {
+        if let Some(key) = key_of(end.session) {
+            by_key.entry(key).or_default().push(index);
+        }
+    }
+    let mut pairs = Vec::new();
+    for legs in by_key.values() {
+        if let [a, b] = legs.as_slice()
+            && let (Some(front), Some(back)) = (ends.get(*a), ends.get(*b))
+            && are_legs(front.session, back.session)
+        {
+            pairs.push((
+                *a,
+                *b,
+                front.terminator,
+                back.terminator,
+                back.session.id,
+                front.session.id,
+            ));
+        }
+    }
+    for (a, b, front, back, back_id, front_id) in pairs {
+        // The proxy is the server of the front leg and the client of the back leg.
+        let by_proxy = front.direction == Direction::ServerToClient
+            && back.direction == Direction::ClientToServer;
+        let upstream = (back.direction == Direction::ServerToClient
+            && front.direction == Direction::ServerToClient
+            && back.at <= front.at)
+            .then_some(back.at);
+        if let Some(end) = ends.get_mut(a) {
+            end.other_leg = Some((back_id, back));
+            end.lost_upstream = upstream;
+            let named = end.proxy;
+            end.proxy =
+                (front.direction == Direction::ServerToClient).then(|| named.unwrap_or("a proxy"));
+        }
+        let named = ends.get(a).and_then(|end| end.proxy);
+        if let Some(end) = ends.get_mut(b) {
+            end.other_leg = Some((front_id, front));
+            end.proxy = by_proxy.then(|| named.unwrap_or("a proxy"));
+        }
+    }
+}
+
+fn key_of(session: &Session) -> Option<&str> {
+    session.handshake.request.headers.first("Sec-WebSocket-Key")
+}
+
+/// Address translation changes one end of a connection; a proxy has another at both.
+fn are_legs(front: &Session, back: &Session) -> bool {
+    front.leg.server != back.leg.server && front.leg.client != back.leg.client
+}
+
+fn by_server(ends: &[End<'_>]) -> BTreeMap<(SocketAddr, Direction), Vec<usize>> {
+    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, end) in ends.iter().enumerate() {
+        let key = (end.session.leg.server, end.terminator.direction);
+        groups.entry(key).or_default().push(index);
+    }
+    groups
+}
+
+fn count_together(ends: &mut [End<'_>]) {
+    for group in by_server(ends).into_values() {
+        let mut times: Vec<_> = group
+            .iter()
+            .filter_map(|index| ends.get(*index))
+            .map(|end| end.terminator.at.time)
+            .collect();
+        times.sort_unstable();
+        for index in group {
+            let Some(end) = ends.get_mut(index) else {
+                continue;
+            };
+            let at = end.terminator.at.time;
+            let from = times.partition_point(|time| at.saturating_since(*time) > TOGETHER);
+            let to = times.partition_point(|time| time.saturating_since(at) <= TOGETHER);
+            end.together = to.saturating_sub(from).saturating_sub(1);
+        }
+    }
+}
+
+fn judge_timers(ends: &mut [End<'_>]) {
+    for group in by_server(ends).into_values() {
+        let may: Vec<usize> = group
+            .iter()
+            .copied()
+            .filter(|index| ends.get(*index).is_some_and(may_be_timer))
+            .collect();
+        let of = |measure: fn(&End<'_>) -> Duration| -> Vec<f64> {
+            may.iter()
+                .filter_map(|index| ends.get(*index))
+                .map(|end| measure(end).as_secs_f64())
+                .collect()
+        };
+        let spread = spread_of(ends, &may);
+        let idle = spread > TOGETHER && is_cluster(&of(|end| end.closing.idle.unwrap_or_default()));
+        let ages = spread > TOGETHER && !idle && is_cluster(&of(|end| end.age));
+        let count = may.len();
+        for index in may {
+            if let Some(end) = ends.get_mut(index) {
+                end.reading = timer(end, idle.then_some(count), ages.then_some(count));
+            }
+        }
+    }
+}
+
+fn spread_of(ends: &[End<'_>], which: &[usize]) -> Duration {
+    let times = || {
+        which
+            .iter()
+            .filter_map(|index| ends.get(*index))
+            .map(|end| end.terminator.at.time)
+    };
+    match (times().min(), times().max()) {
+        (Some(first), Some(last)) => last.saturating_since(first),
+        _ => Duration::ZERO,
+    }
+}
+
+fn is_cluster(values: &[f64]) -> bool {
+    if values.len() < CLUSTER.0 {
+        return false;
+    }
+    let count = f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+    mean >= SHORTEST_TIMER.as_secs_f64() && variance.sqrt() / mean < CLUSTER.1
+}
+
+/// A FIN or reset of the server's side, or of a proxy on the leg behind it.
+fn may_be_timer(end: &End<'_>) -> bool {
+    let theirs = end.terminator.direction == Direction::ServerToClient || end.proxy.is_some();
+    end.reading == Reading::Side && theirs && end.lost_upstream.is_none()
+}
+
+/// The reading of an end that may be a timer's.
+fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>) -> Reading {
+    let idle = end.closing.idle.unwrap_or_default();
+    let longest = idle >= end.session.leg.longest_silence && idle >= SHORTEST_TIMER;
+    let whole = timeouts::whole_seconds(idle);
+    let rows: Vec<_> = timeouts::fitting(Counts::Idle, idle).collect();
+    if let Some(cluster) = age_cluster {
+        let rows = timeouts::fitting(Counts::Lifetime, end.age).collect();
+        return Reading::Lifetime(Timer {
+            confidence: Confidence::Likely,
+            rows,
+            whole: timeouts::whole_seconds(end.age),
+            cluster,
+        });
+    }
+    // A reset is a proxy's way on the leg behind it, not a server's.
+    let by_reset = end.terminator.reset.is_some() && end.proxy.is_none();
+    if !longest || by_reset {
+        return Reading::Side;
+    }
+    let regular = whole.is_some() || !rows.is_empty();
+    // Several that end at once have a common event, unless each fits a timer.
+    let event = end.together > 0 && !regular;
+    let confidence = match (idle_cluster, end.proxy) {
+        (Some(_), _) => Confidence::Likely,
+        (None, Some(_)) if regular => Confidence::Likely,
+        (None, Some(_)) if !event => Confidence::Possible,
+        // A deadline of the server itself: only what fits a known one.
+        (None, None) if !rows.is_empty() && end.together == 0 => Confidence::Likely,
+        _ => return Reading::Side,
+    };
+    Reading::Idle(Timer {
+        confidence,
+        rows,
+        whole,
+        cluster: idle_cluster.unwrap_or(1),
+    })
+}
+
+/// The finding with its packets in the order of the capture: those of two legs come mixed.
+pub(super) fn in_order(mut finding: Finding) -> Finding {
+    finding.evidence.sort_by_key(|evidence| evidence.at);
+    finding
+}
+
+impl End<'_> {
+    /// Who sent the FIN or reset, in words.
+    pub(super) fn ender(&self) -> String {
+        match (self.proxy, self.terminator.direction) {
+            (Some(proxy), _) => proxy.to_owned(),
+            (None, Direction::ServerToClient) => "the server".to_owned(),
+            (None, Direction::ClientToServer) => "the client".to_owned(),
+        }
+    }
+
+    /// Certain, unless a Close frame may hide in bytes that the capture lacks.
+    pub(super) fn certainty(&self) -> Confidence {
+        if self.session.may_hide_frames(self.terminator.direction) {
+            Confidence::Possible
+        } else {
+            Confidence::Certain
+        }
+    }
+}

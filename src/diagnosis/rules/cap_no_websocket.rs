@@ -1,0 +1,168 @@
+//! `cap-no-websocket`: no WebSocket was recognised, and what was there instead.
+
+use crate::diagnosis::finding::counted;
+use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
+
+pub(super) static RULE: Rule = Rule {
+    id: "cap-no-websocket",
+    severity: Severity::Info,
+    summary: "no WebSocket was recognised",
+    explain: "\
+## What it means
+The capture was read, but nothing in it asked for a WebSocket where that could be seen. The finding lists what was there instead.
+
+## What usually causes it
+- The WebSockets run inside TLS, and no keys were given.
+- They run over HTTP/2 or HTTP/3.
+- They were opened before the capture began.
+- The capture filter, interface or time was another one.
+
+## How to tell them apart
+Each of these is in the list with its count; UDP on port 443 is HTTP/3.
+
+## What to do
+TLS: give a key log with `--keys`. Open before: let the client reconnect while the capture runs. None of them: check interface and filter with
+`wscope capture-command HOST:PORT`.
+
+## References
+RFC 6455, section 4; RFC 8441; RFC 9220.
+",
+    checks: &[Check::Capture(check)],
+};
+
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    if !overview.sessions.is_empty() {
+        return;
+    }
+    let found = found_instead(overview);
+    let capture = overview.capture;
+    let summary = if capture.packets == 0 {
+        "no WebSocket: the capture is empty".to_owned()
+    } else {
+        format!("no WebSocket recognised; instead: {}", found.join("; "))
+    };
+    findings.push(
+        Finding::of_capture(&RULE, Confidence::Certain, summary)
+            .data("packets", Value::Count(capture.packets))
+            .data("tcp_connections", Value::Count(capture.tcp_connections))
+            .data("instead", Value::List(found))
+            .advice(advice(overview)),
+    );
+}
+
+/// What was there, the likeliest hiding places of a WebSocket first.
+fn found_instead(overview: &Overview<'_>) -> Vec<String> {
+    let capture = overview.capture;
+    let mut found = Vec::new();
+    let unread = capture
+        .tls
+        .connections
+        .saturating_sub(capture.tls.decrypted);
+    if unread > 0 {
+        let ports: Vec<String> = capture.tls_ports.iter().map(u16::to_string).collect();
+        found.push(format!(
+            "{} without keys (port {})",
+            counted(unread, "TLS connection"),
+            ports.join(", ")
+        ));
+    }
+    if capture.http2_connections > 0 {
+        found.push(counted(capture.http2_connections, "HTTP/2 connection"));
+    }
+    if capture.mid_stream.count > 0 {
+        let count = counted(capture.mid_stream.count, "connection");
+        found.push(format!("{count} that began before the capture"));
+    }
+    if capture.http_exchanges > 0 {
+        let count = counted(capture.http_exchanges, "ordinary HTTP exchange");
+        found.push(format!("{count} without an upgrade"));
+    }
+    let unopened = overview
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.never_opened())
+        .count();
+    if unopened > 0 {
+        let count = counted(unopened as u64, "connection");
+        found.push(format!("{count} that never opened"));
+    }
+    if capture.tcp_connections == 0 {
+        found.push("no TCP at all".to_owned());
+    } else if found.is_empty() {
+        found.push(format!(
+            "{} of other protocols",
+            counted(capture.tcp_connections, "TCP connection")
+        ));
+    }
+    // Rationale: the most frequent few; the report lists all of them.
+    for (why, count) in capture.not_decoded.iter().take(3) {
+        found.push(format!("{} ({why})", counted(*count, "packet")));
+    }
+    found
+}
+
+fn advice(overview: &Overview<'_>) -> &'static str {
+    let capture = overview.capture;
+    if capture.tls.connections > capture.tls.decrypted {
+        "give the keys with --keys (start the client with SSLKEYLOGFILE set), or capture behind the proxy that terminates TLS"
+    } else if capture.mid_stream.count > 0 {
+        "let the client reconnect while the capture runs, so that the opening handshake is in it"
+    } else if capture.tcp_connections == 0 {
+        "check the interface and the capture filter: wscope capture-command HOST:PORT prints one that fits"
+    } else {
+        "check that the capture ran on the right interface while the client connected"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::Script;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    #[test]
+    fn tls_without_keys_is_named_with_its_port() {
+        let hello = [0x16, 3, 1, 0, 4, 1, 0, 0, 0];
+        let told = Script::new()
+            .handshake()
+            .bytes(ClientToServer, &hello)
+            .told();
+        let finding = told.only("cap-no-websocket");
+        assert_eq!(
+            finding.summary,
+            "no WebSocket recognised; instead: 1 TLS connection without keys (port 8080)"
+        );
+    }
+
+    #[test]
+    fn ordinary_http_is_named() {
+        let told = Script::new()
+            .handshake()
+            .bytes(ClientToServer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .bytes(ServerToClient, b"HTTP/1.1 204 No Content\r\n\r\n")
+            .told();
+        let summary = &told.only("cap-no-websocket").summary;
+        assert!(
+            summary.ends_with("1 ordinary HTTP exchange without an upgrade"),
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn an_empty_capture_is_said_to_be_empty() {
+        let told = Script::new().told();
+        assert_eq!(
+            told.only("cap-no-websocket").summary,
+            "no WebSocket: the capture is empty"
+        );
+    }
+
+    #[test]
+    fn a_refused_upgrade_is_a_session() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .answer("404 Not Found", "", "")
+            .told();
+        assert!(told.of("cap-no-websocket").is_empty());
+    }
+}

@@ -1,0 +1,116 @@
+//! `cap-packet-loss`: the capture lacks packets that were on the wire.
+
+use crate::diagnosis::finding::counted;
+use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::stream::GapCause;
+
+pub(super) static RULE: Rule = Rule {
+    id: "cap-packet-loss",
+    severity: Severity::Warn,
+    summary: "the capture lacks packets that were on the wire",
+    explain: "\
+## What it means
+Receivers acknowledged bytes that are in no packet of the capture, or the capturing machine says that it dropped packets. The network delivered
+them: the capture is at fault, not the connection. Messages in those bytes are missing here, and a finding that something did not happen is less
+sure for those connections.
+
+## What usually causes it
+- The capture buffer was too small, or the disk too slow.
+- A mirror port (SPAN) that was oversubscribed.
+- A capture filter that misses IP fragments, VLAN tags or one path of several.
+
+## How to tell them apart
+- A drop counter (`data.dropped`) above 0: buffer or disk.
+- No drops, gaps in bursts of traffic: the mirror port.
+- No drops, gaps all over: the filter.
+
+## What to do
+Capture again, for example with `tcpdump -i IF -s 0 -B 65536 -w FILE 'tcp port PORT or icmp or icmp6'`, on the host itself rather than on a
+mirror port.
+
+## References
+RFC 9293, section 3.4: acknowledgments are cumulative.
+",
+    checks: &[Check::Capture(check)],
+};
+
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    let capture = overview.capture;
+    let (gaps, bytes) = capture
+        .gaps
+        .iter()
+        .find(|total| total.cause == GapCause::NotCaptured)
+        .map_or((0, 0), |total| (total.count, total.bytes));
+    // A side of which nothing was captured is cap-one-way.
+    let gaps = gaps.saturating_sub(capture.unheard_gaps.0);
+    let bytes = bytes.saturating_sub(capture.unheard_gaps.1);
+    let dropped = capture.dropped;
+    if gaps == 0 && dropped == 0 {
+        return;
+    }
+    let lost = format!(
+        "{}, {bytes} bytes: receivers acknowledged what the capture lacks",
+        counted(gaps, "gap")
+    );
+    let dropped_here = format!(
+        "the capturing machine dropped {}",
+        counted(dropped, "packet")
+    );
+    let summary = match (gaps, dropped) {
+        (0, _) => dropped_here,
+        (_, 0) => lost,
+        _ => format!("{lost}; {dropped_here}"),
+    };
+    let mut finding = Finding::of_capture(&RULE, Confidence::Certain, summary)
+        .data("gaps", Value::Count(gaps))
+        .data("bytes", Value::Count(bytes))
+        .data("dropped", Value::Count(dropped));
+    if let Some((at, stream)) = capture.first_gap {
+        finding.evidence.push(Evidence::new(
+            at,
+            "acknowledges, or follows, bytes that are missing",
+        ));
+        finding.tcp_stream = Some(stream);
+    }
+    findings.push(
+        finding
+            .cause(
+                if dropped > 0 { Confidence::Likely } else { Confidence::Possible },
+                "the capture buffer was too small, or the disk too slow",
+            )
+            .cause(Confidence::Possible, "an oversubscribed mirror port, or a filter that misses some of the packets")
+            .advice("capture again on the host itself: tcpdump -i IF -s 0 -B 65536 -w FILE 'tcp port PORT or icmp or icmp6'"),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::Value;
+    use crate::script::{Script, frame};
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    #[test]
+    fn bytes_that_were_acknowledged_but_not_captured_are_loss() {
+        let lost = frame(0x81, b"lost", false);
+        let told = Script::new()
+            .upgrade()
+            .uncaptured(ServerToClient, &lost)
+            .text(ServerToClient, "seen")
+            .clean_close(ServerToClient)
+            .told();
+        let finding = told.only("cap-packet-loss");
+        assert!(finding.data.contains(&("bytes", Value::Count(6))));
+        assert_eq!(finding.evidence.len(), 1);
+    }
+
+    #[test]
+    fn a_retransmission_after_loss_on_the_network_is_none() {
+        let told = Script::new()
+            .upgrade()
+            .text(ClientToServer, "a")
+            .again(ClientToServer, &frame(0x81, b"a", true))
+            .clean_close(ClientToServer)
+            .told();
+        assert!(told.of("cap-packet-loss").is_empty());
+    }
+}

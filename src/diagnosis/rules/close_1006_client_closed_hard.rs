@@ -1,0 +1,126 @@
+//! `close-1006-client-closed-hard`: the client ended TCP, and nobody had said Close.
+
+use crate::diagnosis::closing::span;
+use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::{
+    Check, Confidence, Evidence, Finding, Overview, Provenance, Rule, Severity, Value,
+    reset_provenance,
+};
+use crate::stream::Direction;
+
+pub(super) static RULE: Rule = Rule {
+    id: "close-1006-client-closed-hard",
+    severity: Severity::Warn,
+    summary: "the client ended TCP without a Close frame",
+    explain: "\
+## What it means
+The client's side ended the TCP connection with a FIN or a reset, and had not sent a Close frame. The server's library reports 1006 or an unexpected
+end of file.
+
+## What usually causes it
+- The process was killed or crashed, or the page's process was.
+- The application called `terminate()` or destroyed the socket.
+- A mobile system suspended the application, or the user left the page in a browser that sends no Close.
+- Bytes waited unread when it ended: the kernel then sends a reset instead of a FIN.
+
+## How to tell them apart
+- A reset with server data just before it: unread bytes.
+- One client only: look there. All clients of one proxy at once: the proxy.
+
+## What to do
+Look at the client. The server is not at fault, but must not wait for a Close frame to free what it holds.
+
+## References
+RFC 6455, sections 7.1.5 and 7.1.7.
+",
+    checks: &[Check::Capture(check)],
+};
+
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    for end in ends::read(overview) {
+        let own = end.terminator.direction == Direction::ClientToServer;
+        let told = match &end.reading {
+            Reading::Side => true,
+            Reading::Idle(timer) => timer.confidence < Confidence::Likely,
+            Reading::Lifetime(_) | Reading::HalfClose { .. } | Reading::Path => false,
+        };
+        if own && told {
+            findings.push(ends::in_order(found(&end)));
+        }
+    }
+}
+
+fn found(end: &End<'_>) -> Finding {
+    let idle = end.closing.idle.unwrap_or_default();
+    let what = if end.terminator.reset.is_some() {
+        "reset"
+    } else {
+        "FIN"
+    };
+    let first = Evidence::new(
+        end.terminator.at,
+        format!("{what}, client to server, no Close frame before it"),
+    );
+    let summary = format!(
+        "{} ended TCP with a {what} and without a Close frame, {} after the last payload",
+        end.ender(),
+        span(idle)
+    );
+    let mut finding = Finding::new(&RULE, end.session, end.certainty(), first, summary)
+        .evidence_if(end.closing.idle_from, "last payload before it")
+        .data("kind", Value::Text(what.to_ascii_lowercase()))
+        .data("idle_ms", Value::Ms(idle));
+    if let (Some((other, theirs)), Some(_)) = (end.other_leg, end.proxy) {
+        let cause = format!("a proxy ended both legs: the other one is s{other}");
+        finding = finding
+            .evidence(theirs.at, "end of the proxy's other leg")
+            .cause(Confidence::Likely, cause);
+        finding.tcp_stream = None;
+    }
+    let leg = &end.session.leg;
+    let aborted = end.terminator.reset.is_some_and(|reset| {
+        reset_provenance(end.session, &reset).verdict == Provenance::AbortedSocket
+    });
+    if aborted && leg.last_payload.server > leg.last_payload.client {
+        let unread = "the client ended while bytes of the server waited unread";
+        finding = finding.cause(Confidence::Likely, unread);
+    }
+    finding
+        .cause(
+            Confidence::Possible,
+            "the process or page was killed or crashed",
+        )
+        .cause(
+            Confidence::Possible,
+            "the application destroyed the socket (terminate)",
+        )
+        .cause(Confidence::Possible, "the system suspended the application")
+        .advice("look at the client; the server is not at fault")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::Script;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    #[test]
+    fn a_fin_of_the_client_without_close_is_found() {
+        let told = Script::new()
+            .upgrade()
+            .text(ServerToClient, "hi")
+            .fin(ClientToServer)
+            .fin(ServerToClient)
+            .told();
+        assert_eq!(
+            told.only("close-1006-client-closed-hard").confidence.name(),
+            "certain"
+        );
+        assert!(told.of("close-1006-peer-fin").is_empty());
+    }
+
+    #[test]
+    fn a_client_that_said_close_is_not() {
+        let told = Script::new().upgrade().clean_close(ClientToServer).told();
+        assert!(told.of("close-1006-client-closed-hard").is_empty());
+    }
+}

@@ -1,0 +1,157 @@
+//! `close-1006-idle-timeout`: an idle timer ended the session.
+
+use crate::diagnosis::closing::span;
+use crate::diagnosis::ends::{self, End, Reading, Timer};
+use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+
+pub(super) static RULE: Rule = Rule {
+    id: "close-1006-idle-timeout",
+    severity: Severity::Error,
+    summary: "an idle timer on the path ended the session, without a Close frame",
+    explain: "\
+## What it means
+Nobody sent anything for a while, and then a proxy, or the server itself, closed the connection. No Close frame was sent: browsers report code 1006,
+`wasClean` false, and no `error` event.
+
+## What usually causes it
+- A reverse proxy's idle timer: nginx `proxy_read_timeout` (60 s), haproxy `timeout tunnel`, Envoy `stream_idle_timeout` (300 s).
+- A load balancer's: AWS ALB (60 s), Heroku (55 s), Azure Front Door (300 s).
+- The WebSocket server's own: uWebSockets and Bun (120 s), servers that expect a Ping or Pong within a deadline.
+
+## How to tell them apart
+- The handshake's `Server` or `Via` header names a proxy: it is that one, or one behind it.
+- nginx ends both legs with FIN, the upstream leg first; haproxy ends the client's leg with FIN and resets the server's.
+- On the leg behind the proxy the FIN or reset comes from the proxy. If it comes from the backend, the backend ended it, and no timer of the proxy.
+- No proxy, and a FIN of the server's host: the server's own deadline.
+- The same silence before each end, within 2 %: a timer for sure.
+
+## What to do
+Send a Ping (from either side) at least twice within the timer's time, or raise the timer. TCP keep-alives don't count for proxies that work on HTTP.
+
+## References
+RFC 6455, sections 5.5.2 and 7.1.5.
+",
+    checks: &[Check::Capture(check)],
+};
+
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    for end in ends::read(overview) {
+        if let Reading::Idle(timer) = &end.reading {
+            findings.push(ends::in_order(found(&end, timer)));
+        }
+    }
+}
+
+fn found(end: &End<'_>, timer: &Timer) -> Finding {
+    let idle = end.closing.idle.unwrap_or_default();
+    let confidence = timer.confidence.min(end.certainty());
+    let what = if end.terminator.reset.is_some() {
+        "reset"
+    } else {
+        "FIN"
+    };
+    let ender = end.ender();
+    let summary = format!(
+        "{ender} ended the connection after {} without a byte in either direction, without a Close frame",
+        span(idle)
+    );
+    let last = end.closing.idle_from.unwrap_or(end.terminator.at);
+    let first = Evidence::new(last, "last payload before the silence");
+    let mut finding = Finding::new(&RULE, end.session, confidence, first, summary)
+        .evidence(end.terminator.at, format!("{what} of {ender}"))
+        .data("idle_ms", Value::Ms(idle))
+        .data("cluster", Value::Count(timer.cluster as u64));
+    if let Some((_, other)) = end.other_leg {
+        finding = finding.evidence(other.at, "end of the proxy's other leg");
+        finding.tcp_stream = None;
+    }
+    if let Some(seconds) = timer.whole {
+        finding = finding.data("timer_s", Value::Count(seconds));
+    }
+    if let Some(proxy) = end.proxy {
+        finding = finding.data("kind", Value::Text("proxy".to_owned())).cause(
+            confidence,
+            format!("the idle timer of {proxy}, where requests for this path pass"),
+        );
+    }
+    for row in timer.rows.iter().take(3) {
+        finding = finding.cause(Confidence::Possible, row.candidate());
+    }
+    let half = span(idle / 2);
+    finding.advice(format!(
+        "send a Ping at least every {half} from either side, or raise the timer of {ender}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::Script;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    const NGINX: &str = "Server: nginx/1.22.1\r\n";
+
+    fn idle(response: &str, seconds: f64) -> crate::script::Told {
+        Script::new()
+            .upgrade_with("", response)
+            .text(ClientToServer, "hi")
+            .wait_s(seconds)
+            .fin(ServerToClient)
+            .told()
+    }
+
+    #[test]
+    fn a_proxy_that_closes_after_a_whole_second_has_a_timer() {
+        let told = idle(NGINX, 4.0);
+        let finding = told.only("close-1006-idle-timeout");
+        assert_eq!(finding.confidence.name(), "likely");
+        assert!(told.of("close-1006-peer-fin").is_empty());
+    }
+
+    #[test]
+    fn a_proxy_that_closes_after_an_odd_silence_may_have_one() {
+        let told = idle(NGINX, 4.4);
+        assert_eq!(
+            told.only("close-1006-idle-timeout").confidence.name(),
+            "possible"
+        );
+        assert_eq!(
+            told.only("close-1006-peer-fin").confidence.name(),
+            "certain"
+        );
+    }
+
+    #[test]
+    fn a_server_that_closes_at_two_minutes_fits_a_known_deadline() {
+        assert_eq!(
+            idle("", 120.0)
+                .only("close-1006-idle-timeout")
+                .confidence
+                .name(),
+            "likely"
+        );
+    }
+
+    #[test]
+    fn a_server_that_closes_while_busy_has_none() {
+        assert!(idle(NGINX, 0.2).of("close-1006-idle-timeout").is_empty());
+        assert!(idle("", 7.3).of("close-1006-idle-timeout").is_empty());
+    }
+
+    #[test]
+    fn three_equal_silences_are_a_timer_whatever_its_length() {
+        let mut script = Script::new();
+        for port in [40_001, 40_002, 40_003] {
+            script = script
+                .from_port(port)
+                .upgrade()
+                .text(ClientToServer, "hi")
+                .wait_s(7.3)
+                .fin(ServerToClient)
+                .fin(ClientToServer);
+        }
+        let told = script.told();
+        let found = told.of("close-1006-idle-timeout");
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0].confidence.name(), "likely");
+    }
+}

@@ -1,0 +1,128 @@
+//! `close-code-meaning`: who closed, with which code, and what it means.
+
+use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, codes};
+use crate::session::CloseFrame;
+use crate::session::redact::{Secrets, secrets_of};
+use crate::stream::Direction;
+
+use super::{close_failed_by_receiver, close_illegal};
+
+pub(super) static RULE: Rule = Rule {
+    id: "close-code-meaning",
+    severity: Severity::Info,
+    summary: "a Close frame, and what its code means",
+    explain: "\
+## What it means
+One side sent a Close frame. Its code says why: 1000 that all is done, 1001 that the side goes away, others that something went wrong. Codes from 3000 on
+belong to libraries and applications; where the subprotocol is known, its own table explains them.
+
+## What usually causes it
+- 1000, 1001, 1012: an orderly end, a page that is left, a server that restarts.
+- An empty Close frame: the application called `close()` without a code; APIs report 1005.
+- 1008, 3000, 3500, 4401, 4403: authentication or policy.
+- 1013, 4429: overload or a limit.
+
+## How to tell them apart
+The side that sent its Close frame first decided; the other one only echoes. The reason, where there is one, is meant for people.
+
+## What to do
+For codes that stand for an error look at the application that sent it. For 1001, 1012 and 1013 reconnect with delays that vary, or all clients return at once.
+
+## References
+RFC 6455, sections 7.1.5, 7.1.6 and 7.4; IANA's WebSocket Close Code Number Registry.
+",
+    checks: &[Check::Session(check)],
+};
+
+fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let Some(sender) = case.closing.first_close else {
+        return;
+    };
+    if let Some(close) = case.session.close[sender].as_ref() {
+        // Other rules explain 1011 and the end for a bad frame; a frame that breaks the rules means nothing.
+        let explained = close.code == Some(1011)
+            || close_illegal::fault(close).is_some()
+            || close_failed_by_receiver::explains(case, sender);
+        if !explained {
+            findings.push(found(case, sender, close));
+        }
+    }
+}
+
+fn found(case: &Case<'_>, sender: Direction, close: &CloseFrame) -> Finding {
+    let session = case.session;
+    let name = sender.sender();
+    let request = &session.handshake.request;
+    let known = secrets_of(&request.target, &request.headers.0);
+    let reason = Secrets::Redacted.text(&close.reason, &known).into_owned();
+    let said = if reason.is_empty() {
+        String::new()
+    } else {
+        format!(", \"{reason}\"")
+    };
+    let subprotocol = session.handshake.agreement.subprotocol.as_deref();
+    let meaning = close.code.map(|code| codes::meaning(code, subprotocol));
+    let summary = match (close.code, &meaning) {
+        (Some(code), Some(meaning)) => {
+            format!("the {name} closed with {code}, {}{said}", meaning.name)
+        }
+        _ => format!("the {name} closed without a code; APIs report 1005"),
+    };
+    let first = Evidence::new(close.control.frame.at, format!("Close of the {name}"));
+    let answer = session.close[sender.reverse()].as_ref();
+    let mut finding = Finding::new(&RULE, session, Confidence::Certain, first, summary)
+        .evidence_if(
+            answer.map(|answer| answer.control.frame.at),
+            "the answering Close",
+        )
+        .data("initiator", Value::Text(name.to_owned()))
+        .data("reason", Value::Text(reason));
+    if let Some(code) = close.code {
+        finding = finding.data("status", Value::Count(u64::from(code)));
+    }
+    if let Some(answer) = answer {
+        let took = answer
+            .control
+            .frame
+            .at
+            .time
+            .saturating_since(close.control.frame.at.time);
+        finding = finding.data("answer_ms", Value::Ms(took));
+    }
+    match meaning {
+        Some(meaning) => finding
+            .severity(meaning.severity)
+            .data("meaning", Value::Text(meaning.name.to_owned()))
+            .data("defined_by", Value::Text(meaning.by.to_owned()))
+            .advice(meaning.advice),
+        None => finding.advice("nothing: pass a code to close() if the other side should know why"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::Severity;
+    use crate::script::Script;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    #[test]
+    fn a_normal_close_is_worth_a_note() {
+        let told = Script::new().upgrade().clean_close(ClientToServer).told();
+        assert_eq!(told.only("close-code-meaning").severity, Severity::Info);
+    }
+
+    #[test]
+    fn a_policy_violation_is_an_error() {
+        let told = Script::new()
+            .upgrade()
+            .close(ServerToClient, 1008, "no")
+            .told();
+        assert_eq!(told.only("close-code-meaning").severity, Severity::Error);
+    }
+
+    #[test]
+    fn an_end_without_close_has_no_code_to_explain() {
+        let told = Script::new().upgrade().fin(ServerToClient).told();
+        assert!(told.of("close-code-meaning").is_empty());
+    }
+}

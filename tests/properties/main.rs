@@ -1,0 +1,239 @@
+//! What has to hold for any traffic: how a conversation was cut into packets,
+//! reordered, resent, numbered or read doesn't change what is told of it, and
+//! what wasn't captured is never made up.
+//!
+//! `PROPTEST_CASES=5000 cargo test --test properties` looks longer.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+#[path = "../../examples/generate/capture/mod.rs"]
+mod capture;
+mod fixtures;
+mod generated;
+mod play;
+mod told;
+mod wire;
+
+use proptest::prelude::*;
+use wscope::pipeline::{Limits, Options};
+use wscope::stream::{Direction, Sides};
+use wscope::tcp::Patience;
+
+use play::{Ending, Messages, Network, Play, play};
+use told::{Heard, Told, options, told_of};
+use wire::{Packet, pcap};
+
+/// Rationale: 128 cases of each property take a few seconds unoptimised.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 128;
+    }
+    config
+}
+
+const PORT: u16 = 40_001;
+
+fn told(packets: &[Packet]) -> Told {
+    told_of(pcap(packets), usize::MAX, options())
+}
+
+/// As told of the same play over a network that does nothing to it.
+fn assert_same(play: &Play, network: &Network) -> Result<(), TestCaseError> {
+    let plain = told(&play.packets(PORT, &Network::default()));
+    let other = told(&play.packets(PORT, network));
+    prop_assert_eq!(plain.stories, other.stories);
+    Ok(())
+}
+
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(
+        prop_oneof![3 => 1..20_usize, 2 => 1..200_usize, 1 => 200..9_000_usize],
+        1..12,
+    )
+}
+
+fn numbers() -> impl Strategy<Value = Sides<u32>> {
+    let number = || {
+        prop_oneof![
+            any::<u32>(),
+            u32::MAX - 400..=u32::MAX,
+            Just(0),
+            0x7fff_ff00..0x8000_0010_u32
+        ]
+    };
+    (number(), number()).prop_map(|(client, server)| Sides { client, server })
+}
+
+fn again() -> impl Strategy<Value = Vec<(usize, usize, usize, usize)>> {
+    let any = || 0..1_000_000_usize;
+    prop::collection::vec((0..8_usize, any(), any(), any()), 1..12)
+}
+
+fn late() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(0..8_usize, 1..12)
+}
+
+/// `part` is `whole` with some left out.
+fn is_subsequence<T: PartialEq>(part: &[T], whole: &[T]) -> bool {
+    let mut whole = whole.iter();
+    part.iter().all(|item| whole.any(|other| other == item))
+}
+
+fn assert_no_more_than(told: &Messages, sent: &Messages) -> Result<(), TestCaseError> {
+    for direction in Direction::BOTH {
+        prop_assert!(is_subsequence(&told[direction], &sent[direction]));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_was_sent_is_told(play in play()) {
+        let told = told(&play.packets(PORT, &Network::default()));
+        prop_assert_eq!(told.complete(), play.messages());
+        let [story] = told.stories.as_slice() else {
+            return Err(TestCaseError::fail("not one session"));
+        };
+        let code = match play.ending {
+            Ending::Clean(_, code) => Some(Some(code)),
+            _ => None,
+        };
+        prop_assert_eq!(story.codes, Sides { client: code, server: code });
+        prop_assert!(story.messages.iter().all(|(_, heard)| heard.iter().all(|m| m.complete)));
+    }
+
+    #[test]
+    fn every_byte_is_in_one_message_or_control_frame(play in play()) {
+        let told = told(&play.packets(PORT, &Network::default()));
+        let bytes = |heard: &[Heard]| heard.iter().map(|message| message.wire_len).sum::<u64>();
+        // Pings between fragments are frames of their own.
+        let of_frames = Sides::from_fn(|from| {
+            let story = &told.stories[0];
+            bytes(&story.messages[from]) + story.control_bytes[from]
+        });
+        prop_assert_eq!(of_frames, play.frame_bytes());
+        prop_assert!(told.capture.gaps.is_empty());
+    }
+
+    #[test]
+    fn any_segmentation_tells_the_same(play in play(), sizes in sizes()) {
+        assert_same(&play, &Network { sizes, ..Network::default() })?;
+    }
+
+    #[test]
+    fn any_order_within_a_flight_tells_the_same(play in play(), sizes in sizes(), late in late()) {
+        assert_same(&play, &Network { sizes, late, ..Network::default() })?;
+    }
+
+    #[test]
+    fn any_repetition_of_equal_bytes_tells_the_same(
+        play in play(), sizes in sizes(), again in again(), late in late(),
+    ) {
+        assert_same(&play, &Network { sizes, again, late, ..Network::default() })?;
+    }
+
+    #[test]
+    fn any_initial_sequence_number_tells_the_same(
+        play in play(), sizes in sizes(), late in late(), again in again(), isn in numbers(),
+    ) {
+        assert_same(&play, &Network { isn, sizes, late, again })?;
+    }
+
+    /// Several interfaces or capture threads: packets of both directions change places.
+    #[test]
+    fn a_capture_out_of_order_tells_the_same_messages(
+        play in play(), sizes in sizes(), late in prop::collection::vec(0..4_usize, 1..30),
+    ) {
+        // Behind a reset nothing is read.
+        prop_assume!(!matches!(play.ending, Ending::Reset(_)));
+        let packets = play.packets(PORT, &Network { sizes, ..Network::default() });
+        let mut order: Vec<_> = packets.into_iter().enumerate().collect();
+        order.sort_by_key(|(place, _)| place + late[place % late.len()]);
+        let shuffled: Vec<_> = order.into_iter().map(|(_, packet)| packet).collect();
+        let told = told(&shuffled);
+        prop_assert_eq!(told.complete(), play.messages());
+        prop_assert_eq!(told.stories.len(), 1);
+        prop_assert!(told.capture.gaps.is_empty());
+    }
+
+    #[test]
+    fn a_file_read_in_pieces_tells_the_same(play in play(), most in 1..3_000_usize) {
+        let file = pcap(&play.packets(PORT, &Network::default()));
+        let whole = told_of(file.clone(), usize::MAX, options());
+        let pieces = told_of(file, most, options());
+        prop_assert_eq!(whole.stories, pieces.stories);
+    }
+
+    #[test]
+    fn sessions_side_by_side_tell_the_same_as_alone(
+        plays in prop::collection::vec((play(), sizes(), late()), 2..4),
+    ) {
+        let lines: Vec<Vec<Packet>> = (PORT..)
+            .zip(&plays)
+            .map(|(port, (play, sizes, late))| {
+                let (sizes, late) = (sizes.clone(), late.clone());
+                play.packets(port, &Network { sizes, late, ..Network::default() })
+            })
+            .collect();
+        let alone: Vec<_> = lines.iter().flat_map(|line| told(line).stories).collect();
+        let mut together = lines.concat();
+        together.sort_by_key(|packet| packet.micros);
+        prop_assert_eq!(told(&together).stories, alone);
+    }
+
+    #[test]
+    fn a_capture_cut_short_adds_nothing_certain(
+        play in play(), sizes in sizes(), at in any::<prop::sample::Index>(),
+    ) {
+        let packets = play.packets(PORT, &Network { sizes, ..Network::default() });
+        let whole = told(&packets).certain();
+        let cut = told(&packets[..at.index(packets.len())]);
+        assert_no_more_than(&cut.complete(), &play.messages())?;
+        for id in cut.certain() {
+            prop_assert!(whole.contains(&id) || fixtures::may_come_with_a_cut(id), "{}", id);
+        }
+    }
+
+    #[test]
+    fn lost_packets_never_make_up_a_message(
+        play in play(), sizes in sizes(), late in late(),
+        kept in prop::collection::vec(prop::bool::weighted(0.9), 1..97),
+    ) {
+        let packets = play.packets(PORT, &Network { sizes, late, ..Network::default() });
+        let mut kept = kept.into_iter().cycle();
+        let rest: Vec<_> = packets.into_iter().filter(|_| kept.next() == Some(true)).collect();
+        assert_no_more_than(&told(&rest).complete(), &play.messages())?;
+    }
+
+    #[test]
+    fn bytes_held_stay_under_the_limits(
+        plays in prop::collection::vec((play(), sizes()), 1..4), lost in 0..40_usize,
+    ) {
+        const LIMIT: usize = 4_000;
+        let limits = Limits {
+            bytes: LIMIT,
+            patience: Patience { bytes: 2_000, ..Patience::default() },
+            ..Limits::default()
+        };
+        let mut packets = Vec::new();
+        for (port, (play, sizes)) in (PORT..).zip(&plays) {
+            let mut line = play.packets(port, &Network { sizes: sizes.clone(), ..Network::default() });
+            line.remove(lost % line.len());
+            packets.extend(line);
+        }
+        packets.sort_by_key(|packet| packet.micros);
+        let told = told_of(pcap(&packets), usize::MAX, Options { limits, ..options() });
+        prop_assert!(told.most_held <= LIMIT, "{} bytes", told.most_held);
+    }
+}
