@@ -403,10 +403,14 @@ fn one_bad_file_among_several_costs_a_line() {
     directory.file("empty.pcap", b"");
     directory.file("note.txt", b"dropped again\n");
     let files = ["empty.pcap", "a.pcap", "note.txt"];
-    let (report, stderr) = report(&directory, &files);
+    let ended = wscope(&directory, &[&files[..], &["--format", "json"]].concat());
+    // The rest is reported on, and the exit code tells that something is missing.
+    assert_eq!(ended.code, 2);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("the report is JSON");
     assert_eq!(report["capture"]["files"][0]["path"], "a.pcap");
     assert_eq!(report["capture"]["sessions"], 1);
-    let named: Vec<_> = stderr
+    let named: Vec<_> = ended
+        .stderr
         .lines()
         .filter_map(|line| line.strip_prefix("wscope: ")?.split(": offset 0: ").next())
         .collect();

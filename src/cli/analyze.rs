@@ -24,10 +24,14 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
     let read = args
         .input
         .read(Options::default(), args.output.quiet, |_| Ok(()))?;
+    let incomplete = read.incomplete;
     let report = judge(read, args);
     let mut out = args.output.writer()?;
     format(args).write(&report, &mut out)?;
     out.flush()?;
+    if incomplete {
+        return Ok(Outcome::Incomplete);
+    }
     let bar = match args.fail_on {
         FailOn::Error => Severity::Error,
         FailOn::Warn => Severity::Warn,
@@ -60,6 +64,7 @@ fn judge(read: Read, args: &AnalyzeArgs) -> Report {
         capture,
         sessions,
         attempts,
+        ..
     } = read;
     let thresholds = Thresholds::default();
     let mut findings: Vec<Finding> = sessions

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::args::InputArgs;
+use super::faults::{Foreign, faults, readable};
 use super::filter::Filter;
 use super::output;
 use crate::packet::known_link_type;
@@ -12,15 +13,15 @@ use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::Record;
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
-use crate::source::{
-    CaptureFile, Comment, FileSummary, Input, LinkType, Merged, Packet, Source, expand,
-};
+use crate::source::{CaptureFile, Comment, FileSummary, Input, Merged, Source, expand};
 
 /// All that was read and settled.
 pub(super) struct Read {
     pub(super) capture: Capture,
     pub(super) sessions: Vec<Session>,
     pub(super) attempts: Vec<Attempt>,
+    /// Of some input nothing could be read; why, was said.
+    pub(super) incomplete: bool,
 }
 
 impl InputArgs {
@@ -43,7 +44,7 @@ impl InputArgs {
         mut record: impl FnMut(Record) -> anyhow::Result<()>,
     ) -> anyhow::Result<Read> {
         let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
-        let mut files = self.open(quiet)?;
+        let (mut files, mut incomplete) = self.open()?;
         let mut foreign = Foreign::default();
         let mut analyzer = Analyzer::new(options);
         let mut finished = Vec::new();
@@ -73,8 +74,12 @@ impl InputArgs {
         failed?;
         let summaries = files.summaries();
         let mut faults = faults(&summaries, &foreign);
-        let mut numbered = summaries.iter().enumerate();
-        if !numbered.any(|(source, file)| readable(source, file, &foreign))
+        let numbered = summaries.iter().enumerate();
+        let unread = numbered
+            .filter(|(source, file)| !readable(*source, file, &foreign))
+            .count();
+        incomplete |= unread > 0;
+        if unread == summaries.len()
             && let Some(last) = faults.pop()
         {
             faults.iter().for_each(|fault| output::complain(fault));
@@ -85,11 +90,15 @@ impl InputArgs {
             faults.iter().for_each(|fault| output::complain(fault));
             warn_about(&capture, self);
         }
-        Ok(sorted(capture, finished))
+        Ok(Read {
+            incomplete,
+            ..sorted(capture, finished)
+        })
     }
 
-    /// Files that can't be read at all are left out with a word as long as one can be.
-    fn open(&self, quiet: bool) -> anyhow::Result<Merged> {
+    /// Files that can't be read at all are left out with a word as long as one
+    /// can be; the flag tells that there were such.
+    fn open(&self) -> anyhow::Result<(Merged, bool)> {
         for key_log in &self.keys {
             std::fs::metadata(key_log).with_context(|| {
                 format!(
@@ -109,9 +118,7 @@ impl InputArgs {
                         .context("more than 65,535 files; give fewer at once")?;
                 }
                 Err(error) => {
-                    if let Some(earlier) = failed.replace(error)
-                        && !quiet
-                    {
+                    if let Some(earlier) = failed.replace(error) {
                         output::complain(&earlier.to_string());
                     }
                 }
@@ -121,9 +128,9 @@ impl InputArgs {
             Some(error) if opened == 0 => Err(error.into()),
             Some(error) => {
                 output::complain(&error.to_string());
-                Ok(merged)
+                Ok((merged, true))
             }
-            None => Ok(merged),
+            None => Ok((merged, false)),
         }
     }
 }
@@ -158,84 +165,6 @@ fn comment(comment: Comment) -> String {
     }
 }
 
-/// Packets that begin in a way that is unknown here, by file and link type.
-#[derive(Default)]
-struct Foreign {
-    seen: Vec<(u16, LinkType, u64)>,
-}
-
-impl Foreign {
-    /// Costs a comparison for all packets that begin as usual.
-    #[inline]
-    fn note(&mut self, packet: &Packet<'_>) {
-        if !known_link_type(packet.link) {
-            self.count(packet.at.source, packet.link);
-        }
-    }
-
-    fn count(&mut self, source: u16, link: LinkType) {
-        let mut seen = self.seen.iter_mut();
-        if let Some((_, _, packets)) = seen.find(|seen| (seen.0, seen.1) == (source, link)) {
-            *packets = packets.saturating_add(1);
-        } else if self.seen.len() < 512 {
-            // Rationale: more link types than are registered; a file of nonsense must not grow this.
-            self.seen.push((source, link, 1));
-        }
-    }
-
-    /// Of one file, by its place among the files that were opened.
-    fn of(&self, source: usize) -> impl Iterator<Item = (LinkType, u64)> {
-        let own = self
-            .seen
-            .iter()
-            .filter(move |seen| usize::from(seen.0) == source);
-        own.map(|(_, link, packets)| (*link, *packets))
-    }
-}
-
-/// False for a file that gave nothing because it is damaged or begins in an
-/// unknown way. One that is whole and has no packets was read.
-fn readable(source: usize, file: &FileSummary, foreign: &Foreign) -> bool {
-    let unknown = foreign.of(source).map(|(_, packets)| packets).sum();
-    file.packets > unknown || (file.packets == 0 && file.damage.is_none())
-}
-
-/// A line for each thing that kept packets from being read: file, offset, way out.
-fn faults(files: &[FileSummary], foreign: &Foreign) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (source, file) in files.iter().enumerate() {
-        let path = file.path.display();
-        for (link, packets) in foreign.of(source) {
-            let offset = link_type_offset(file, link);
-            let (number, all) = (link.0, file.packets);
-            lines.push(format!(
-                "{path}: offset {offset}: link type {number} is unknown to this version, {packets} of {all} packets have it \
-                 (tcpdump.org/linktypes.html tells what it is); capture on the host itself: tcpdump -i any -w FILE"
-            ));
-        }
-        if let Some(damage) = &file.damage {
-            let read = match file.packets {
-                0 => "no packet could be read".to_owned(),
-                1 => "the packet before it was read".to_owned(),
-                packets => format!("the {packets} packets before it were read"),
-            };
-            lines.push(format!(
-                "{path}: {damage}; {read}; take a fresh copy of the file, or capture again"
-            ));
-        }
-    }
-    lines
-}
-
-/// Where the file says that packets begin so.
-fn link_type_offset(file: &FileSummary, link: LinkType) -> u64 {
-    let interface = file
-        .interfaces
-        .iter()
-        .find(|interface| interface.link == link);
-    interface.map_or(0, |interface| interface.offset)
-}
-
 fn warn_about(capture: &Capture, args: &InputArgs) {
     if !args.keys.is_empty() && capture.tls.connections > 0 {
         output::complain(
@@ -264,5 +193,6 @@ fn sorted(capture: Capture, finished: Vec<Finished>) -> Read {
         capture,
         sessions,
         attempts,
+        incomplete: false,
     }
 }

@@ -37,9 +37,13 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
         width: args.output.width(),
     };
     let mut out = args.output.writer()?;
-    args.input.read(options, args.output.quiet, |record| {
+    let read = args.input.read(options, args.output.quiet, |record| {
         Ok(messages.write(&record, &mut out)?)
     })?;
     out.flush()?;
-    Ok(Outcome::Quiet)
+    Ok(if read.incomplete {
+        Outcome::Incomplete
+    } else {
+        Outcome::Quiet
+    })
 }

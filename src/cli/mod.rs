@@ -3,6 +3,7 @@
 mod analyze;
 mod args;
 mod explain;
+mod faults;
 mod filter;
 mod input;
 mod messages;
@@ -20,6 +21,8 @@ enum Outcome {
     Quiet,
     /// Something.
     Found,
+    /// Nothing of one of the inputs could be read; the others were reported on.
+    Incomplete,
 }
 
 /// Runs what the command line asks for. One line on stderr tells why it could not.
@@ -32,6 +35,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match outcome {
         Ok(Outcome::Quiet) => ExitCode::SUCCESS,
         Ok(Outcome::Found) => ExitCode::from(1),
+        Ok(Outcome::Incomplete) => ExitCode::from(2),
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&format!("{error:#}"));
