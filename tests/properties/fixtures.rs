@@ -17,10 +17,17 @@ const CUTS: usize = 64;
 /// - `cap-no-websocket`: the Upgrade request is behind the cut.
 /// - `cap-one-way`: nothing of the other side came before the cut.
 /// - `end-unknown`: the end is behind the cut.
-/// - `hb-gap`: a gap between Pings is long beside the others so far, and not
-///   beside those behind the cut.
+/// - `hb-gap`, `hb-irregular`: the times between Pings so far differ more than
+///   all of them do.
 pub(crate) fn may_come_with_a_cut(id: &str) -> bool {
-    ["cap-no-websocket", "cap-one-way", "end-unknown", "hb-gap"].contains(&id)
+    let cut = [
+        "cap-no-websocket",
+        "cap-one-way",
+        "end-unknown",
+        "hb-gap",
+        "hb-irregular",
+    ];
+    cut.contains(&id)
 }
 
 /// Findings that a capture may have just because packets are missing in it.
