@@ -8,7 +8,7 @@ const FIRST_READ: usize = 64 << 10;
 
 /// Size of later reads. Rationale: large enough that the system call costs
 /// nothing per packet, small enough to stay in a second-level cache.
-const READ: usize = 1 << 20;
+const READ: usize = 256 << 10;
 
 /// The longest record or block that is held in memory. Rationale: no interface
 /// carries a packet near it, and what writers put into one block besides (key
