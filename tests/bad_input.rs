@@ -164,7 +164,7 @@ fn a_file_that_may_not_be_read_is_refused() {
 
 fn forbid(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0)).expect("the file is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("the file is ours");
 }
 
 #[test]

@@ -408,8 +408,19 @@ impl Connection {
         match self.halves[direction].isn {
             Some(isn) => isn != segment.seq,
             // Whatever came before was the end of an older connection.
-            None => self.halves.client.segments + self.halves.server.segments > 0,
+            None => {
+                let seen = self.halves.client.segments + self.halves.server.segments > 0;
+                seen && !self.crosses_opening(direction)
+            }
         }
+    }
+
+    /// The peer has sent its SYN and nothing else, and this side nothing yet: two SYNs
+    /// that cross open one connection (RFC 9293, section 3.5: simultaneous open).
+    fn crosses_opening(&self, direction: Direction) -> bool {
+        let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
+        let only_syn = peer.isn.is_some() && peer.highest == 0 && peer.fin.is_none();
+        own.segments == 0 && only_syn && !peer.reset
     }
 
     /// Exchanges the two sides: the first guess at who is the client was wrong.

@@ -1,6 +1,7 @@
 //! Captures made in a test: a conversation of two hosts, written as pcap or
 //! pcapng, and a directory of the test's own to put it in.
 #![allow(dead_code)] // Each test program uses its part of this.
+#![allow(clippy::indexing_slicing)] // An index that is wrong is a test that is wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -217,3 +217,13 @@ fn a_syn_after_the_end_of_a_connection_seen_in_part_opens_another() {
             .is_new_opening(ClientToServer, &syn(ClientToServer, 1_000))
     );
 }
+
+#[test]
+fn syns_that_cross_open_one_connection() {
+    use Direction::ServerToClient;
+    let answer = syn(ServerToClient, 9_000);
+    let asked = Trace::new().then(client(-1).syn());
+    assert!(!asked.tcp.is_new_opening(ServerToClient, &answer));
+    let closed = asked.then(client(0).fin());
+    assert!(closed.tcp.is_new_opening(ServerToClient, &answer));
+}
