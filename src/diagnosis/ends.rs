@@ -339,9 +339,11 @@ impl End<'_> {
         }
     }
 
-    /// Certain, unless a Close frame may hide in bytes that the capture lacks.
+    /// Certain, unless a Close frame or an earlier FIN, whoever's, may hide in
+    /// what the capture lacks.
     pub(super) fn certainty(&self) -> Confidence {
-        if self.session.may_hide_frames(self.terminator.direction) {
+        let hides = |side| self.session.may_hide_frames(side);
+        if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
         } else {
             Confidence::Certain

@@ -131,6 +131,13 @@ impl Connection {
         halves.chain(questions).sum::<usize>() + self.refusal.as_ref().map_or(0, Excerpt::buffered)
     }
 
+    /// Whether everything to come goes through as [`Output::Stream`]: it
+    /// needn't be fed, what follows may go to the layer above.
+    pub fn is_transparent(&self) -> bool {
+        let through = |half: &Half| half.phase == Phase::Stream && half.held.is_empty();
+        self.mode == Mode::WebSocket && self.halves.iter().all(|(_, half)| through(half))
+    }
+
     /// Whether nothing of this connection can become a WebSocket any more, as
     /// far as is known: it needn't be fed.
     pub fn is_opaque(&self) -> bool {

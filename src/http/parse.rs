@@ -224,18 +224,38 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
 
+/// The methods of RFC 9110, section 9 and RFC 5789; none is the end of another.
+///
+/// Rationale: behind a gap, `ET /` may be what is left of `GET /`.
+const METHODS: [&[u8]; 9] = [
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
+];
+
 /// Whether bytes that follow a gap begin like a request head, first line whole.
 pub(super) fn begins_like_request(bytes: &[u8]) -> bool {
     let line = bytes
         .get(..memchr(b'\n', bytes).unwrap_or(bytes.len()))
         .unwrap_or_default();
-    let method = line.iter().take_while(|b| b.is_ascii_uppercase()).count();
-    (1..=20).contains(&method)
-        && line.get(method) == Some(&b' ')
+    let method = line.split(|byte| *byte == b' ').next();
+    method.is_some_and(|method| METHODS.contains(&method))
         && memmem::find(line, b" HTTP/1.").is_some()
 }
 
 /// Whether bytes that follow a gap begin like a response head.
 pub(super) fn begins_like_response(bytes: &[u8]) -> bool {
     bytes.starts_with(b"HTTP/1.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_like_request;
+
+    #[test]
+    fn the_rest_of_a_method_begins_no_request() {
+        assert!(begins_like_request(b"GET /ws HTTP/1.1\r\n"));
+        assert!(begins_like_request(b"DELETE /a HTTP/1.1\r\n"));
+        for rest in ["ET /ws HTTP/1.1\r\n", "ELETE /a HTTP/1.1\r\n", "GET", ""] {
+            assert!(!begins_like_request(rest.as_bytes()), "{rest}");
+        }
+    }
 }

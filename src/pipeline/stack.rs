@@ -40,7 +40,8 @@ struct Followed {
 /// The protocol above TCP.
 #[derive(Debug)]
 enum Layer {
-    Http(Box<http::Connection>),
+    /// With the WebSocket layer, from the 101 on, for as long as a body may still pass.
+    Http(Box<http::Connection>, Option<Box<websocket::Connection>>),
     WebSocket(Box<websocket::Connection>),
     /// Bytes that say nothing to us, on a connection that has a session.
     Opaque,
@@ -67,7 +68,7 @@ impl Stack {
         shared.capture.tcp_connections += 1;
         let followed = Followed {
             tcp: tcp::Connection::new(shared.options.limits.patience),
-            layer: Layer::Http(Box::new(http::Connection::new())),
+            layer: Layer::Http(Box::new(http::Connection::new()), None),
             subject: Subject::Attempt(Box::new(Attempt::new(leg))),
             pending: Pending::default(),
             syn: Sides::default(),
@@ -295,7 +296,9 @@ impl Followed {
 
     fn buffered(&self) -> usize {
         let above = match &self.layer {
-            Layer::Http(http) => http.buffered(),
+            Layer::Http(http, above) => {
+                http.buffered() + above.as_ref().map_or(0, |websocket| websocket.buffered())
+            }
             Layer::WebSocket(websocket) => websocket.buffered(),
             Layer::Opaque => 0,
         };
@@ -341,11 +344,13 @@ impl Followed {
             },
         );
         match layer {
-            Layer::Http(http) => {
-                let mut above = None;
+            Layer::Http(http, above) => {
                 http.finish(&mut |output| {
-                    on_http(output, subject, pending, &mut above, shared, finished);
+                    on_http(output, subject, pending, above, shared, finished);
                 });
+                if let Some(websocket) = above {
+                    websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
+                }
             }
             Layer::WebSocket(websocket) => {
                 websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
@@ -391,15 +396,16 @@ fn feed(
                 subject.on_websocket(event, pending, shared)
             });
         }
-        Layer::Http(http) => {
-            let mut above = None;
+        Layer::Http(http, above) => {
             http.on_stream(event, &mut |output| {
-                on_http(output, subject, pending, &mut above, shared, finished);
+                on_http(output, subject, pending, above, shared, finished);
             });
-            if let Some(websocket) = above {
-                *layer = Layer::WebSocket(websocket);
-            } else if http.is_opaque() {
+            if http.is_opaque() {
                 *layer = Layer::Opaque;
+            } else if http.is_transparent()
+                && let Some(websocket) = above.take()
+            {
+                *layer = Layer::WebSocket(websocket);
             }
         }
         Layer::Opaque => subject.on_opaque(&event),

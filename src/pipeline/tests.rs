@@ -296,3 +296,32 @@ fn the_pings_of_both_sides_keep_their_own_answers() {
     let expected = expected.map(|(payload, rtt)| (payload.as_bytes().to_vec(), rtt));
     assert_eq!(pings, expected);
 }
+
+/// RFC 9110, section 9.3.1: a GET may have a body; the frames begin behind it.
+#[test]
+fn a_body_that_follows_the_101_is_no_frame() {
+    let request =
+        String::from_utf8_lossy(REQUEST).replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n");
+    let request = request.as_bytes();
+    let (up, down) = (100 + len(request), 900 + len(ACCEPT));
+    let (sessions, _) = Feed::new(Options::default())
+        .send(40_001, ClientToServer, (99, 0), Flags::SYN, b"")
+        .send(
+            40_001,
+            ServerToClient,
+            (899, 100),
+            Flags::SYN | Flags::ACK,
+            b"",
+        )
+        .client((100, 900), request)
+        .server((900, up), ACCEPT)
+        .client((up, down), b"hello")
+        .client((up + 5, down), &frame(0x81, b"hi", true))
+        .sessions();
+    assert_eq!(sessions[0].messages.client.count, 1);
+    assert!(
+        sessions[0].breaches.is_empty(),
+        "{:?}",
+        sessions[0].breaches
+    );
+}

@@ -37,6 +37,16 @@ pub(crate) struct Story {
     pub(crate) findings: Vec<(&'static str, Confidence)>,
 }
 
+impl Story {
+    /// Bytes of all frames; Pings between fragments are frames of their own.
+    pub(crate) fn frame_bytes(&self) -> Sides<u64> {
+        Sides::from_fn(|from| {
+            let messages = self.messages[from].iter().map(|message| message.wire_len);
+            messages.sum::<u64>() + self.control_bytes[from]
+        })
+    }
+}
+
 /// Everything told of a capture.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
@@ -188,11 +198,18 @@ fn story<'a>(
 }
 
 /// Loss, reordering and the like are findings of their own; they may differ
-/// where the network does.
+/// where the network does. So may what compares times with each other: a
+/// segment more comes some microseconds later.
 fn is_about_the_network(id: &str) -> bool {
-    ["cap-", "net-", "lat-", "flow-"]
-        .iter()
-        .any(|group| id.starts_with(group))
+    const TIMES: [&str; 5] = [
+        "hb-gap",
+        "hb-irregular",
+        "hb-interval-risky",
+        "hb-pong-slow",
+        "hs-slow",
+    ];
+    let groups = ["cap-", "net-", "lat-", "flow-"];
+    groups.iter().any(|group| id.starts_with(group)) || TIMES.contains(&id)
 }
 
 /// What is told of a pcap file that is read at most `most` bytes at a time.

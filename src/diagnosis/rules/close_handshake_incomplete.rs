@@ -124,8 +124,9 @@ fn found(
     let hidden = session.may_hide_frames(closer.reverse());
     let confidence = match (hidden, case.closing.terminator) {
         (true, _) => Confidence::Possible,
-        (false, Some(_)) => Confidence::Certain,
-        (false, None) => Confidence::Likely,
+        // The answer may be behind the end of the capture.
+        (false, Some(_)) if session.ended != Some(Ended::CaptureEnd) => Confidence::Certain,
+        (false, _) => Confidence::Likely,
     };
     // Who doesn't wait, or fails the connection (section 7.1.7), has nothing to complain of.
     let harmless =
