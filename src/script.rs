@@ -119,7 +119,7 @@ impl Script {
     }
 
     /// From now on packets are of another connection, from this client port.
-    pub(crate) fn from_port(mut self, port: u16) -> Self {
+    pub(crate) fn at_port(mut self, port: u16) -> Self {
         self.ports.0 = port;
         self.next = Sides {
             client: 1_000 + u32::from(port),
@@ -131,7 +131,7 @@ impl Script {
     /// Meanwhile something happens on another connection, from this client port.
     pub(crate) fn elsewhere(self, port: u16, play: impl FnOnce(Self) -> Self) -> Self {
         let (own, next) = (self.ports.0, self.next);
-        let mut this = play(self.from_port(port));
+        let mut this = play(self.at_port(port));
         this.ports.0 = own;
         this.next = next;
         this
@@ -158,12 +158,6 @@ impl Script {
     /// Segments carry the timestamps option from now on.
     pub(crate) fn stamped(mut self) -> Self {
         self.stamped = true;
-        self
-    }
-
-    /// This side advertises this window (not scaled) from now on.
-    pub(crate) fn window(mut self, side: Direction, window: u16) -> Self {
-        self.window[side] = window;
         self
     }
 

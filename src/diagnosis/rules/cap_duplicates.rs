@@ -132,7 +132,7 @@ mod tests {
             .upgrade()
             .clean_close(ClientToServer)
             .wait_s(1.0)
-            .from_port(40_002)
+            .at_port(40_002)
             .upgrade()
             .clean_close(ClientToServer)
             .told();

@@ -142,7 +142,7 @@ mod tests {
         let mut script = Script::new();
         for port in [40_001, 40_002, 40_003] {
             script = script
-                .from_port(port)
+                .at_port(port)
                 .upgrade()
                 .text(ClientToServer, "hi")
                 .wait_s(7.3)

@@ -96,7 +96,7 @@ mod tests {
         let mut script = Script::new();
         for (port, quiet, last) in seconds {
             script = script
-                .from_port(*port)
+                .at_port(*port)
                 .upgrade()
                 .wait_s(*quiet)
                 .text(ClientToServer, "hi")

@@ -179,7 +179,7 @@ mod tests {
         let script = pinging(Script::new().upgrade(), 4, 60.0)
             .wait_s(60.2)
             .fin(ServerToClient)
-            .from_port(40_002);
+            .at_port(40_002);
         let told = pinging(script.upgrade(), 4, 60.0)
             .wait_s(60.2)
             .fin(ServerToClient)

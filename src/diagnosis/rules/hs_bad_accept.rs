@@ -137,7 +137,7 @@ mod tests {
     fn the_accept_of_another_session_is_recognised() {
         let told = Script::new()
             .upgrade()
-            .from_port(40_002)
+            .at_port(40_002)
             .handshake()
             .bytes(ClientToServer, OTHER_KEY)
             .accept("")

@@ -179,7 +179,7 @@ mod tests {
         let told = Script::new()
             .syn()
             .refuse()
-            .from_port(40_002)
+            .at_port(40_002)
             .syn()
             .refuse()
             .told();
@@ -193,7 +193,7 @@ mod tests {
             .handshake()
             .bytes(ClientToServer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .answer("200 OK", "", "hi")
-            .from_port(40_002)
+            .at_port(40_002)
             .syn()
             .refuse()
             .told();

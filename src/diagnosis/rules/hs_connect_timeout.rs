@@ -192,7 +192,7 @@ mod tests {
 
     /// Another connection shows that the server is there, so silence means something.
     fn beside_a_session() -> Script {
-        Script::new().upgrade().from_port(40_002)
+        Script::new().upgrade().at_port(40_002)
     }
 
     #[test]

@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn silence_counts_once_the_capture_saw_enough_of_it() {
         let asked = || Script::new().handshake().request("");
-        let other = |script: Script| script.from_port(40_002).syn().told();
+        let other = |script: Script| script.at_port(40_002).syn().told();
         let long = other(asked().wait_s(6.0));
         assert_eq!(long.only("hs-no-response").confidence.name(), "likely");
         let short = other(asked().wait_s(3.0));
