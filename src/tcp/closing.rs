@@ -63,7 +63,12 @@ pub(super) fn reset(
         in_window: in_window(segment, own),
         after_own_fin: own.fin.is_some(),
         answers: other.last_segment,
-        refuses_syn: own.segments == 0 && other.isn.is_some() && other.highest == 0,
+        // RFC 9293, section 3.5.2: it acknowledges the SYN, and nothing after it.
+        refuses_syn: own.segments == 0
+            && other.highest == 0
+            && other
+                .isn
+                .is_some_and(|isn| !segment.flags.ack() || segment.ack == isn.plus(1)),
     }
 }
 

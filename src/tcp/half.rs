@@ -555,6 +555,24 @@ impl Half {
     }
 }
 
+impl Half {
+    /// A reset stands behind all that its sender sent: what is missing up to there was sent.
+    pub(super) fn reach(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        let offset = self.offset_of(segment.seq).unwrap_or(0);
+        let end = self.without_fin(u64::try_from(offset).unwrap_or(0));
+        if self.segments > 0 && end > self.next {
+            let len = end.saturating_sub(self.next);
+            self.gap(direction, len, GapCause::NotCaptured, segment.at, out);
+            self.highest = self.highest.max(end);
+        }
+    }
+}
+
 /// Sequence number of the first payload byte: a SYN takes one before it (RFC 9293, section 3.4).
 fn first_byte(segment: &Segment<'_>) -> Seq {
     segment.seq.plus(u32::from(segment.flags.syn()))

@@ -351,6 +351,9 @@ impl Connection {
             return;
         }
         self.halves[direction].reset = true;
+        let own = &mut self.halves[direction];
+        own.flush(direction, segment.at, out);
+        own.reach(direction, segment, out);
         for direction in Direction::BOTH {
             self.halves[direction].flush(direction, segment.at, out);
             self.halves[direction].end(direction, segment.at, out);

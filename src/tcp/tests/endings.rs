@@ -119,6 +119,22 @@ fn a_reset_hands_over_what_was_held_and_ends_both() {
 }
 
 #[test]
+fn a_reset_shows_bytes_before_it_that_were_never_captured() {
+    let trace = Trace::opened()
+        .then(client(0).data("hello"))
+        .then(client(12).rst());
+    assert_eq!(
+        trace.stream(),
+        [
+            "> 0 hello",
+            "> gap 5+7 not-captured (by 5)",
+            "> end (5)",
+            "< end (5)"
+        ]
+    );
+}
+
+#[test]
 fn a_reset_out_of_window_is_noted_and_ends_nothing() {
     let trace = Trace::opened()
         .then(client(0).data("hello"))
