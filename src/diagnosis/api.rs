@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::heartbeat::said_so;
-use super::{Kind, Provenance, Thresholds, closing::Terminator, reset_provenance};
+use super::{Kind, Provenance, Terminator, Thresholds, reset_provenance};
 use crate::session::{Breach, CloseFrame};
 use crate::session::{Ended, Session};
 use crate::stream::Direction;

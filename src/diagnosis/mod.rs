@@ -7,6 +7,7 @@ mod breach;
 pub mod closing;
 mod codes;
 mod dial;
+mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
@@ -23,7 +24,8 @@ mod violation;
 mod wording;
 
 pub use breach::{is_of_framing, rule_of};
-pub use closing::{Closing, EndedBy, How, Kind};
+pub use closing::Closing;
+pub use ending::{EndedBy, How, Kind, Terminator};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
 pub use provenance::{Provenance, reset_provenance};
