@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::args::{ColorChoice, OutputArgs};
 
 /// Rationale: what everything is laid out for where nobody tells the width.
-const COLUMNS: usize = 80;
+pub(super) const COLUMNS: usize = 80;
 /// Rationale: longer lines are harder to read, whatever the terminal.
 const MOST_COLUMNS: usize = 120;
 

@@ -3,14 +3,17 @@
 
 mod community;
 mod describe;
+mod explanation;
 mod json;
 mod messages;
 mod text;
 mod when;
+mod wrap;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+pub use explanation::{explain_rule, list_rules};
 pub use messages::{MessageFormat, Messages};
 
 use crate::diagnosis::{Closing, Finding, PingVerdict, Severity, Subject};

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::style::{Style, wrapped};
+use super::style::Style;
 use super::{sentence_case, source_of, subject};
 use crate::diagnosis::{Confidence, Finding, Subject};
 use crate::report::Report;
+use crate::report::wrap::wrapped;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const FINDINGS_SHOWN: usize = 12;

@@ -11,9 +11,9 @@ pub(super) use style::Style;
 
 use super::messages::shown;
 use super::when::{clock, date, short};
+use super::wrap::wrapped;
 use super::{Report, describe};
 use crate::diagnosis::{Finding, Severity, Subject};
-use style::wrapped;
 
 pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     head(report, style, out)?;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::style::{Style, wrapped_after};
+use super::style::Style;
 use crate::diagnosis::Severity;
 use crate::report::messages::shown;
 use crate::report::when::short;
+use crate::report::wrap::wrapped_after;
 use crate::report::{Report, Reported, describe};
 use crate::session::Session;
 use crate::stream::Sides;

@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::style::{Style, wrapped, wrapped_after};
+use super::style::Style;
 use super::{sentence_case, several, source_of, subject};
 use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject};
 use crate::report::Report;
 use crate::report::messages::shown;
 use crate::report::when::clock;
+use crate::report::wrap::{wrapped, wrapped_after};
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const EVIDENCE_SHOWN: usize = 4;
