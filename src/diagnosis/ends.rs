@@ -341,11 +341,17 @@ impl End<'_> {
     }
 
     /// Certain, unless a Close frame or an earlier FIN, whoever's, may hide in
-    /// what the capture lacks.
+    /// what the capture lacks. A reset of a host that has no such socket any
+    /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
         let hides = |side| self.session.may_hide_frames(side);
+        let gone = self.terminator.reset.is_some_and(|reset| {
+            reset_provenance(self.session, &reset).verdict == Provenance::NoSocket
+        });
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
+        } else if gone {
+            Confidence::Likely
         } else {
             Confidence::Certain
         }

@@ -11,6 +11,9 @@ pub struct Thresholds {
     pub pong_floor: Duration,
     /// A Ping interval is a gap beyond this multiple of the median.
     pub gap_factor: f64,
+    /// ... and only beyond this: a shorter time without a Ping is none that
+    /// any timer on the path could notice. They count in seconds.
+    pub gap_floor: Duration,
     /// A Ping round trip is slow beyond this ...
     pub pong_slow: Duration,
     /// ... and this many TCP round trips.
@@ -31,6 +34,7 @@ impl Default for Thresholds {
             pong_rtts: 3,
             pong_floor: Duration::from_secs(1),
             gap_factor: 1.5,
+            gap_floor: Duration::from_secs(1),
             pong_slow: Duration::from_millis(250),
             pong_slow_rtts: 5,
             long_idle: Duration::from_secs(30),

@@ -161,6 +161,30 @@ fn a_port_used_again_is_another_session() {
 }
 
 #[test]
+fn a_port_used_again_is_another_session_even_without_its_syn() {
+    let again = |first: Script| {
+        first
+            .wait_s(1.0)
+            .at_port(40_001)
+            .flags(ServerToClient, Flags::SYN | Flags::ACK)
+            .flags(ClientToServer, Flags::ACK)
+            .request("")
+            .accept("")
+            .text(ClientToServer, "two")
+            .told()
+    };
+    let first = || Script::new().upgrade().text(ClientToServer, "one");
+    for told in [
+        again(first()),
+        again(first().rst(ServerToClient).wait_s(60.0)),
+    ] {
+        let messages = told.sessions.iter().map(|s| s.messages.client.count);
+        assert_eq!(messages.collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(told.capture.tcp_connections, 2);
+    }
+}
+
+#[test]
 fn a_session_that_ended_while_memory_was_shed_is_told() {
     let refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
     let limits = Limits {

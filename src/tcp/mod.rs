@@ -245,13 +245,20 @@ impl Connection {
         self.halves.client.ended && self.halves.server.ended
     }
 
-    /// A SYN with this number opens another connection between the same
+    /// A SYN, or its answer, with these numbers opens another connection between the same
     /// endpoints, rather than repeating this one's (RFC 9293, section 3.6.1).
     pub fn is_new_opening(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        if !segment.flags.syn() || segment.flags.ack() {
+        let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
+        if !segment.flags.syn() {
             return false;
         }
-        match self.halves[direction].isn {
+        if segment.flags.ack() {
+            // The SYN before it was not captured. Both numbers have to be others: a
+            // server that keeps no state may answer a repeated SYN with a new one of its own.
+            let answers_another = peer.isn.is_some_and(|isn| isn.plus(1) != segment.ack);
+            return answers_another && own.isn.is_some_and(|isn| isn != segment.seq);
+        }
+        match own.isn {
             Some(isn) => isn != segment.seq,
             // Whatever came before was the end of an older connection.
             None => {

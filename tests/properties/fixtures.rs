@@ -43,12 +43,6 @@ pub(crate) fn may_come_with_a_loss(id: &str) -> bool {
         || ["close-code-meaning", "hb-pong-missing"].contains(&id)
 }
 
-/// Nothing in the rest of the capture shows that the packet is missing.
-///
-/// - `drop-reset-by-router`: without the router's reset (packet 17), the first
-///   reset is the client's, of a host that has no such socket any more.
-const UNPROVABLE: [(&str, usize); 1] = [("drop-reset-by-router", 16)];
-
 struct Owned {
     at: PacketRef,
     link: LinkType,
@@ -154,7 +148,7 @@ fn a_fixture_without_one_packet_adds_nothing_certain() {
             }
             for id in told.certain() {
                 let known = whole.certain().contains(&id) || may_come_with_a_loss(id);
-                if !known && !UNPROVABLE.contains(&(name.as_str(), gone)) {
+                if !known {
                     faults.push(format!("{name} without {gone}: {id}"));
                 }
             }

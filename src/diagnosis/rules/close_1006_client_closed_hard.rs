@@ -119,6 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_of_a_socket_that_is_gone_tells_not_how_it_went() {
+        let told = Script::new()
+            .upgrade()
+            .text(ServerToClient, "hi")
+            .bare_rst(ClientToServer)
+            .told();
+        let finding = told.only("close-1006-client-closed-hard");
+        assert_eq!(finding.confidence.name(), "likely");
+    }
+
+    #[test]
     fn a_client_that_said_close_is_not() {
         let told = Script::new().upgrade().clean_close(ClientToServer).told();
         assert!(told.of("close-1006-client-closed-hard").is_empty());

@@ -73,7 +73,9 @@ pub(super) fn worst_gap(case: &Case<'_>, pinger: Direction) -> Option<PingGap> {
     let quartile = |percent| ledger.intervals.percentile(percent).unwrap_or_default();
     let range = quartile(75).saturating_sub(quartile(25));
     let out_of_rhythm = |len: Duration, factor: f64| {
-        len > median.mul_f64(factor) && len > range.saturating_mul(RANGES)
+        len >= case.thresholds.gap_floor
+            && len > median.mul_f64(factor)
+            && len > range.saturating_mul(RANGES)
     };
     let between = ledger
         .longest
@@ -257,6 +259,16 @@ mod tests {
                 .contains(&("kind", Value::Text("between".to_owned())))
         );
         assert!(told.of("hb-irregular").is_empty());
+    }
+
+    #[test]
+    fn pings_of_one_flight_have_no_gap_between_them() {
+        let mut script = Script::new().upgrade();
+        for wait in [0.0, 0.0, 0.0, 0.3, 0.0, 0.0] {
+            script = script.wait_s(wait).ping(ServerToClient, b"");
+        }
+        let told = script.wait_s(0.5).clean_close(ServerToClient).told();
+        assert!(told.of("hb-gap").is_empty());
     }
 
     #[test]

@@ -49,7 +49,9 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         };
         // One gap in a steady rhythm is hb-gap.
         let steady_but_for_a_gap = worst_gap(case, pinger).is_some();
-        if intervals.count() < FEWEST || variation <= VARIATION || steady_but_for_a_gap {
+        let too_short = longest.len < case.thresholds.gap_floor;
+        let few = intervals.count() < FEWEST || too_short;
+        if few || variation <= VARIATION || steady_but_for_a_gap {
             continue;
         }
         #[expect(clippy::cast_precision_loss, reason = "a share")]
@@ -111,6 +113,12 @@ mod tests {
     fn intervals_all_over_the_place_are_told() {
         let told = pings(&[1.0, 0.2, 5.0, 0.3, 4.0, 1.0, 6.0, 0.1]);
         assert_eq!(told.only("hb-irregular").confidence.name(), "certain");
+    }
+
+    #[test]
+    fn intervals_that_no_timer_notices_are_silent() {
+        let told = pings(&[0.0, 0.3, 0.0, 0.9, 0.0, 0.5, 0.0, 0.1]);
+        assert!(told.of("hb-irregular").is_empty());
     }
 
     #[test]

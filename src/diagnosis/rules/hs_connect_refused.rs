@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::diagnosis::dial::{Dial, dials};
 use crate::diagnosis::wording::times;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{Attempt, Unreachable};
+use crate::session::{Attempt, Leg, Reset, Unreachable};
 use crate::stream::{Direction, PacketRef};
 
 pub(super) static RULE: Rule = Rule {
@@ -53,7 +53,7 @@ fn refusal(attempt: &Attempt) -> Option<(PacketRef, bool)> {
     let reset = leg
         .resets
         .iter()
-        .find(|reset| reset.direction == Direction::ServerToClient)
+        .find(|reset| reset.direction == Direction::ServerToClient && answers_syn(leg, reset))
         .map(|reset| (reset.at, false));
     reset.or_else(|| {
         leg.unreachable
@@ -61,6 +61,13 @@ fn refusal(attempt: &Attempt) -> Option<(PacketRef, bool)> {
             .find(|e| closed_port(e))
             .map(|e| (e.at, true))
     })
+}
+
+/// A client that sent more than SYNs had an answer that the capture lacks: the
+/// reset ends an open connection.
+fn answers_syn(leg: &Leg, reset: &Reset) -> bool {
+    let syns = &leg.syns.client;
+    reset.refuses_syn && reset.answers.is_some_and(|at| syns.contains(&at))
 }
 
 /// Port unreachable: the host itself says that nobody listens.
@@ -158,8 +165,9 @@ fn causes(found: Finding, server: SocketAddr, syn: PacketRef, overview: &Overvie
 #[cfg(test)]
 mod tests {
     use crate::diagnosis::{Severity, Value};
+    use crate::packet::Flags;
     use crate::script::Script;
-    use crate::stream::Direction::ClientToServer;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
 
     #[test]
     fn a_reset_in_answer_to_a_syn_is_a_refusal() {
@@ -201,11 +209,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_of_an_open_connection_is_no_refusal() {
+    fn a_reset_of_a_connection_whose_syn_ack_was_lost_is_no_refusal() {
         let told = Script::new()
-            .upgrade()
-            .rst(crate::stream::Direction::ServerToClient)
+            .syn()
+            .flags(ClientToServer, Flags::ACK)
+            .rst(ServerToClient)
             .told();
+        assert!(told.of("hs-connect-refused").is_empty());
+    }
+
+    #[test]
+    fn a_reset_of_an_open_connection_is_no_refusal() {
+        let told = Script::new().upgrade().rst(ServerToClient).told();
         assert!(told.of("hs-connect-refused").is_empty());
     }
 }

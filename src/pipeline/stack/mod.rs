@@ -46,15 +46,20 @@ impl Stack {
         }
     }
 
-    /// A SYN with another initial sequence number than the one seen.
+    /// A SYN with another initial sequence number than the one seen, or the answer to one.
     pub(super) fn is_new_opening(&self, segment: &Segment<'_>) -> bool {
-        if !segment.flags.syn() || segment.flags.ack() {
+        if !segment.flags.syn() {
             return false;
         }
         let direction = self.direction_of(segment);
         match &self.state {
             State::Followed(followed) => followed.is_new_opening(direction, segment),
-            State::Ignored { syn } => syn[direction].is_none_or(|syn| syn != segment.seq),
+            State::Ignored { syn } => {
+                let asked = syn[direction.reverse()];
+                let answers_it = asked.is_some_and(|syn| syn.plus(1) == segment.ack);
+                let other = syn[direction].is_none_or(|syn| syn != segment.seq);
+                other && !(segment.flags.ack() && answers_it)
+            }
         }
     }
 

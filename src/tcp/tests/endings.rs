@@ -235,6 +235,21 @@ fn a_syn_after_the_end_of_a_connection_seen_in_part_opens_another() {
 }
 
 #[test]
+fn an_answer_to_another_syn_opens_another_connection() {
+    use Direction::ServerToClient;
+    let trace = Trace::opened();
+    let opens = |seq, ack| {
+        let mut answer = syn(ServerToClient, seq);
+        answer.flags = Flags(Flags::SYN | Flags::ACK);
+        answer.ack = Seq(ack);
+        trace.tcp.is_new_opening(ServerToClient, &answer)
+    };
+    assert!(opens(70_000, 5_001));
+    assert!(!opens(9_000, 1_001), "the same answer again");
+    assert!(!opens(70_000, 1_001), "a SYN cookie of another minute");
+}
+
+#[test]
 fn syns_that_cross_open_one_connection() {
     use Direction::ServerToClient;
     let answer = syn(ServerToClient, 9_000);
