@@ -111,7 +111,8 @@ fn who_and_how(
     first_close: Option<Direction>,
     terminator: Option<&Terminator>,
 ) -> (EndedBy, Option<How>) {
-    if let (Kind::Clean | Kind::Half, Some(first)) = (kind, first_close) {
+    let too_late = late_close(session, kind, first_close, terminator);
+    if let (Kind::Clean | Kind::Half, Some(first), None) = (kind, first_close, too_late) {
         let how = match (kind, terminator) {
             (Kind::Clean, _) => How::Close,
             (_, Some(end)) => end.how(),
@@ -132,6 +133,21 @@ fn who_and_how(
         None if session.ended == Some(Ended::Settled) => (EndedBy::Unknown, None),
         None => (EndedBy::Unknown, Some(How::CaptureEnd)),
     }
+}
+
+/// The FIN or reset that the other side had sent before the only Close frame:
+/// that is what ended the session.
+pub(super) fn late_close(
+    session: &Session,
+    kind: Kind,
+    first_close: Option<Direction>,
+    terminator: Option<&Terminator>,
+) -> Option<Terminator> {
+    let (Kind::Half, Some(closer), Some(end)) = (kind, first_close, terminator) else {
+        return None;
+    };
+    let close = session.close[closer].as_ref()?.control.frame.at;
+    (end.direction != closer && end.at < close).then_some(*end)
 }
 
 /// Who ended the transport without a Close frame.

@@ -40,9 +40,10 @@ pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
     secrets.target(origin_form)
 }
 
-/// The Host field.
+/// The Host field, without credentials that somebody put before it.
 pub(super) fn host(session: &Session) -> Option<&str> {
-    session.handshake.request.headers.first("Host")
+    let field = session.handshake.request.headers.first("Host")?;
+    Some(field.rsplit_once('@').map_or(field, |(_, host)| host))
 }
 
 /// `ws://host/path`, redacted.

@@ -16,7 +16,11 @@ pub(super) fn findings(report: &Report, style: Style, out: &mut dyn Write) -> io
         return Ok(());
     }
     writeln!(out, "\n{}", style.bold("FINDINGS"))?;
-    let groups = grouped(report);
+    let groups = if style.verbose {
+        report.findings.iter().map(|finding| (finding, 1)).collect()
+    } else {
+        grouped(report)
+    };
     let most = if style.verbose {
         usize::MAX
     } else {
@@ -31,7 +35,7 @@ pub(super) fn findings(report: &Report, style: Style, out: &mut dyn Write) -> io
     }
 }
 
-/// One finding per rule and severity, with how many there are; all of them with `-v`.
+/// One finding per rule and severity, with how many there are.
 fn grouped(report: &Report) -> Vec<(&Finding, usize)> {
     let mut groups: Vec<(&Finding, usize)> = Vec::new();
     for finding in &report.findings {

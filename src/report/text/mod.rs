@@ -43,8 +43,9 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
         )
     });
     let version = env!("CARGO_PKG_VERSION");
-    let title = shown(&name, style.width.saturating_sub(10));
-    writeln!(out, "{}", style.bold(&format!("wscope {version}  {title}")))?;
+    let program = format!("wscope {version}  ");
+    let title = ending(&name, style.width.saturating_sub(program.chars().count()));
+    writeln!(out, "{}", style.bold(&format!("{program}{title}")))?;
     writeln!(
         out,
         "{}, {}, {}{}",
@@ -57,6 +58,19 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
             format!("\n{}", span.trim_start())
         },
     )
+}
+
+/// A path without anything that a terminal would obey; of a long one its end,
+/// where the file's name stands.
+fn ending(path: &str, room: usize) -> String {
+    let path = shown(path, usize::MAX);
+    match path.chars().count().checked_sub(room) {
+        None | Some(0) => path,
+        Some(over) => "…"
+            .chars()
+            .chain(path.chars().skip(over.saturating_add(1)))
+            .collect(),
+    }
 }
 
 /// `1 packet`, `2 packets`.
@@ -145,5 +159,17 @@ fn sentence_case(text: &str, capital: bool) -> String {
     match chars.next() {
         Some(first) if capital => first.to_uppercase().chain(chars).collect(),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_keeps_the_name_of_the_file() {
+        assert_eq!(ending("a/b.pcap", 8), "a/b.pcap");
+        assert_eq!(ending("captures/b.pcap", 8), "…/b.pcap");
+        assert_eq!(ending("\u{1b}[2J.pcap", 80), "·[2J.pcap");
     }
 }

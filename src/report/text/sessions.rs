@@ -135,7 +135,7 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
         format!(", slowest Pong after {}", short(rtt))
     });
     let text = format!(
-        "{} Pings from clients, {} from servers; {unanswered} unanswered{slowest}",
+        "{} from clients, {} from servers; {unanswered} unanswered{slowest}",
         sent.client, sent.server
     );
     writeln!(out)?;

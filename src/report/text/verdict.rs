@@ -26,21 +26,14 @@ pub(super) fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io:
         .iter()
         .filter(|f| f.rule.id == worst.rule.id && f.severity == worst.severity)
         .collect();
-    let who = match same.as_slice() {
-        [_] => subject(report, worst),
-        many => several(report, many),
-    };
-    let sentence = format!("{who}{}.", sentence_case(&worst.summary, who.is_empty()));
-    wrapped_after(out, style.width, &label, 9, &sentence)?;
+    wrapped_after(out, style.width, &label, 9, &sentence(report, worst, &same))?;
     let mut about = worst.confidence.name().to_owned();
     if let Some(sees) = what_apis_saw(report, worst) {
         about.push_str(&format!("; {sees}"));
     }
-    if same.len() > 1 {
-        about.push_str(&format!(
-            "; shown here: {}",
-            subject(report, worst).trim_end_matches(": ")
-        ));
+    let example = subject(report, worst);
+    if alike(&same) && same.len() > 1 && !example.is_empty() {
+        about.push_str(&format!("; shown here: {}", example.trim_end_matches(": ")));
     }
     wrapped(out, style.width, "         ", &about)?;
     for cause in worst.causes.iter().take(3) {
@@ -55,6 +48,27 @@ pub(super) fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io:
         wrapped(out, style.width, "  do     ", &worst.advice)?;
     }
     Ok(())
+}
+
+/// What one says holds of all only where all say the same; else the rule says
+/// it of all, and one is the example.
+fn sentence(report: &Report, worst: &Finding, same: &[&Finding]) -> String {
+    let one = subject(report, worst);
+    if same.len() <= 1 {
+        return format!("{one}{}.", sentence_case(&worst.summary, one.is_empty()));
+    }
+    let many = several(report, same);
+    if alike(same) {
+        return format!("{many}{}.", sentence_case(&worst.summary, many.is_empty()));
+    }
+    let rule = sentence_case(worst.rule.summary, many.is_empty());
+    let example = sentence_case(&worst.summary, false);
+    format!("{many}{rule}. For example {one}{example}.")
+}
+
+fn alike(same: &[&Finding]) -> bool {
+    same.windows(2)
+        .all(|two| matches!(two, [a, b] if a.summary == b.summary))
 }
 
 /// The finding that the verdict is about: the worst that is not about the capture's quality.
