@@ -15,7 +15,7 @@ mod rtt;
 mod stalls;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, Tally, TlsTotals};
+pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;

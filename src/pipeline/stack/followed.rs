@@ -224,7 +224,7 @@ impl Followed {
                     shared.capture.wordless += 1;
                 }
                 if attempt.is_worth_telling() {
-                    finished.push(Finished::Attempt(attempt));
+                    shared.attempts.add(attempt, &mut shared.capture, finished);
                 }
             }
         }
