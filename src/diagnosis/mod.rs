@@ -84,6 +84,12 @@ pub fn diagnose_capture(
 
 /// The order of a report: capture quality first, then the worst, then by place.
 pub fn rank(findings: &mut [Finding]) {
+    for finding in &mut *findings {
+        // The best supported cause first; of equals the order of the rule.
+        finding
+            .causes
+            .sort_by_key(|cause| std::cmp::Reverse(cause.confidence));
+    }
     findings.sort_by_key(|finding| {
         let quality = finding.rule.id.starts_with("cap-");
         let place = finding.evidence.first().map(|e| e.at);

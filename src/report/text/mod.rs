@@ -28,6 +28,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
 fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let capture = &report.capture;
     let name = match capture.files.as_slice() {
+        [one] if one.path.as_os_str() == "-" => "stdin".to_owned(),
         [one] => one.path.display().to_string(),
         many => format!("{} files", many.len()),
     };
@@ -121,15 +122,8 @@ fn subject(report: &Report, finding: &Finding) -> String {
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
         Subject::Session(id) => {
             let path = report
-                .sessions
-                .iter()
-                .find(|r| r.session.id == id)
-                .map(|r| {
-                    (
-                        r.session.leg.client,
-                        describe::url(&r.session, report.secrets),
-                    )
-                });
+                .session(id)
+                .map(|session| (session.leg.client, describe::url(session, report.secrets)));
             match path {
                 Some((client, url)) => format!("s{id} ({client} -> {url}): "),
                 None => format!("s{id}: "),

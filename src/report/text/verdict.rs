@@ -95,16 +95,14 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
 
 fn quiet_verdict(report: &Report) -> String {
     let count = report.sessions.len();
-    let clean = report
-        .sessions
-        .iter()
-        .filter(|s| s.closing.kind == Kind::Clean)
-        .count();
-    let open = report
-        .sessions
-        .iter()
-        .filter(|s| s.closing.kind == Kind::Open)
-        .count();
+    let (mut clean, mut open) = (0, 0);
+    for session in &report.sessions {
+        match report.judged(session).closing.kind {
+            Kind::Clean => clean += 1,
+            Kind::Open => open += 1,
+            Kind::Half | Kind::Abnormal | Kind::None => {}
+        }
+    }
     match (count, clean, open) {
         (0, ..) => {
             let why = report
@@ -130,7 +128,7 @@ fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
     let Subject::Session(id) = finding.subject else {
         return None;
     };
-    let reported = report.sessions.iter().find(|r| r.session.id == id)?;
+    let reported = report.judged(report.session(id)?);
     let sees = &reported.closing.sees;
     let client = sees
         .client
