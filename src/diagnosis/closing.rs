@@ -261,6 +261,13 @@ fn who(session: &Session, end: &Terminator) -> EndedBy {
 }
 
 impl Terminator {
+    /// A reset of a host that has no such socket any more: the end came before
+    /// it, and the capture doesn't show how.
+    pub(super) fn of_no_socket(&self, session: &Session) -> bool {
+        self.reset
+            .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::NoSocket)
+    }
+
     fn how(&self) -> How {
         if self.reset.is_some() {
             How::Rst
