@@ -54,9 +54,4 @@ pub mod time;
 pub mod websocket;
 
 #[cfg(test)]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the sizes and times of a play are small and positive"
-)]
 pub(crate) mod script;

@@ -8,6 +8,12 @@
 //! Every packet takes 1 ms; payload is acknowledged by the peer 1 ms later
 //! unless `silent(..)` says otherwise. Packet numbers count from 1.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the sizes and times of a play are small and positive"
+)]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture};

@@ -8,8 +8,7 @@ use super::input::Read;
 use super::output::complain;
 use crate::diagnosis::{self, Finding, Severity, Thresholds};
 use crate::pipeline::Options;
-use crate::report::{Format, Report, Reported};
-use crate::stream::Sides;
+use crate::report::{Format, Report};
 
 pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
     for id in args
@@ -79,25 +78,12 @@ fn judge(read: Read, args: &AnalyzeArgs) -> Report {
     ));
     findings.retain(|finding| !args.ignore.iter().any(|id| id == finding.rule.id));
     diagnosis::rank(&mut findings);
-    let sessions = sessions
-        .into_iter()
-        .map(|session| {
-            let closing = diagnosis::closing::close_of(&session, &thresholds);
-            let pings = Sides::from_fn(|side| {
-                diagnosis::judge_pings(&session, &closing, side, &thresholds)
-            });
-            Reported {
-                session,
-                closing,
-                pings,
-            }
-        })
-        .collect();
     Report::new(
         capture,
         sessions,
         findings,
         args.input.secrets(),
         !args.input.keys.is_empty(),
+        thresholds,
     )
 }

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     about,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
+    max_term_width = 80,
     after_help = "\
 Examples:
   wscope drop.pcap                        the report: verdict first

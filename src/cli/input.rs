@@ -180,7 +180,10 @@ fn warn_about(capture: &Capture, args: &InputArgs) {
 }
 
 fn sorted(capture: Capture, finished: Vec<Finished>) -> Read {
-    let (mut sessions, mut attempts) = (Vec::new(), Vec::new());
+    // Exactly as many as there are: doubling would cost as much again.
+    let is_session = |finished: &&Finished| matches!(finished, Finished::Session(_));
+    let mut sessions = Vec::with_capacity(finished.iter().filter(is_session).count());
+    let mut attempts = Vec::new();
     for finished in finished {
         match finished {
             Finished::Session(session) => sessions.push(*session),

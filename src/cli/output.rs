@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::args::{ColorChoice, OutputArgs};
 
 /// Rationale: what everything is laid out for where nobody tells the width.
-const COLUMNS: usize = 80;
+pub(super) const COLUMNS: usize = 80;
 /// Rationale: longer lines are harder to read, whatever the terminal.
 const MOST_COLUMNS: usize = 120;
 
@@ -58,7 +58,13 @@ impl OutputArgs {
 
 /// Says something on stderr; if even that is closed, nobody is there to hear it.
 pub(super) fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "wscope: {text}");
+    let _ = writeln!(io::stderr(), "wscope: {}", one_line(text));
+}
+
+/// A file's name may hold line breaks and what a terminal would obey.
+fn one_line(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() { '·' } else { c };
+    text.chars().map(harmless).collect()
 }
 
 /// `wscope FILE | head`: the reader has seen enough.
@@ -70,4 +76,14 @@ pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
             .and_then(serde_json::Error::io_error_kind);
         io.map(io::Error::kind).or(json) == Some(io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_stays_one_line_whatever_the_file_is_called() {
+        assert_eq!(one_line("a\u{1b}[31m\nb.pcap: é"), "a·[31m·b.pcap: é");
+    }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::heartbeat::said_so;
-use super::{Kind, Provenance, Thresholds, closing::Terminator, reset_provenance};
+use super::{Kind, Provenance, Terminator, Thresholds, reset_provenance};
 use crate::session::{Breach, CloseFrame};
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
@@ -159,7 +159,19 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
             })
             && !ends_for(session, own)
     });
-    (end.is_some() && !unaware).then_some(1006)
+    // The peer's Close frame may have passed unseen.
+    (end.is_some() && !unaware && !may_hide_close(session, peer)).then_some(1006)
+}
+
+/// Frames of `sender` are missing, and not only from the middle of a known one.
+fn may_hide_close(session: &Session, sender: Direction) -> bool {
+    session.lost_sync[sender].is_some()
+        || session.leg.last_packet[sender].is_none()
+        || (session.handshake.answer_lost.is_some() && sender == Direction::ServerToClient)
+        || session
+            .frame_gaps
+            .iter()
+            .any(|gap| gap.direction == sender && !gap.in_step)
 }
 
 /// This side pinged, got no Pong, and said so before its peer said anything: not an echo.
@@ -249,6 +261,14 @@ fn reads_close(session: &Session, end: Option<&Terminator>, own: Direction) -> b
     let Some(end) = end else { return true };
     let at = close.control.available;
     if end.direction == own && end.at < at {
+        return false;
+    }
+    // Measured: libraries answer a Close frame as they read it. A side that
+    // resets instead had bytes in its receive queue that it never read.
+    let unread = end.reset.is_some_and(|reset| {
+        reset.direction == own && reset_provenance(session, &reset).verdict != Provenance::Middlebox
+    });
+    if unread && session.close[own].is_none() && !may_hide_close(session, own) {
         return false;
     }
     let reset = end.reset.is_some_and(|reset| reset.direction == peer);
@@ -354,6 +374,15 @@ mod tests {
             .text(ServerToClient, "still here");
         let sees = sees(script);
         assert_eq!((sees.client, sees.server), (Some(1006), None));
+    }
+
+    #[test]
+    fn who_resets_in_answer_to_a_close_never_read_it() {
+        let script = Script::new()
+            .upgrade()
+            .close(ClientToServer, 1000, "")
+            .rst(ServerToClient);
+        assert_eq!(sees(script), told(1006, 1006, false));
     }
 
     #[test]

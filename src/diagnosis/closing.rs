@@ -2,117 +2,11 @@
 
 use std::time::Duration;
 
+use super::ending::{EndedBy, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
 use super::{Confidence, Provenance, Thresholds, api, reset_provenance};
-use crate::session::Reset;
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
-
-/// What the wire shows of the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Both sides sent a Close frame.
-    Clean,
-    /// One side did.
-    Half,
-    /// The transport ended, and nobody had sent a Close frame.
-    Abnormal,
-    /// The capture ended first.
-    Open,
-    /// It was never opened.
-    None,
-}
-
-impl Kind {
-    /// The word that reports use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clean => "clean",
-            Self::Half => "half",
-            Self::Abnormal => "abnormal",
-            Self::Open => "open",
-            Self::None => "none",
-        }
-    }
-}
-
-/// Who ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EndedBy {
-    /// The client.
-    Client,
-    /// The server, or whatever answers in its name.
-    Server,
-    /// A proxy that is seen to be one.
-    Proxy,
-    /// A device on the path that wrote packets in another's name.
-    Middlebox,
-    /// The path.
-    Network,
-    /// It can't be told.
-    Unknown,
-}
-
-impl EndedBy {
-    /// The word that reports use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-            Self::Proxy => "proxy",
-            Self::Middlebox => "middlebox",
-            Self::Network => "network",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// The side that sends in this direction.
-    pub const fn side(direction: Direction) -> Self {
-        match direction {
-            Direction::ClientToServer => Self::Client,
-            Direction::ServerToClient => Self::Server,
-        }
-    }
-}
-
-/// By what it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum How {
-    /// Close frames.
-    Close,
-    /// A FIN.
-    Fin,
-    /// A reset.
-    Rst,
-    /// Nothing: what was sent stayed unanswered until somebody gave up.
-    Timeout,
-    /// The capture ended.
-    CaptureEnd,
-}
-
-impl How {
-    /// The word that reports use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Close => "close",
-            Self::Fin => "fin",
-            Self::Rst => "rst",
-            Self::Timeout => "timeout",
-            Self::CaptureEnd => "capture-end",
-        }
-    }
-}
-
-/// The first FIN or reset that counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terminator {
-    /// Its (claimed) sender.
-    pub direction: Direction,
-    /// Its packet.
-    pub at: PacketRef,
-    /// The reset, if it is one.
-    pub reset: Option<Reset>,
-}
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -217,7 +111,8 @@ fn who_and_how(
     first_close: Option<Direction>,
     terminator: Option<&Terminator>,
 ) -> (EndedBy, Option<How>) {
-    if let (Kind::Clean | Kind::Half, Some(first)) = (kind, first_close) {
+    let too_late = late_close(session, kind, first_close, terminator);
+    if let (Kind::Clean | Kind::Half, Some(first), None) = (kind, first_close, too_late) {
         let how = match (kind, terminator) {
             (Kind::Clean, _) => How::Close,
             (_, Some(end)) => end.how(),
@@ -238,6 +133,21 @@ fn who_and_how(
         None if session.ended == Some(Ended::Settled) => (EndedBy::Unknown, None),
         None => (EndedBy::Unknown, Some(How::CaptureEnd)),
     }
+}
+
+/// The FIN or reset that the other side had sent before the only Close frame:
+/// that is what ended the session.
+pub(super) fn late_close(
+    session: &Session,
+    kind: Kind,
+    first_close: Option<Direction>,
+    terminator: Option<&Terminator>,
+) -> Option<Terminator> {
+    let (Kind::Half, Some(closer), Some(end)) = (kind, first_close, terminator) else {
+        return None;
+    };
+    let close = session.close[closer].as_ref()?.control.frame.at;
+    (end.direction != closer && end.at < close).then_some(*end)
 }
 
 /// Who ended the transport without a Close frame.
@@ -266,14 +176,6 @@ impl Terminator {
     pub(super) fn of_no_socket(&self, session: &Session) -> bool {
         self.reset
             .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::NoSocket)
-    }
-
-    fn how(&self) -> How {
-        if self.reset.is_some() {
-            How::Rst
-        } else {
-            How::Fin
-        }
     }
 }
 

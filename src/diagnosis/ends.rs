@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::api::refuses_answer;
-use super::closing::{Terminator, close_of};
+use super::closing::close_of;
+use super::ending::Terminator;
 use super::path::{dead_path, expired, front_of};
 use super::timeouts::{self, Counts, Timeout};
 use super::{Closing, Confidence, Finding, Kind, Overview, Provenance, reset_provenance};

@@ -7,6 +7,7 @@ mod breach;
 pub mod closing;
 mod codes;
 mod dial;
+mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
@@ -23,7 +24,8 @@ mod violation;
 mod wording;
 
 pub use breach::{is_of_framing, rule_of};
-pub use closing::{Closing, EndedBy, How, Kind};
+pub use closing::Closing;
+pub use ending::{EndedBy, How, Kind, Terminator};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
 pub use provenance::{Provenance, reset_provenance};
@@ -82,6 +84,12 @@ pub fn diagnose_capture(
 
 /// The order of a report: capture quality first, then the worst, then by place.
 pub fn rank(findings: &mut [Finding]) {
+    for finding in &mut *findings {
+        // The best supported cause first; of equals the order of the rule.
+        finding
+            .causes
+            .sort_by_key(|cause| std::cmp::Reverse(cause.confidence));
+    }
     findings.sort_by_key(|finding| {
         let quality = finding.rule.id.starts_with("cap-");
         let place = finding.evidence.first().map(|e| e.at);

@@ -20,7 +20,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Rationale: a followed connection costs about 3 KB, so some 300 MB at worst.
+            // Rationale: a followed connection costs 3 KB before it says WebSocket and 8 KB
+            // after; a busy gateway has some ten thousand of these at once.
             connections: 100_000,
             bytes: 128 << 20,
             patience: Patience::default(),

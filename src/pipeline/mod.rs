@@ -1,5 +1,6 @@
 //! Puts one stack of layers on each connection and carries facts to sessions.
 
+mod attempts;
 mod limits;
 mod orientation;
 mod records;
@@ -17,6 +18,7 @@ use crate::session::{Attempt, Capture, Record, Session, Unreachable};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
 use crate::websocket::Wants;
+use attempts::Attempts;
 use records::Records;
 use table::Table;
 
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
     next_session: u32,
     next_stream: u32,
     records: Records,
+    attempts: Attempts,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -70,6 +73,7 @@ impl Analyzer {
                 next_session: 1,
                 next_stream: 0,
                 records: Records::default(),
+                attempts: Attempts::default(),
             },
         }
     }

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::Reported;
 use crate::diagnosis::Kind;
 use crate::session::Session;
 use crate::session::redact::Secrets;
-use crate::stream::Direction;
 
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
@@ -40,9 +40,10 @@ pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
     secrets.target(origin_form)
 }
 
-/// The Host field.
+/// The Host field, without credentials that somebody put before it.
 pub(super) fn host(session: &Session) -> Option<&str> {
-    session.handshake.request.headers.first("Host")
+    let field = session.handshake.request.headers.first("Host")?;
+    Some(field.rsplit_once('@').map_or(field, |(_, host)| host))
 }
 
 /// `ws://host/path`, redacted.
@@ -67,15 +68,18 @@ pub(super) fn forwarded_for(session: &Session) -> Option<String> {
     first("X-Forwarded-For").or_else(|| first("X-Real-IP"))
 }
 
-/// One word for a session's fate: `closed 1000`, `dropped (1006)`, `refused 404`, `open`.
-pub(super) fn fate(session: &Session, kind: Kind) -> String {
-    let code = |direction: Direction| {
-        session.close[direction]
-            .as_ref()
-            .map(|close| close.code.map_or("1005".to_owned(), |c| c.to_string()))
-    };
-    let either = code(Direction::ClientToServer).or_else(|| code(Direction::ServerToClient));
-    match (kind, either) {
+/// A session's fate in a few words: `closed 1000`, `dropped (1006)`, `refused 404`, `open`.
+pub(super) fn fate(reported: &Reported<'_>) -> String {
+    let (session, closing) = (reported.session, &reported.closing);
+    let close = closing
+        .first_close
+        .and_then(|first| session.close[first].as_ref());
+    let code = close.map(|close| {
+        close
+            .code
+            .map_or("1005".to_owned(), |code| code.to_string())
+    });
+    match (closing.kind, code) {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::when::{clock, ms, short};
 use crate::diagnosis::{is_of_framing, rule_of};
 use crate::session::redact::Secrets;
-use crate::session::{Breach, Message, Opcode};
+use crate::session::{Breach, Control, Message, Opcode};
 use crate::session::{Record, RecordKind};
 
 /// How records are written.
@@ -65,6 +65,18 @@ impl Messages {
         put("time", json!(super::when::rfc3339(first.time)));
         put("packet", json!(first.number));
         put("file", json!(first.source));
+        // The same fields on every line; what a control frame can't have is null.
+        for name in [
+            "fragments",
+            "transfer_ms",
+            "hol_wait_ms",
+            "reply_to",
+            "latency_ms",
+        ] {
+            put(name, Json::Null);
+        }
+        put("compressed", json!(false));
+        put("breaches", json!([]));
         match &record.kind {
             RecordKind::Message(message) => self.message(record, message, &mut put),
             RecordKind::Ping { control, rtt, gap } => {
@@ -74,12 +86,14 @@ impl Messages {
                 put("rtt_ms", json!(rtt.map(ms)));
                 put("gap_ms", json!(gap.map(ms)));
                 put("acked_ms", acked(record));
+                control_frame(control, &mut put);
             }
             RecordKind::Pong(control) => {
                 put("opcode", json!("pong"));
                 put("length", json!(control.payload.len()));
                 put("complete", json!(control.complete));
                 put("acked_ms", acked(record));
+                control_frame(control, &mut put);
             }
             RecordKind::Close(close) => {
                 put("opcode", json!("close"));
@@ -92,6 +106,7 @@ impl Messages {
                 );
                 put("breaches", json!(finding_ids(&close.breaches)));
                 put("acked_ms", acked(record));
+                control_frame(&close.control, &mut put);
             }
         }
         Json::Object(fields)
@@ -201,6 +216,21 @@ impl Messages {
             },
         }
     }
+}
+
+/// What a control frame has in common with a message: one fragment, from its first byte to its last.
+fn control_frame(control: &Control, put: &mut impl FnMut(&str, Json) -> Option<Json>) {
+    let (first, last) = (control.frame.at.time, control.last.time);
+    put(
+        "wire_length",
+        json!(control.frame.end().saturating_sub(control.frame.offset)),
+    );
+    put("fragments", json!(1));
+    put("transfer_ms", json!(last.since(first).map(ms)));
+    put(
+        "hol_wait_ms",
+        json!(control.available.time.since(last).map(ms)),
+    );
 }
 
 fn arrow(record: &Record) -> &'static str {

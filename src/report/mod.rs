@@ -3,26 +3,31 @@
 
 mod community;
 mod describe;
+mod explanation;
 mod json;
 mod messages;
 mod text;
 mod when;
+mod wrap;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+pub use explanation::{explain_rule, list_rules};
 pub use messages::{MessageFormat, Messages};
 
-use crate::diagnosis::{Closing, Finding, PingVerdict, Severity, Subject};
+use crate::diagnosis::{
+    Closing, Finding, PingVerdict, Severity, Subject, Thresholds, closing, judge_pings,
+};
 use crate::session::redact::Secrets;
 use crate::session::{Capture, Session};
 use crate::stream::Sides;
 
-/// One session with what was made of it.
+/// One session with what is made of it.
 #[derive(Clone, Debug)]
-pub struct Reported {
+pub struct Reported<'a> {
     /// The facts.
-    pub session: Session,
+    pub session: &'a Session,
     /// How it ended.
     pub closing: Closing,
     /// Its Pings, judged.
@@ -35,13 +40,15 @@ pub struct Report {
     /// What was read.
     pub capture: Capture,
     /// The sessions, in the order in which they began.
-    pub sessions: Vec<Reported>,
+    pub sessions: Vec<Session>,
     /// The findings, in the order in which they are to be shown.
     pub findings: Vec<Finding>,
     /// Whether secrets are shown.
     pub secrets: Secrets,
     /// A key log was given.
     pub keys_given: bool,
+    /// The numbers that opinions depend on.
+    pub thresholds: Thresholds,
     /// Where in `findings` those about a session stand, by its number.
     about: BTreeMap<u32, Vec<usize>>,
 }
@@ -50,10 +57,11 @@ impl Report {
     /// A report on all of this; `findings` in the order in which they are to be shown.
     pub fn new(
         capture: Capture,
-        sessions: Vec<Reported>,
+        sessions: Vec<Session>,
         findings: Vec<Finding>,
         secrets: Secrets,
         keys_given: bool,
+        thresholds: Thresholds,
     ) -> Self {
         let mut about: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (index, finding) in findings.iter().enumerate() {
@@ -67,8 +75,30 @@ impl Report {
             findings,
             secrets,
             keys_given,
+            thresholds,
             about,
         }
+    }
+
+    /// A session, judged. Done when it is asked for: kept for all, it would
+    /// take as much memory as the sessions do.
+    pub fn judged<'a>(&self, session: &'a Session) -> Reported<'a> {
+        let closing = closing::close_of(session, &self.thresholds);
+        let pings = Sides::from_fn(|side| judge_pings(session, &closing, side, &self.thresholds));
+        Reported {
+            session,
+            closing,
+            pings,
+        }
+    }
+
+    /// The session of this number.
+    pub fn session(&self, id: u32) -> Option<&Session> {
+        let place = self
+            .sessions
+            .binary_search_by_key(&id, |session| session.id)
+            .ok()?;
+        self.sessions.get(place)
     }
 
     /// Where in `findings` those about this session stand.

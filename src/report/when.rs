@@ -42,6 +42,7 @@ pub(super) fn short(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1e3;
     let seconds = duration.as_secs();
     match ms {
+        _ if ms < 0.05 => "<0.1 ms".to_owned(),
         _ if ms < 10.0 => format!("{ms:.1} ms"),
         _ if ms < 1_000.0 => format!("{ms:.0} ms"),
         _ if seconds < 120 => format!("{:.1} s", duration.as_secs_f64()),

@@ -1,6 +1,6 @@
 //! What was read, and what of it could not be used: the report's *capture quality*.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::stream::{GapCause, PacketRef, Sides};
@@ -73,6 +73,17 @@ pub struct TlsTotals {
     pub decrypted: u64,
 }
 
+/// Failed connections of one client host to one server port, beyond those that are kept one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoreAttempts {
+    /// The client's host.
+    pub client: IpAddr,
+    /// What it dialled.
+    pub server: SocketAddr,
+    /// How many more.
+    pub count: u64,
+}
+
 /// All that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capture {
@@ -127,6 +138,10 @@ pub struct Capture {
     pub clock_back: Option<(PacketRef, u64)>,
     /// How often the clock ran backwards.
     pub clock_backs: u64,
+    /// Failed connections that are only counted: of hosts that fail again and again.
+    pub more_attempts: Vec<MoreAttempts>,
+    /// Failed connections that are in no count by host: there are too many hosts.
+    pub attempts_beyond: u64,
     /// Connections let go to stay within the limits.
     pub evicted: u64,
     /// Hosts that were heard: they exist and a path from them to the capture point does.

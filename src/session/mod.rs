@@ -12,16 +12,18 @@ mod leg;
 mod record;
 pub mod redact;
 mod rtt;
+mod stalls;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, Tally, TlsTotals};
+pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
-pub use leg::{Leg, Orientation, Silence, Unacked, Unreachable, ZeroWindow};
+pub use leg::{Leg, Orientation, Unreachable};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
+pub use stalls::{Silence, Unacked, ZeroWindow};
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.

@@ -226,11 +226,13 @@ fn hide_in_path(path: &str) -> String {
         if index > 0 {
             shown.push('/');
         }
-        shown.push_str(if looks_like_token(segment) {
-            REPLACEMENT
-        } else {
-            segment
-        });
+        // `/chat;jsessionid=...` and `/chat#token=...`: parameters, though not of the query.
+        let mut parts = segment.split_inclusive([';', '#']);
+        for part in &mut parts {
+            let name = part.trim_end_matches([';', '#']);
+            shown.push_str(&hide_in_parameter(name));
+            shown.push_str(part.get(name.len()..).unwrap_or_default());
+        }
     }
     shown
 }
@@ -311,6 +313,16 @@ mod tests {
             shown,
             "/ws?room=7&token=[redacted]&EIO=4&transport=websocket"
         );
+    }
+
+    #[test]
+    fn parameters_of_the_path_and_the_fragment_are_parameters() {
+        let target = "/chat;jsessionid=A1B2/room#token=c3d4";
+        assert_eq!(
+            Secrets::Redacted.target(target),
+            "/chat;jsessionid=[redacted]/room#token=[redacted]"
+        );
+        assert_eq!(Secrets::Redacted.target("/a;v=1;/b#"), "/a;v=1;/b#");
     }
 
     #[test]

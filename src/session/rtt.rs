@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Distribution;
 use crate::time::Timestamp;
 
-/// Rationale: OUTPUT.md has `rtt_ms` minimum-filtered over 10 s: a receiver that
+/// Rationale: 10 s are short enough to show a path that changes, and a receiver that
 /// delays acknowledgments by up to 200 ms (RFC 9293, section 3.8.6.3) still
 /// answers something at once now and then.
 const WINDOW: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use crate::stream::PacketRef;
 /// packets; a retransmission that carries other bytes is rarely further away.
 const KEPT: usize = 8;
 
-/// Rationale: FINDINGS.md 1.0.8 has duplicates within 1 ms; a retransmission takes longer.
+/// Rationale: copies of one packet are captured within 1 ms; a retransmission takes longer.
 const DUPLICATE_NANOS: u64 = 1_000_000;
 /// The same for packets with an identification and a timestamp of their own.
 ///
@@ -33,7 +33,8 @@ struct Trace {
 /// A ring of traces.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    traces: [Option<Trace>; KEPT],
+    /// Grows as segments come: most connections of a scan never have a second one.
+    traces: Vec<Trace>,
     next: usize,
     /// The latest TSval of this sender.
     stamp: Option<u32>,
@@ -41,17 +42,19 @@ pub(super) struct Recent {
 
 impl Recent {
     pub(super) fn remember(&mut self, segment: &Segment<'_>) {
-        if let Some(slot) = self.traces.get_mut(self.next % KEPT) {
-            *slot = Some(Trace {
-                at: segment.at,
-                seq: segment.seq.0,
-                ack: segment.ack.0,
-                flags: segment.flags.0,
-                len: segment.wire_len,
-                ip_id: segment.ip_id,
-                timestamps: segment.options.timestamps,
-                sample: sample(segment.payload),
-            });
+        let trace = Trace {
+            at: segment.at,
+            seq: segment.seq.0,
+            ack: segment.ack.0,
+            flags: segment.flags.0,
+            len: segment.wire_len,
+            ip_id: segment.ip_id,
+            timestamps: segment.options.timestamps,
+            sample: sample(segment.payload),
+        };
+        match self.traces.get_mut(self.next % KEPT) {
+            Some(oldest) => *oldest = trace,
+            None => self.traces.push(trace),
         }
         self.next = self.next.wrapping_add(1);
         if let Some((stamp, _)) = segment.options.timestamps
@@ -64,7 +67,7 @@ impl Recent {
     /// The same packet again. An identification of 0 (Linux, DF set) or none
     /// (IPv6) tells nothing, so there the timestamps option has to agree.
     pub(super) fn is_duplicate(&self, segment: &Segment<'_>) -> bool {
-        self.traces.iter().flatten().any(|t| {
+        self.traces.iter().any(|t| {
             t.seq == segment.seq.0
                 && t.ack == segment.ack.0
                 && t.flags == segment.flags.0
@@ -91,12 +94,12 @@ impl Recent {
 
     fn newest(&self) -> Option<Trace> {
         let newest = self.next.checked_sub(1)?;
-        self.traces.get(newest % KEPT).copied().flatten()
+        self.traces.get(newest % KEPT).copied()
     }
 
     /// A segment of the same place and length carried other bytes.
     pub(super) fn contradicts(&self, segment: &Segment<'_>) -> bool {
-        self.traces.iter().flatten().any(|t| {
+        self.traces.iter().any(|t| {
             t.seq == segment.seq.0
                 && t.len == segment.wire_len
                 // A single byte may be the garbage of a keep-alive (RFC 9293, section 3.8.4).

@@ -10,7 +10,7 @@ use super::{close_failed_by_receiver, close_illegal};
 pub(super) static RULE: Rule = Rule {
     id: "close-code-meaning",
     severity: Severity::Info,
-    summary: "a Close frame, and what its code means",
+    summary: "the session was closed with a code that tells why",
     explain: "\
 ## What it means
 One side sent a Close frame. Its code says why: 1000 that all is done, 1001 that the side goes away, others that something went wrong. Codes from 3000 on

@@ -99,8 +99,9 @@ fn objection(
     });
     if let Some(note) = breach.filter(|_| code != 1009) {
         let what = format!(
-            "the {} breaks the protocol: {}",
+            "the {} sent {} ({})",
             sender.sender(),
+            offence(note.breach),
             note.detail
         );
         let confidence = Confidence::Certain;
@@ -135,6 +136,32 @@ fn objection(
         what,
         confidence,
     })
+}
+
+/// What a breach is, to be read without a look into the standard.
+fn offence(breach: Breach) -> &'static str {
+    match breach {
+        Breach::UnmaskedClientFrame => "an unmasked frame",
+        Breach::MaskedServerFrame => "a masked frame",
+        Breach::Rsv1WithoutExtension | Breach::Rsv1Misplaced | Breach::ReservedBits => {
+            "a reserved bit"
+        }
+        Breach::ReservedOpcode => "a reserved opcode",
+        Breach::NonMinimalLength => "a length that is not in its shortest form",
+        Breach::LengthTopBit => "an impossible length",
+        Breach::FragmentedControl => "a control frame in fragments",
+        Breach::ControlTooLong => "a control frame of more than 125 bytes",
+        Breach::UnexpectedContinuation => "a continuation frame without a message",
+        Breach::InterleavedMessage => "a message inside another one",
+        Breach::InvalidUtf8 => "text that is not UTF-8",
+        Breach::InflateFailed => "a message that does not inflate",
+        Breach::CloseBodyOneByte | Breach::CloseCodeIllegal | Breach::CloseReasonNotUtf8 => {
+            "a malformed Close frame"
+        }
+        Breach::FrameAfterClose => "a frame after its Close frame",
+        Breach::HttpInStream => "HTTP where a frame should begin",
+        Breach::TruncatedFrame | Breach::UnfinishedMessage => "an unfinished message",
+    }
 }
 
 /// The reasons that libraries give when they fail a connection themselves.
@@ -204,6 +231,8 @@ mod tests {
         let finding = told.only("close-failed-by-receiver");
         assert_eq!(finding.confidence.name(), "certain");
         assert_eq!(finding.evidence[0].at, told.sessions[0].breaches[0].at);
+        let ends = "the server sent a reserved opcode (opcode 3)";
+        assert!(finding.summary.ends_with(ends), "{}", finding.summary);
     }
 
     #[test]

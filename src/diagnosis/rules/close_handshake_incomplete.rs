@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{close_failed_by_receiver, close_lost_to_rst};
 use crate::diagnosis::api::refuses_answer;
-use crate::diagnosis::closing::{named, span};
+use crate::diagnosis::closing::{late_close, named, span};
 use crate::diagnosis::timeouts::{self, Counts};
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::session::Ended;
@@ -117,10 +117,30 @@ fn found(
             ),
         ),
     };
-    let summary = format!(
-        "the {name} sent Close {} and got no Close frame in return: {cause}",
-        named(code)
+    let closing = &case.closing;
+    let late = late_close(
+        session,
+        closing.kind,
+        Some(closer),
+        closing.terminator.as_ref(),
     );
+    let (summary, cause) = match late {
+        Some(end) => (
+            format!(
+                "the {other} ended TCP without a Close frame, {} before the {name} sent its Close {}",
+                span(from.time.saturating_since(end.at.time)),
+                named(code)
+            ),
+            format!("the {other} ends TCP without closing the WebSocket"),
+        ),
+        None => (
+            format!(
+                "the {name} sent Close {} and got no Close frame in return: {cause}",
+                named(code)
+            ),
+            cause,
+        ),
+    };
     let hidden = session.may_hide_frames(closer.reverse());
     let confidence = match (hidden, case.closing.terminator) {
         (true, _) => Confidence::Possible,
@@ -164,6 +184,7 @@ fn found(
         }
     }
     finding.advice(match kind {
+        _ if late.is_some() => format!("let the {other} send a Close frame before it ends TCP; look at what made it end TCP"),
         "not-awaited" => format!("let the {name} wait for the answer before it ends TCP, if the code matters to it"),
         "peer-dead" => format!("look at the {other}'s host and the path to it"),
         _ => format!("the {other} must answer a Close frame with its own: look whether its application reads and its library answers"),
@@ -172,7 +193,8 @@ fn found(
 
 #[cfg(test)]
 mod tests {
-    use crate::diagnosis::{Severity, Value};
+    use crate::diagnosis::closing::close_of;
+    use crate::diagnosis::{EndedBy, Severity, Thresholds, Value};
     use crate::script::Script;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
 
@@ -192,6 +214,20 @@ mod tests {
                 .data
                 .contains(&("kind", Value::Text("peer-silent".to_owned())))
         );
+    }
+
+    #[test]
+    fn a_close_that_comes_after_the_other_side_ended_tcp_is_not_what_ended_it() {
+        let told = Script::new()
+            .upgrade()
+            .fin(ServerToClient)
+            .close(ClientToServer, 1000, "")
+            .fin(ClientToServer)
+            .told();
+        let finding = told.only("close-handshake-incomplete");
+        assert!(finding.summary.starts_with("the server ended TCP"));
+        let closing = close_of(&told.sessions[0], &Thresholds::default());
+        assert_eq!(closing.ended_by, EndedBy::Server);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::hb_pong_timeout::seconds;
-use crate::diagnosis::closing::{Terminator, close_of};
+use crate::diagnosis::Terminator;
+use crate::diagnosis::closing::close_of;
 use crate::diagnosis::{
     Check, Closing, Confidence, Evidence, Finding, Kind, Overview, Rule, Severity, Value,
 };

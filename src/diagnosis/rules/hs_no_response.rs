@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, closing::Terminator,
+    Case, Check, Confidence, Evidence, Finding, Rule, Severity, Terminator, Value,
 };
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};

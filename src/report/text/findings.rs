@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::style::{Style, wrapped};
+use super::style::Style;
 use super::{sentence_case, source_of, subject};
 use crate::diagnosis::{Confidence, Finding, Subject};
 use crate::report::Report;
+use crate::report::wrap::wrapped;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const FINDINGS_SHOWN: usize = 12;
@@ -15,7 +16,11 @@ pub(super) fn findings(report: &Report, style: Style, out: &mut dyn Write) -> io
         return Ok(());
     }
     writeln!(out, "\n{}", style.bold("FINDINGS"))?;
-    let groups = grouped(report);
+    let groups = if style.verbose {
+        report.findings.iter().map(|finding| (finding, 1)).collect()
+    } else {
+        grouped(report)
+    };
     let most = if style.verbose {
         usize::MAX
     } else {
@@ -30,7 +35,7 @@ pub(super) fn findings(report: &Report, style: Style, out: &mut dyn Write) -> io
     }
 }
 
-/// One finding per rule and severity, with how many there are; all of them with `-v`.
+/// One finding per rule and severity, with how many there are.
 fn grouped(report: &Report) -> Vec<(&Finding, usize)> {
     let mut groups: Vec<(&Finding, usize)> = Vec::new();
     for finding in &report.findings {

@@ -11,9 +11,9 @@ pub(super) use style::Style;
 
 use super::messages::shown;
 use super::when::{clock, date, short};
+use super::wrap::wrapped;
 use super::{Report, describe};
 use crate::diagnosis::{Finding, Severity, Subject};
-use style::wrapped;
 
 pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     head(report, style, out)?;
@@ -28,6 +28,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
 fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let capture = &report.capture;
     let name = match capture.files.as_slice() {
+        [one] if one.path.as_os_str() == "-" => "stdin".to_owned(),
         [one] => one.path.display().to_string(),
         many => format!("{} files", many.len()),
     };
@@ -43,8 +44,9 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
         )
     });
     let version = env!("CARGO_PKG_VERSION");
-    let title = shown(&name, style.width.saturating_sub(10));
-    writeln!(out, "{}", style.bold(&format!("wscope {version}  {title}")))?;
+    let program = format!("wscope {version}  ");
+    let title = ending(&name, style.width.saturating_sub(program.chars().count()));
+    writeln!(out, "{}", style.bold(&format!("{program}{title}")))?;
     writeln!(
         out,
         "{}, {}, {}{}",
@@ -57,6 +59,19 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
             format!("\n{}", span.trim_start())
         },
     )
+}
+
+/// A path without anything that a terminal would obey; of a long one its end,
+/// where the file's name stands.
+fn ending(path: &str, room: usize) -> String {
+    let path = shown(path, usize::MAX);
+    match path.chars().count().checked_sub(room) {
+        None | Some(0) => path,
+        Some(over) => "…"
+            .chars()
+            .chain(path.chars().skip(over.saturating_add(1)))
+            .collect(),
+    }
 }
 
 /// `1 packet`, `2 packets`.
@@ -107,15 +122,8 @@ fn subject(report: &Report, finding: &Finding) -> String {
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
         Subject::Session(id) => {
             let path = report
-                .sessions
-                .iter()
-                .find(|r| r.session.id == id)
-                .map(|r| {
-                    (
-                        r.session.leg.client,
-                        describe::url(&r.session, report.secrets),
-                    )
-                });
+                .session(id)
+                .map(|session| (session.leg.client, describe::url(session, report.secrets)));
             match path {
                 Some((client, url)) => format!("s{id} ({client} -> {url}): "),
                 None => format!("s{id}: "),
@@ -145,5 +153,17 @@ fn sentence_case(text: &str, capital: bool) -> String {
     match chars.next() {
         Some(first) if capital => first.to_uppercase().chain(chars).collect(),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_keeps_the_name_of_the_file() {
+        assert_eq!(ending("a/b.pcap", 8), "a/b.pcap");
+        assert_eq!(ending("captures/b.pcap", 8), "…/b.pcap");
+        assert_eq!(ending("\u{1b}[2J.pcap", 80), "·[2J.pcap");
     }
 }

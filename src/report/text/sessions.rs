@@ -1,15 +1,17 @@
 //! The sessions, a line each, and their Pings.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::style::{Style, wrapped_after};
+use super::style::Style;
 use crate::diagnosis::Severity;
 use crate::report::messages::shown;
 use crate::report::when::short;
+use crate::report::wrap::wrapped_after;
 use crate::report::{Report, Reported, describe};
 use crate::session::Session;
 use crate::stream::Sides;
@@ -29,13 +31,8 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     table.set_header(["SESSION", "client", "path", "up/down", "lasted", "end"]);
     pad(&mut table);
     // The troubled first, so that a long list begins with what matters.
-    let mut order: Vec<&Reported> = report.sessions.iter().collect();
-    order.sort_by_cached_key(|r| {
-        (
-            std::cmp::Reverse(worst_of(report, r.session.id)),
-            r.session.id,
-        )
-    });
+    let mut order: Vec<&Session> = report.sessions.iter().collect();
+    order.sort_by_cached_key(|s| (Reverse(worst_of(report, s.id)), s.id));
     let most = if style.verbose {
         usize::MAX
     } else {
@@ -44,9 +41,11 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     // The host is news only where there are several.
     let hosts = order
         .windows(2)
-        .any(|two| matches!(two, [a, b] if host(&a.session) != host(&b.session)));
+        .any(|two| matches!(two, [a, b] if host(a) != host(b)));
     let shown = order.iter().take(most);
-    let mut rows: Vec<[String; 6]> = shown.map(|r| session_row(r, report, hosts)).collect();
+    let mut rows: Vec<[String; 6]> = shown
+        .map(|s| session_row(&report.judged(s), report, hosts))
+        .collect();
     cut_places(&mut rows, style.width);
     for row in rows {
         table.add_row(row);
@@ -58,8 +57,8 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     }
 }
 
-fn session_row(reported: &Reported, report: &Report, hosts: bool) -> [String; 6] {
-    let session = &reported.session;
+fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String; 6] {
+    let session = reported.session;
     let path = describe::path(session, report.secrets);
     let place = if hosts {
         format!("{}{path}", host(session))
@@ -74,7 +73,7 @@ fn session_row(reported: &Reported, report: &Report, hosts: bool) -> [String; 6]
         place,
         format!("{up}/{down}"),
         short(end.saturating_since(session.leg.first.time)),
-        describe::fate(session, reported.closing.kind),
+        describe::fate(reported),
     ]
 }
 
@@ -120,10 +119,12 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
         server: 0,
     };
     let (mut unanswered, mut slowest) = (0, None::<Duration>);
-    for reported in &report.sessions {
-        for (side, ledger) in reported.session.pings.iter() {
+    let pinging = |session: &&Session| session.pings.iter().any(|(_, ledger)| ledger.sent > 0);
+    for session in report.sessions.iter().filter(pinging) {
+        let pings = report.judged(session).pings;
+        for (side, ledger) in session.pings.iter() {
             sent[side] += ledger.sent;
-            unanswered += reported.pings[side].unanswered_count;
+            unanswered += pings[side].unanswered_count;
             slowest = slowest.max(ledger.rtt.max());
         }
     }
@@ -134,7 +135,7 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
         format!(", slowest Pong after {}", short(rtt))
     });
     let text = format!(
-        "{} Pings from clients, {} from servers; {unanswered} unanswered{slowest}",
+        "{} from clients, {} from servers; {unanswered} unanswered{slowest}",
         sent.client, sent.server
     );
     writeln!(out)?;

@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::style::{Style, wrapped, wrapped_after};
+use super::style::Style;
 use super::{sentence_case, several, source_of, subject};
 use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject};
 use crate::report::Report;
 use crate::report::messages::shown;
 use crate::report::when::clock;
+use crate::report::wrap::{wrapped, wrapped_after};
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const EVIDENCE_SHOWN: usize = 4;
@@ -25,21 +26,14 @@ pub(super) fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io:
         .iter()
         .filter(|f| f.rule.id == worst.rule.id && f.severity == worst.severity)
         .collect();
-    let who = match same.as_slice() {
-        [_] => subject(report, worst),
-        many => several(report, many),
-    };
-    let sentence = format!("{who}{}.", sentence_case(&worst.summary, who.is_empty()));
-    wrapped_after(out, style.width, &label, 9, &sentence)?;
+    wrapped_after(out, style.width, &label, 9, &sentence(report, worst, &same))?;
     let mut about = worst.confidence.name().to_owned();
     if let Some(sees) = what_apis_saw(report, worst) {
         about.push_str(&format!("; {sees}"));
     }
-    if same.len() > 1 {
-        about.push_str(&format!(
-            "; shown here: {}",
-            subject(report, worst).trim_end_matches(": ")
-        ));
+    let example = subject(report, worst);
+    if alike(&same) && same.len() > 1 && !example.is_empty() {
+        about.push_str(&format!("; shown here: {}", example.trim_end_matches(": ")));
     }
     wrapped(out, style.width, "         ", &about)?;
     for cause in worst.causes.iter().take(3) {
@@ -54,6 +48,27 @@ pub(super) fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io:
         wrapped(out, style.width, "  do     ", &worst.advice)?;
     }
     Ok(())
+}
+
+/// What one says holds of all only where all say the same; else the rule says
+/// it of all, and one is the example.
+fn sentence(report: &Report, worst: &Finding, same: &[&Finding]) -> String {
+    let one = subject(report, worst);
+    if same.len() <= 1 {
+        return format!("{one}{}.", sentence_case(&worst.summary, one.is_empty()));
+    }
+    let many = several(report, same);
+    if alike(same) {
+        return format!("{many}{}.", sentence_case(&worst.summary, many.is_empty()));
+    }
+    let rule = sentence_case(worst.rule.summary, many.is_empty());
+    let example = sentence_case(&worst.summary, false);
+    format!("{many}{rule}. For example {one}{example}.")
+}
+
+fn alike(same: &[&Finding]) -> bool {
+    same.windows(2)
+        .all(|two| matches!(two, [a, b] if a.summary == b.summary))
 }
 
 /// The finding that the verdict is about: the worst that is not about the capture's quality.
@@ -80,16 +95,14 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
 
 fn quiet_verdict(report: &Report) -> String {
     let count = report.sessions.len();
-    let clean = report
-        .sessions
-        .iter()
-        .filter(|s| s.closing.kind == Kind::Clean)
-        .count();
-    let open = report
-        .sessions
-        .iter()
-        .filter(|s| s.closing.kind == Kind::Open)
-        .count();
+    let (mut clean, mut open) = (0, 0);
+    for session in &report.sessions {
+        match report.judged(session).closing.kind {
+            Kind::Clean => clean += 1,
+            Kind::Open => open += 1,
+            Kind::Half | Kind::Abnormal | Kind::None => {}
+        }
+    }
     match (count, clean, open) {
         (0, ..) => {
             let why = report
@@ -115,7 +128,7 @@ fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
     let Subject::Session(id) = finding.subject else {
         return None;
     };
-    let reported = report.sessions.iter().find(|r| r.session.id == id)?;
+    let reported = report.judged(report.session(id)?);
     let sees = &reported.closing.sees;
     let client = sees
         .client

@@ -1,0 +1,120 @@
+//! The words for an end: what the wire shows of it, who brought it about, by what.
+
+use crate::session::Reset;
+use crate::stream::{Direction, PacketRef};
+
+/// What the wire shows of the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Both sides sent a Close frame.
+    Clean,
+    /// One side did.
+    Half,
+    /// The transport ended, and nobody had sent a Close frame.
+    Abnormal,
+    /// The capture ended first.
+    Open,
+    /// It was never opened.
+    None,
+}
+
+impl Kind {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Half => "half",
+            Self::Abnormal => "abnormal",
+            Self::Open => "open",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Who ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The client.
+    Client,
+    /// The server, or whatever answers in its name.
+    Server,
+    /// A proxy that is seen to be one.
+    Proxy,
+    /// A device on the path that wrote packets in another's name.
+    Middlebox,
+    /// The path.
+    Network,
+    /// It can't be told.
+    Unknown,
+}
+
+impl EndedBy {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Proxy => "proxy",
+            Self::Middlebox => "middlebox",
+            Self::Network => "network",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The side that sends in this direction.
+    pub const fn side(direction: Direction) -> Self {
+        match direction {
+            Direction::ClientToServer => Self::Client,
+            Direction::ServerToClient => Self::Server,
+        }
+    }
+}
+
+/// By what it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// Close frames.
+    Close,
+    /// A FIN.
+    Fin,
+    /// A reset.
+    Rst,
+    /// Nothing: what was sent stayed unanswered until somebody gave up.
+    Timeout,
+    /// The capture ended.
+    CaptureEnd,
+}
+
+impl How {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Fin => "fin",
+            Self::Rst => "rst",
+            Self::Timeout => "timeout",
+            Self::CaptureEnd => "capture-end",
+        }
+    }
+}
+
+/// The first FIN or reset that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminator {
+    /// Its (claimed) sender.
+    pub direction: Direction,
+    /// Its packet.
+    pub at: PacketRef,
+    /// The reset, if it is one.
+    pub reset: Option<Reset>,
+}
+
+impl Terminator {
+    pub(super) fn how(&self) -> How {
+        if self.reset.is_some() {
+            How::Rst
+        } else {
+            How::Fin
+        }
+    }
+}

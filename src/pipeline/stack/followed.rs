@@ -1,0 +1,311 @@
+//! The layers of a connection that is worked on, and how they are tied together.
+
+use super::subject::Subject;
+use crate::http;
+use crate::packet::{Endpoint, Segment, Seq};
+use crate::pipeline::orientation::{Sender, sender_of};
+use crate::pipeline::records::Pending;
+use crate::pipeline::{Finished, Shared};
+use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
+use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
+use crate::tcp;
+use crate::websocket;
+
+#[derive(Debug)]
+pub(super) struct Followed {
+    tcp: tcp::Connection,
+    layer: Layer,
+    subject: Subject,
+    pending: Pending,
+    syn: Sides<Option<Seq>>,
+}
+
+/// The protocol above TCP.
+#[derive(Debug)]
+enum Layer {
+    /// With the WebSocket layer, from the 101 on, for as long as a body may still pass.
+    Http(Box<http::Connection>, Option<Box<websocket::Connection>>),
+    WebSocket(Box<websocket::Connection>),
+    /// Bytes that say nothing to us, on a connection that has a session.
+    Opaque,
+}
+
+impl Followed {
+    /// The layers of a connection that this segment begins, and its client as far as that tells.
+    pub(super) fn new(segment: &Segment<'_>, shared: &mut Shared) -> (Endpoint, Self) {
+        let flags = segment.flags;
+        let (client, server, orientation) = match (flags.syn(), flags.ack()) {
+            (true, false) => (segment.from, segment.to, Orientation::Syn),
+            (true, true) => (segment.to, segment.from, Orientation::Syn),
+            (false, _) => (segment.from, segment.to, Orientation::Provisional),
+        };
+        let mut leg = Leg::new(shared.next_stream, client.into(), server.into(), segment.at);
+        leg.orientation = orientation;
+        shared.next_stream += 1;
+        shared.capture.tcp_connections += 1;
+        let followed = Self {
+            tcp: tcp::Connection::new(shared.options.limits.patience),
+            layer: Layer::Http(Box::new(http::Connection::new()), None),
+            subject: Subject::Attempt(Box::new(Attempt::new(leg))),
+            pending: Pending::default(),
+            syn: Sides::default(),
+        };
+        (client, followed)
+    }
+
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.subject {
+            Subject::Session(session) => Some(session),
+            Subject::Attempt(_) => None,
+        }
+    }
+
+    pub(super) fn on_unreachable(&mut self, error: Unreachable) {
+        self.subject.leg().on_unreachable(error);
+    }
+
+    pub(super) fn is_new_opening(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        self.tcp.is_new_opening(direction, segment)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.tcp.is_closed()
+    }
+
+    /// Bytes that wait in TCP for earlier ones.
+    pub(super) fn waiting(&self) -> usize {
+        self.tcp.buffered()
+    }
+
+    /// The initial sequence numbers, which tell a reused port from a straggler.
+    pub(super) fn syn(&self) -> Sides<Option<Seq>> {
+        self.syn
+    }
+
+    pub(super) fn on_segment(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        if segment.flags.syn() {
+            self.syn[direction] = Some(segment.seq);
+        }
+        let Self {
+            tcp,
+            layer,
+            subject,
+            pending,
+            ..
+        } = self;
+        let leg = subject.leg();
+        if leg.last_packet[direction].is_none() {
+            shared.heard(segment.from.ip);
+        }
+        leg.on_packet(direction, segment.at);
+        tcp.on_segment(direction, segment, &mut |output| match output {
+            tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
+            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+        });
+    }
+
+    /// Who is the client, where no SYN told: the first payload may. Returns
+    /// true if the sides were the wrong way round and have been exchanged.
+    pub(super) fn tell_sides(&mut self, segment: &Segment<'_>, client: Endpoint) -> bool {
+        let leg = self.subject.leg();
+        if leg.orientation != Orientation::Provisional
+            || segment.payload.is_empty()
+            || leg.has_payload()
+        {
+            return false;
+        }
+        let told = sender_of(segment);
+        let from_client = segment.from == client;
+        if told != Sender::Unknown {
+            leg.orientation = Orientation::Payload;
+        }
+        let wrong = matches!(
+            (told, from_client),
+            (Sender::Client, false) | (Sender::Server, true)
+        );
+        if wrong {
+            leg.swap_sides();
+            self.tcp.swap_sides();
+            std::mem::swap(&mut self.syn.client, &mut self.syn.server);
+        }
+        wrong
+    }
+
+    /// No session, and none can come.
+    pub(super) fn is_of_no_interest(&self) -> bool {
+        matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if !attempt.is_worth_telling())
+    }
+
+    pub(super) fn buffered(&self) -> usize {
+        let above = match &self.layer {
+            Layer::Http(http, above) => {
+                http.buffered() + above.as_ref().map_or(0, |websocket| websocket.buffered())
+            }
+            Layer::WebSocket(websocket) => websocket.buffered(),
+            Layer::Opaque => 0,
+        };
+        self.tcp.buffered() + above
+    }
+
+    /// Hands over all that TCP holds, for want of memory.
+    pub(super) fn flush(
+        &mut self,
+        at: PacketRef,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let Self {
+            tcp,
+            layer,
+            subject,
+            pending,
+            ..
+        } = self;
+        tcp.give_up(at, &mut |output| match output {
+            tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
+            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+        });
+    }
+
+    pub(super) fn finish(
+        mut self: Box<Self>,
+        ended: Ended,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let horizon = shared.capture.last;
+        let Self {
+            tcp,
+            layer,
+            subject,
+            pending,
+            ..
+        } = &mut *self;
+        tcp.finish(
+            subject.leg().last_packet_any(),
+            &mut |output| match output {
+                tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
+                tcp::Output::Stream(event) => {
+                    feed(layer, subject, pending, event, shared, finished)
+                }
+            },
+        );
+        match layer {
+            Layer::Http(http, above) => {
+                http.finish(&mut |output| {
+                    on_http(output, subject, pending, above, shared, finished);
+                });
+                if let Some(websocket) = above {
+                    websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
+                }
+            }
+            Layer::WebSocket(websocket) => {
+                websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
+            }
+            Layer::Opaque => {}
+        }
+        shared.records.end_of_session(&mut self.pending);
+        match self.subject {
+            Subject::Session(mut session) => {
+                session.end(ended, horizon);
+                finished.push(Finished::Session(session));
+            }
+            Subject::Attempt(mut attempt) => {
+                shared.on_mid_stream(&attempt);
+                attempt.horizon = horizon;
+                attempt.settled = ended == Ended::Settled;
+                if !attempt.leg.has_payload() && !attempt.never_opened() {
+                    shared.capture.wordless += 1;
+                }
+                if attempt.is_worth_telling() {
+                    shared.attempts.add(attempt, &mut shared.capture, finished);
+                }
+            }
+        }
+    }
+}
+
+/// Hands a stream event of TCP to the layer above it.
+fn feed(
+    layer: &mut Layer,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    event: StreamEvent<'_>,
+    shared: &mut Shared,
+    finished: &mut Vec<Finished>,
+) {
+    if let StreamEvent::Gap(gap) = &event {
+        shared.on_gap(gap, subject.leg());
+    }
+    match layer {
+        Layer::WebSocket(websocket) => {
+            websocket.on_stream(&event, &mut |event| {
+                subject.on_websocket(event, pending, shared)
+            });
+        }
+        Layer::Http(http, above) => {
+            http.on_stream(event, &mut |output| {
+                on_http(output, subject, pending, above, shared, finished);
+            });
+            if http.is_opaque() {
+                *layer = Layer::Opaque;
+            } else if http.is_transparent()
+                && let Some(websocket) = above.take()
+            {
+                *layer = Layer::WebSocket(websocket);
+            }
+        }
+        Layer::Opaque => subject.on_opaque(&event),
+    }
+}
+
+/// `above` is the WebSocket layer, from the moment of the 101 on.
+fn on_http(
+    output: http::Output<'_>,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    above: &mut Option<Box<websocket::Connection>>,
+    shared: &mut Shared,
+    finished: &mut Vec<Finished>,
+) {
+    match output {
+        http::Output::Stream(event) => {
+            if let Some(websocket) = above {
+                websocket.on_stream(&event, &mut |event| {
+                    subject.on_websocket(event, pending, shared)
+                });
+            }
+        }
+        http::Output::Fact(http::Event::UpgradeRequested { request, breaches }) => {
+            subject.begin_session(*request, breaches, pending, shared, finished);
+        }
+        http::Output::Fact(event) => {
+            let deflate = match &event {
+                http::Event::Upgraded { agreement, .. } => Some(agreement.deflate),
+                http::Event::AnswerLost { .. } => Some(subject.offered_deflate()),
+                _ => None,
+            };
+            if let Some(deflate) = deflate {
+                let (deflate, wants) = (deflate.map(parameters_of), shared.options.wants);
+                let parameters = websocket::Parameters { deflate, wants };
+                *above = Some(Box::new(websocket::Connection::new(parameters)));
+            }
+            subject.on_http(&event, shared);
+        }
+    }
+}
+
+fn parameters_of(agreed: http::DeflateParameters) -> websocket::Deflate {
+    websocket::Deflate {
+        server_no_context_takeover: agreed.server_no_context_takeover,
+        client_no_context_takeover: agreed.client_no_context_takeover,
+        server_max_window_bits: agreed.server_max_window_bits,
+        client_max_window_bits: agreed.client_max_window_bits,
+    }
+}

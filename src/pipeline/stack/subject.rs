@@ -1,0 +1,173 @@
+//! Whose record the facts of a connection go to.
+
+use crate::http::{self, Lookalike};
+use crate::pipeline::records::Pending;
+use crate::pipeline::{Finished, Shared};
+use crate::session::{Attempt, Ended, Leg, Session};
+use crate::stream::{Direction, PacketRef, StreamEvent};
+use crate::tcp;
+use crate::websocket;
+
+/// Whose record the facts go to.
+#[derive(Debug)]
+pub(super) enum Subject {
+    Attempt(Box<Attempt>),
+    Session(Box<Session>),
+}
+
+impl Subject {
+    /// Where the answer was not captured, RSV1 is taken for what was offered.
+    pub(super) fn offered_deflate(&self) -> Option<http::DeflateParameters> {
+        let Self::Session(session) = self else {
+            return None;
+        };
+        let offers = session
+            .handshake
+            .request
+            .headers
+            .list("Sec-WebSocket-Extensions");
+        let mut names = offers.filter_map(|offer| offer.split(';').next());
+        names
+            .any(|name| name.trim() == "permessage-deflate")
+            .then(http::DeflateParameters::default)
+    }
+
+    pub(super) fn leg(&mut self) -> &mut Leg {
+        match self {
+            Self::Attempt(attempt) => &mut attempt.leg,
+            Self::Session(session) => &mut session.leg,
+        }
+    }
+
+    /// An opening handshake begins: the second one on a connection ends the session of the first.
+    pub(super) fn begin_session(
+        &mut self,
+        request: http::Request,
+        breaches: Vec<http::HandshakeBreach>,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let id = shared.next_session;
+        shared.next_session += 1;
+        let leg = self.leg().clone();
+        let mut session = Session::new(id, leg, request, breaches);
+        if let Self::Attempt(attempt) = self {
+            // A server that speaks first has told what it is before it was asked.
+            session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
+        }
+        let new = Self::Session(Box::new(session));
+        if let Self::Session(mut before) = std::mem::replace(self, new) {
+            shared.records.end_of_session(pending);
+            before.end(Ended::Settled, shared.capture.last);
+            finished.push(Finished::Session(before));
+        }
+    }
+
+    pub(super) fn on_tcp(
+        &mut self,
+        event: &tcp::Event,
+        pending: &mut Pending,
+        shared: &mut Shared,
+    ) {
+        if let tcp::Event::Duplicate { at, .. } = *event {
+            let stream = self.leg().tcp_stream;
+            shared.capture.duplicates += 1;
+            shared.capture.first_duplicate.get_or_insert((at, stream));
+        }
+        match self {
+            Self::Attempt(attempt) => attempt.leg.apply(event),
+            Self::Session(session) => {
+                session.on_tcp(event);
+                if let tcp::Event::Acked {
+                    direction,
+                    upto,
+                    at,
+                    ..
+                } = *event
+                {
+                    shared.records.on_acked(pending, direction, upto, at);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_http(&mut self, event: &http::Event, shared: &mut Shared) {
+        match *event {
+            http::Event::Exchange => shared.capture.http_exchanges += 1,
+            http::Event::NotHttp {
+                direction,
+                at,
+                looks_like,
+            } => {
+                self.on_not_http(direction, at, looks_like, shared);
+            }
+            http::Event::Proxied { source, .. } => self.leg().forwarded_for = source,
+            _ => {}
+        }
+        match self {
+            Self::Session(session) => session.handshake_event(event),
+            Self::Attempt(attempt) => {
+                if *event == http::Event::Exchange {
+                    attempt.exchanges += 1;
+                }
+            }
+        }
+    }
+
+    /// Bytes that no layer reads: the first answer to a client's TLS tells what the port speaks.
+    pub(super) fn on_opaque(&mut self, event: &StreamEvent<'_>) {
+        if let (Self::Attempt(attempt), StreamEvent::Chunk(chunk)) = (self, event)
+            && chunk.direction == Direction::ServerToClient
+        {
+            attempt.on_answer_to_tls(chunk.bytes, chunk.seen);
+        }
+    }
+
+    fn on_not_http(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        looks_like: Lookalike,
+        shared: &mut Shared,
+    ) {
+        let Self::Attempt(attempt) = self else { return };
+        let leg = &attempt.leg;
+        let (stream, port) = (leg.tcp_stream, leg.server.port());
+        attempt.looks_like[direction].get_or_insert((looks_like, at));
+        match (direction, looks_like) {
+            (Direction::ClientToServer, Lookalike::TlsHandshake) => {
+                shared.capture.tls.connections += 1;
+                shared.capture.first_tls.get_or_insert((at, stream));
+                let ports = &mut shared.capture.tls_ports;
+                // Rationale: a report names a handful.
+                if ports.len() < 16 && !ports.contains(&port) {
+                    ports.push(port);
+                }
+            }
+            (Direction::ClientToServer, Lookalike::Http2Preface) => {
+                shared.capture.http2_connections += 1
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_websocket(
+        &mut self,
+        event: websocket::Event,
+        pending: &mut Pending,
+        shared: &mut Shared,
+    ) {
+        let Self::Session(session) = self else { return };
+        let noted = session.on_websocket(&event);
+        if shared.options.records {
+            shared.records.on_event(
+                session,
+                event,
+                noted,
+                pending,
+                shared.options.limits.records,
+            );
+        }
+    }
+}

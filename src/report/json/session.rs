@@ -1,0 +1,170 @@
+//! A session as JSON.
+
+use serde_json::{Value as Json, json};
+
+use crate::diagnosis::PingVerdict;
+use crate::report::when::{ms, rfc3339};
+use crate::report::{Report, Reported, community, describe};
+use crate::session::redact::Secrets;
+use crate::session::{Distribution, FrameCounts, MessageCounts, PingLedger, Session};
+use crate::stream::{Direction, Sides};
+
+pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
+    let Reported {
+        session,
+        closing,
+        pings,
+    } = reported;
+    let secrets = report.secrets;
+    let headers = &session.handshake.request.headers;
+    let agreement = &session.handshake.agreement;
+    json!({
+        "id": session.name(),
+        "tcp_stream": session.leg.tcp_stream,
+        "community_id": community::id(session.leg.client, session.leg.server),
+        "inferred": false,
+        "client": session.leg.client.to_string(),
+        "server": session.leg.server.to_string(),
+        "forwarded_for": describe::forwarded_for(session),
+        "transport": "http/1.1",
+        "tls": null,
+        "url": describe::url(session, secrets),
+        "host": describe::host(session),
+        "path": describe::path(session, secrets),
+        "user_agent": headers.first("User-Agent"),
+        "subprotocol": agreement.subprotocol.as_deref().map(|name| {
+            secrets.text(&secrets.subprotocol(name), &session.handshake.secrets()).into_owned()
+        }),
+        "offered_subprotocols": secrets.subprotocols(session.handshake.offered_subprotocols()),
+        "extensions": agreement.extensions,
+        "application": null,
+        "handshake": handshake(session, secrets),
+        "frames": sides(&session.frames, frames),
+        "messages": sides(&session.messages, messages),
+        "closing": {
+            "kind": closing.kind.name(),
+            "ended_by": closing.ended_by.name(),
+            "how": closing.how.map(|how| how.name()),
+            "client_close": close(session, Direction::ClientToServer, secrets),
+            "server_close": close(session, Direction::ServerToClient, secrets),
+            "client_sees": closing.sees.client,
+            "server_sees": closing.sees.server,
+            "client_error_event": closing.sees.client_error_event,
+            "idle_ms": closing.idle.map(ms),
+            "at": closing.terminator.map(|end| rfc3339(end.at.time)),
+            "packet": closing.terminator.map(|end| end.at.number),
+        },
+        "ping": {
+            "client": ping(&session.pings.client, &pings.client),
+            "server": ping(&session.pings.server, &pings.server),
+        },
+        "heartbeat": null,
+        "latency": null,
+        "tcp": tcp(session),
+        "findings": report.about(session.id),
+    })
+}
+
+fn handshake(session: &Session, secrets: Secrets) -> Json {
+    let handshake = &session.handshake;
+    let leg = &session.leg;
+    let syn = leg.syns.client.first();
+    let tcp = syn.and_then(|syn| leg.established?.time.since(syn.time));
+    let http = handshake
+        .response
+        .as_ref()
+        .and_then(|r| r.first.time.since(handshake.request.first.time));
+    let breaches: Vec<Json> = handshake
+        .request_breaches
+        .iter()
+        .chain(&handshake.response_breaches)
+        .map(|breach| json!({"kind": breach.kind, "what": breach.what, "section": breach.section}))
+        .collect();
+    json!({
+        "outcome": describe::outcome(session),
+        "status": handshake.status(),
+        "reason": handshake.response.as_ref().map(|r| secrets.text(&r.reason, &session.handshake.secrets()).into_owned()),
+        "tcp_ms": tcp.map(ms),
+        "tls_ms": null,
+        "http_ms": http.map(ms),
+        "request_packet": handshake.request.first.number,
+        "response_packet": handshake.response.as_ref().map(|r| r.first.number),
+        "breaches": breaches,
+    })
+}
+
+fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
+    json!({"client": shape(&values.client), "server": shape(&values.server)})
+}
+
+fn frames(counts: &FrameCounts) -> Json {
+    json!({
+        "text": counts.text, "binary": counts.binary, "continuation": counts.continuation,
+        "close": counts.close, "ping": counts.ping, "pong": counts.pong, "reserved": counts.reserved, "payload_bytes": counts.payload_bytes,
+    })
+}
+
+fn messages(counts: &MessageCounts) -> Json {
+    json!({
+        "count": counts.count, "bytes": counts.bytes, "wire_bytes": counts.wire_bytes,
+        "incomplete": counts.incomplete,
+    })
+}
+
+fn close(session: &Session, from: Direction, secrets: Secrets) -> Json {
+    let Some(close) = &session.close[from] else {
+        return Json::Null;
+    };
+    json!({
+        "code": close.code,
+        "reason": secrets.text(&close.reason, &session.handshake.secrets()),
+        "packet": close.control.frame.at.number,
+    })
+}
+
+fn ping(ledger: &PingLedger, verdict: &PingVerdict) -> Json {
+    json!({
+        "sent": ledger.sent,
+        "answered": ledger.answered,
+        "superseded": verdict.superseded,
+        "outstanding": verdict.outstanding,
+        "unanswered": verdict.unanswered_count,
+        "rtt_ms": distribution(&ledger.rtt),
+        "interval_ms": {
+            "p50": ledger.intervals.median().map(ms),
+            "max": ledger.intervals.max().map(ms),
+        },
+    })
+}
+
+fn distribution(values: &Distribution) -> Json {
+    if values.count() == 0 {
+        return Json::Null;
+    }
+    json!({
+        "min": values.min().map(ms), "p50": values.median().map(ms),
+        "p95": values.percentile(95).map(ms), "p99": values.percentile(99).map(ms),
+        "max": values.max().map(ms),
+    })
+}
+
+fn tcp(session: &Session) -> Json {
+    let leg = &session.leg;
+    let (client, server) = (leg.rtt.client.median(), leg.rtt.server.median());
+    let sum = client.zip(server).map(|(client, server)| client + server);
+    let zero = |direction: Direction| {
+        let window = &leg.zero_window[direction];
+        let open = window
+            .since
+            .map(|since| leg.last_packet_any().time.saturating_since(since.time));
+        ms(window.total + open.unwrap_or_default())
+    };
+    json!({
+        "rtt_ms": {"p50": sum.map(ms), "client_side": client.map(ms), "server_side": server.map(ms)},
+        "retransmissions": {"client": leg.retransmissions.client, "server": leg.retransmissions.server},
+        "out_of_order": {"client": leg.out_of_order.client, "server": leg.out_of_order.server},
+        "keep_alives": {"client": leg.probes.client, "server": leg.probes.server},
+        "conflicting_retransmissions": leg.conflicts.len(),
+        "zero_window_ms": {"client": zero(Direction::ClientToServer), "server": zero(Direction::ServerToClient)},
+    })
+}

@@ -1,0 +1,92 @@
+//! What a segment's payload is to a bystander: new, late, sent again, or none at all.
+
+use super::{Half, first_byte};
+use crate::packet::Segment;
+use crate::tcp::held::Origin;
+
+/// What a payload is to a bystander.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tcp) enum Taken {
+    New,
+    Late,
+    Again { offset: u64 },
+    Probe,
+}
+
+impl Half {
+    /// A segment that carries no byte and stands one before the next: a
+    /// keep-alive, or a zero-window probe of Linux.
+    pub(in crate::tcp) fn is_probe(&self, segment: &Segment<'_>) -> bool {
+        let flags = segment.flags;
+        segment.wire_len == 0
+            && !flags.syn()
+            && !flags.fin()
+            && self.highest_offset().is_some_and(|highest| {
+                self.offset_of(segment.seq) == Some(highest.saturating_sub(1))
+            })
+    }
+
+    fn highest_offset(&self) -> Option<i64> {
+        self.base?;
+        i64::try_from(self.highest).ok()
+    }
+
+    /// A copy of a packet that was captured before, however far back: all of
+    /// its bytes were seen, and what is sent again is stamped anew.
+    pub(in crate::tcp) fn is_copy(&self, segment: &Segment<'_>) -> bool {
+        if segment.wire_len == 0 || !self.recent.is_stamped_earlier(segment) {
+            return false;
+        }
+        let Some(start) = self
+            .offset_of(segment.seq)
+            .and_then(|o| u64::try_from(o).ok())
+        else {
+            return false;
+        };
+        let len = u64::from(segment.wire_len);
+        start.saturating_add(len) <= self.next || self.held.covers(start, len)
+    }
+
+    /// What the payload is, before it is taken.
+    pub(in crate::tcp) fn classify(&self, segment: &Segment<'_>, peer_closed: bool) -> Taken {
+        let Some(offset) = self.offset_of(first_byte(segment)) else {
+            return Taken::New;
+        };
+        let end = offset.saturating_add(i64::from(segment.wire_len));
+        let highest = i64::try_from(self.highest).unwrap_or(i64::MAX);
+        let acked = i64::try_from(self.acked.unwrap_or(0)).unwrap_or(i64::MAX);
+        if segment.wire_len <= 1 && (end == highest && end <= acked || peer_closed) {
+            return Taken::Probe;
+        }
+        if segment.wire_len == 0 {
+            return Taken::Probe;
+        }
+        let start = u64::try_from(offset).unwrap_or(0);
+        if end <= highest {
+            let next = i64::try_from(self.next).unwrap_or(i64::MAX);
+            let known = end <= next || self.held.covers(start, u64::from(segment.wire_len));
+            return match known || self.is_resent(segment) {
+                true => Taken::Again { offset: start },
+                false => Taken::Late,
+            };
+        }
+        Taken::New
+    }
+
+    /// A segment that fills a hole: was it overtaken on the way, or lost
+    /// before the capture point and sent again? The IP identification counts
+    /// up as segments are sent; without it, 3 ms decide.
+    fn is_resent(&self, segment: &Segment<'_>) -> bool {
+        let Some(Origin { seen, ip_id }) = self.hole else {
+            return false;
+        };
+        match (segment.ip_id, ip_id) {
+            (Some(this), Some(after)) if this != 0 && after != 0 && this != after => {
+                this.wrapping_sub(after) < 0x8000
+            }
+            // Rationale: reordering on one path takes less than 3 ms; no
+            // retransmission of a lost segment comes sooner than a round trip.
+            _ => segment.at.time.saturating_since(seen.time).as_millis() >= 3,
+        }
+    }
+}
