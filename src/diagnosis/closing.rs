@@ -170,6 +170,15 @@ fn who(session: &Session, end: &Terminator) -> EndedBy {
     EndedBy::side(end.direction)
 }
 
+impl Terminator {
+    /// A reset of a host that has no such socket any more: the end came before
+    /// it, and the capture doesn't show how.
+    pub(super) fn of_no_socket(&self, session: &Session) -> bool {
+        self.reset
+            .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::NoSocket)
+    }
+}
+
 /// The silence before the end began. Payload that its receiver never
 /// acknowledged doesn't end a silence: it went into a void.
 fn idle(

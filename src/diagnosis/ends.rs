@@ -345,12 +345,9 @@ impl End<'_> {
     /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
         let hides = |side| self.session.may_hide_frames(side);
-        let gone = self.terminator.reset.is_some_and(|reset| {
-            reset_provenance(self.session, &reset).verdict == Provenance::NoSocket
-        });
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
-        } else if gone {
+        } else if self.terminator.of_no_socket(self.session) {
             Confidence::Likely
         } else {
             Confidence::Certain

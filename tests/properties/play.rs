@@ -25,15 +25,34 @@ pub(crate) enum Say {
     Pong(u8),
 }
 
+/// What becomes of the dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// 101.
+    Accepted,
+    /// Another status.
+    Refused(u16),
+    /// No answer to the request.
+    Unanswered,
+    /// A reset in answer to the SYN.
+    NobodyListens,
+    /// SYNs, and nothing else.
+    Unreachable,
+}
+
 /// How a session ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
     /// Both Close frames and both FINs, begun by this side.
     Clean(Direction, u16),
+    /// A Close frame of this side, never answered, and both FINs.
+    Half(Direction, u16),
     /// A FIN of this side, answered by the other's, without a word.
     Fin(Direction),
     /// A reset of this side.
     Reset(Direction),
+    /// A reset of this side's host, which has no such socket.
+    BareReset(Direction),
     /// The capture ends first.
     Open,
 }
@@ -41,6 +60,9 @@ pub(crate) enum Ending {
 /// A session.
 #[derive(Clone, Debug)]
 pub(crate) struct Play {
+    pub(crate) opening: Opening,
+    /// Milliseconds before each flight and before the end, over and over.
+    pub(crate) pauses: Vec<u32>,
     pub(crate) turns: Vec<(Direction, Say)>,
     pub(crate) ending: Ending,
 }
@@ -73,12 +95,48 @@ pub(crate) fn play() -> impl Strategy<Value = Play> {
     let code = prop_oneof![Just(1000), Just(1001), Just(1011), Just(4_001)];
     let ending = prop_oneof![
         2 => (side(), code).prop_map(|(first, code)| Ending::Clean(first, code)),
+        1 => (side(), Just(1000)).prop_map(|(from, code)| Ending::Half(from, code)),
         1 => side().prop_map(Ending::Fin),
         1 => side().prop_map(Ending::Reset),
+        1 => side().prop_map(Ending::BareReset),
         1 => Just(Ending::Open),
     ];
     let turns = prop::collection::vec((side(), say), 0..8);
-    (turns, ending).prop_map(|(turns, ending)| Play { turns, ending })
+    (turns, ending).prop_map(|(turns, ending)| Play {
+        opening: Opening::Accepted,
+        pauses: vec![100],
+        turns,
+        ending,
+    })
+}
+
+/// A play with pauses in it, in which some dials fail.
+pub(crate) fn dial() -> impl Strategy<Value = Play> {
+    let opening = prop_oneof![
+        8 => Just(Opening::Accepted),
+        1 => prop_oneof![Just(403), Just(502)].prop_map(Opening::Refused),
+        1 => Just(Opening::Unanswered),
+        1 => Just(Opening::NobodyListens),
+        1 => Just(Opening::Unreachable),
+    ];
+    let pause = prop_oneof![
+        4 => Just(100),
+        2 => 1..3_000_u32,
+        1 => (1..100_u32).prop_map(|seconds| seconds * 1_000),
+    ];
+    let pauses = prop::collection::vec(pause, 1..5);
+    (play(), opening, pauses).prop_map(|(play, opening, pauses)| {
+        let turns = match opening {
+            Opening::Accepted => play.turns,
+            _ => Vec::new(),
+        };
+        Play {
+            opening,
+            pauses,
+            turns,
+            ending: play.ending,
+        }
+    })
 }
 
 /// Data messages by sender: opcode and SHA-256.
@@ -127,6 +185,18 @@ impl Play {
                 bytes: ACCEPT.to_vec(),
             },
         ];
+        match self.opening {
+            Opening::Accepted => {}
+            Opening::Refused(status) => {
+                let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+                flights[1].bytes = answer.into_bytes();
+                return flights;
+            }
+            Opening::Unanswered | Opening::NobodyListens | Opening::Unreachable => {
+                flights.truncate(1);
+                return flights;
+            }
+        }
         let mut add = |from: Direction, bytes: Vec<u8>| match flights.last_mut() {
             // Never in one flight with the answer: a flight there is all HTTP.
             Some(last) if last.from == from && last.bytes != ACCEPT => last.bytes.extend(bytes),
@@ -135,10 +205,13 @@ impl Play {
         for (index, (from, say)) in self.turns.iter().enumerate() {
             add(*from, frames(*from, index, say));
         }
-        if let Ending::Clean(first, code) = self.ending {
-            for from in [first, first.reverse()] {
-                add(from, frame(from, 0x88, &code.to_be_bytes()));
-            }
+        let closes = match self.ending {
+            Ending::Clean(first, code) => vec![(first, code), (first.reverse(), code)],
+            Ending::Half(from, code) => vec![(from, code)],
+            _ => Vec::new(),
+        };
+        for (from, code) in closes {
+            add(from, frame(from, 0x88, &code.to_be_bytes()));
         }
         flights
     }
@@ -161,11 +234,21 @@ impl Play {
             now: i64::from(port) * 1_111,
             packets: Vec::new(),
         };
-        line.open();
-        for (index, flight) in self.flights().into_iter().enumerate() {
-            line.flight(index, &flight, network);
+        let mut pauses = self.pauses.iter().cycle();
+        let mut pause = || i64::from(*pauses.next().unwrap()) * 1_000;
+        match self.opening {
+            Opening::NobodyListens => line.refuse(),
+            Opening::Unreachable => line.dial_in_vain(),
+            _ => {
+                line.open();
+                for (index, flight) in self.flights().into_iter().enumerate() {
+                    line.now += pause();
+                    line.flight(index, &flight, network);
+                }
+                line.now += pause();
+                line.end(self.ending);
+            }
         }
-        line.end(self.ending);
         line.packets
     }
 }
@@ -191,8 +274,21 @@ impl Line {
         self.packet(ClientToServer, ACK, 0, 0, &[]);
     }
 
+    fn refuse(&mut self) {
+        self.packet(ClientToServer, SYN, u32::MAX, 0, &[]);
+        self.packet(ServerToClient, RST | ACK, u32::MAX, 0, &[]);
+        // Such a reset has no number of its own (RFC 9293, section 3.5.2).
+        self.packets[1].seq = 0;
+    }
+
+    fn dial_in_vain(&mut self) {
+        for seconds in [1, 2, 4, 8] {
+            self.packet(ClientToServer, SYN, u32::MAX, 0, &[]);
+            self.now += seconds * 1_000_000;
+        }
+    }
+
     fn flight(&mut self, index: usize, flight: &Flight, network: &Network) {
-        self.now += 100_000;
         let (from, base) = (flight.from, self.sent[flight.from].len());
         self.sent[from].extend(&flight.bytes);
         let mut segments = cut(base, flight.bytes.len(), &network.sizes);
@@ -236,9 +332,8 @@ impl Line {
     }
 
     fn end(&mut self, ending: Ending) {
-        self.now += 100_000;
         match ending {
-            Ending::Clean(first, _) | Ending::Fin(first) => {
+            Ending::Clean(first, _) | Ending::Half(first, _) | Ending::Fin(first) => {
                 for from in [first, first.reverse()] {
                     self.bare(from, FIN | ACK);
                     self.closed[from] = 1;
@@ -246,6 +341,9 @@ impl Line {
                 }
             }
             Ending::Reset(from) => self.bare(from, RST | ACK),
+            Ending::BareReset(from) => {
+                self.packet(from, RST, self.next(from), 0, &[]);
+            }
             Ending::Open => {}
         }
     }

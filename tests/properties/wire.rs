@@ -39,7 +39,9 @@ impl Packet {
         bytes.extend(ports.iter().flat_map(|port| port.to_be_bytes()));
         bytes.extend(self.seq.to_be_bytes());
         bytes.extend(self.ack.to_be_bytes());
-        bytes.extend([0x50, self.flags, 0x20, 0, 0, 0, 0, 0]);
+        // A bare reset has no socket behind it that could offer a window.
+        let window = if self.flags == RST { 0 } else { 0x20 };
+        bytes.extend([0x50, self.flags, window, 0, 0, 0, 0, 0]);
         bytes.extend(&self.payload);
         bytes
     }

@@ -3,7 +3,7 @@
 use super::hb_pong_timeout::seconds;
 use crate::diagnosis::heartbeat::waited;
 use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, judge_pings,
+    Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value, judge_pings,
 };
 use crate::stream::Direction;
 
@@ -67,7 +67,8 @@ fn missing(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
     let mut finding = Finding::new(
         &RULE,
         session,
-        if case.capture.dropped > 0 {
+        // Where the capture ends first, the Pong may be no more than late.
+        if case.capture.dropped > 0 || case.closing.kind == Kind::Open {
             Confidence::Likely
         } else {
             Confidence::Certain
@@ -158,6 +159,17 @@ mod tests {
             .text(ServerToClient, "x")
             .told();
         assert!(told.of("hb-pong-missing").is_empty());
+    }
+
+    #[test]
+    fn a_pong_may_be_late_where_the_capture_ends_first() {
+        let told = Script::new()
+            .upgrade()
+            .ping(ServerToClient, b"1")
+            .wait_s(5.0)
+            .text(ClientToServer, "still here")
+            .told();
+        assert_eq!(told.only("hb-pong-missing").confidence.name(), "likely");
     }
 
     #[test]

@@ -68,7 +68,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     // A client that sends FIN still listens: an answer may come until the server is done too.
     let confidence = match session.ended {
-        Some(Ended::Settled) => Confidence::Certain,
+        // Of a reset without a socket, the end came before, and perhaps an answer.
+        Some(Ended::Settled) if !end.of_no_socket(session) => Confidence::Certain,
         _ => Confidence::Likely,
     };
     let word = if end.reset.is_some() { "reset" } else { "FIN" };
@@ -95,6 +96,14 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
 mod tests {
     use crate::script::Script;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    #[test]
+    fn a_reset_of_a_socket_that_is_gone_may_hide_the_answer() {
+        let asked = Script::new().handshake().request("");
+        let told = asked.bare_rst(ClientToServer).told();
+        let finding = told.only("hs-aborted-by-client");
+        assert_eq!(finding.confidence.name(), "likely");
+    }
 
     #[test]
     fn a_client_that_leaves_at_once_is_told() {

@@ -89,6 +89,17 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     };
     let syn = leg.syns.client.first().copied().unwrap_or(leg.first);
     let count = dial.attempts.len();
+    // RFC 9293, section 3.5.2: what refuses a SYN acknowledges it. A reset that doesn't
+    // is a device's, or answers a segment that was not captured.
+    let bare = leg
+        .resets
+        .iter()
+        .any(|r| r.at == refused_at && !r.acknowledges);
+    let confidence = if bare {
+        Confidence::Likely
+    } else {
+        Confidence::Certain
+    };
     let summary = match count {
         1 => format!("{server} refused the connection of {}", leg.client.ip()),
         _ => format!(
@@ -99,14 +110,7 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     };
     let first = Evidence::new(syn, "SYN, client to server");
     let mut found = dial
-        .finding(
-            overview,
-            &RULE,
-            dial.first,
-            Confidence::Certain,
-            first,
-            summary,
-        )
+        .finding(overview, &RULE, dial.first, confidence, first, summary)
         .evidence(refused_at, answer)
         .data(
             "kind",
@@ -180,6 +184,12 @@ mod tests {
             "the capture holds nothing else"
         );
         assert_eq!(finding.evidence.last().map(|e| e.at.number), Some(2));
+    }
+
+    #[test]
+    fn a_reset_that_acknowledges_no_syn_is_a_likely_refusal() {
+        let told = Script::new().syn().bare_rst(ServerToClient).told();
+        assert_eq!(told.only("hs-connect-refused").confidence.name(), "likely");
     }
 
     #[test]

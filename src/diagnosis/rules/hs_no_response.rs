@@ -87,6 +87,7 @@ fn acked(session: &Session) -> Option<PacketRef> {
 
 fn start(
     session: &Session,
+    terminator: Option<&Terminator>,
     confidence: Confidence,
     kind: &str,
     waited: Duration,
@@ -99,10 +100,11 @@ fn start(
         .gaps
         .iter()
         .any(|gap| gap.direction == Direction::ServerToClient);
-    let confidence = if hidden {
-        Confidence::Possible
-    } else {
-        confidence
+    let confidence = match terminator {
+        _ if hidden => Confidence::Possible,
+        // The socket was gone before: there may have been an answer to that end.
+        Some(end) if end.of_no_socket(session) => confidence.min(Confidence::Likely),
+        _ => confidence,
     };
     let mut finding = Finding::new(&RULE, session, confidence, request, summary)
         .evidence_if(acked, "the server's TCP acknowledged it")
@@ -132,7 +134,15 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
     );
     let rtt = session.leg.rtt.server.min().unwrap_or_default();
     let at_once = waited <= AT_ONCE.max(rtt.saturating_mul(2));
-    let finding = start(session, Confidence::Certain, kind, waited, summary).evidence(
+    let leg = &session.leg;
+    // A FIN of the client that comes later shows that none came before; and only
+    // from its SYN on is it known that the server sent nothing.
+    let first = end.reset.is_some() || leg.fin.client.is_some();
+    let confidence = match leg.syn_count.server {
+        1.. if first => Confidence::Certain,
+        _ => Confidence::Likely,
+    };
+    let finding = start(session, Some(end), confidence, kind, waited, summary).evidence(
         end.at,
         format!("{word}, server to client, nothing before it"),
     );
@@ -179,7 +189,15 @@ fn client_gave_up(case: &Case<'_>, end: &Terminator, waited: Duration) -> Findin
         "no answer to the upgrade request in {}, then the client gave up",
         span(waited)
     );
-    let finding = start(session, confidence, "client-gave-up", waited, summary).evidence(
+    let finding = start(
+        session,
+        Some(end),
+        confidence,
+        "client-gave-up",
+        waited,
+        summary,
+    )
+    .evidence(
         end.at,
         "the client ends the connection, nothing from the server before it",
     );
@@ -204,7 +222,7 @@ fn silent(case: &Case<'_>) -> Option<Finding> {
         span(waited)
     );
     // An answer may still come: what is certain is the wait so far.
-    let finding = start(session, Confidence::Likely, "silent", waited, summary);
+    let finding = start(session, None, Confidence::Likely, "silent", waited, summary);
     Some(silence_causes(session, finding))
 }
 
@@ -225,6 +243,24 @@ mod tests {
     use crate::diagnosis::Value;
     use crate::script::Script;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    #[test]
+    fn a_fin_of_the_server_may_answer_one_that_was_missed() {
+        let asked = || Script::new().handshake().request("");
+        let told = asked().fin(ServerToClient).told();
+        assert_eq!(told.only("hs-no-response").confidence.name(), "likely");
+        let told = asked().fin(ServerToClient).fin(ClientToServer).told();
+        assert_eq!(told.only("hs-no-response").confidence.name(), "certain");
+    }
+
+    #[test]
+    fn a_reset_of_a_socket_that_is_gone_may_hide_the_answer() {
+        for side in [ClientToServer, ServerToClient] {
+            let asked = Script::new().handshake().request("").wait_s(2.0);
+            let told = asked.bare_rst(side).told();
+            assert_eq!(told.only("hs-no-response").confidence.name(), "likely");
+        }
+    }
 
     #[test]
     fn a_reset_before_the_answer_is_found() {

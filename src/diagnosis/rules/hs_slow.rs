@@ -76,11 +76,19 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         "the opening handshake took {}, {share} % of it {part}",
         span(total)
     );
+    // The client's first packet after the SYN-ACK is the request itself: its bare
+    // acknowledgment may have been missed, and then TCP was open earlier.
+    let late = tcp.is_some_and(|(.., open)| session.leg.first_payload.client == Some(open));
+    let confidence = if late {
+        Confidence::Likely
+    } else {
+        Confidence::Certain
+    };
     let mut finding = match tcp {
         Some((_, syn, established)) => Finding::new(
             &RULE,
             session,
-            Confidence::Certain,
+            confidence,
             Evidence::new(syn, "SYN"),
             summary,
         )
@@ -144,8 +152,21 @@ mod tests {
     use std::time::Duration;
 
     use crate::diagnosis::Value;
+    use crate::packet::Flags;
     use crate::script::Script;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    #[test]
+    fn tcp_may_have_been_open_before_a_late_request() {
+        let told = Script::new()
+            .syn()
+            .flags(ServerToClient, Flags::SYN | Flags::ACK)
+            .wait_s(2.0)
+            .request("")
+            .accept("")
+            .told();
+        assert_eq!(told.only("hs-slow").confidence.name(), "likely");
+    }
 
     #[test]
     fn a_server_that_thinks_for_long_is_named() {
