@@ -34,6 +34,8 @@ pub(crate) struct Script {
     now_us: i64,
     number: u64,
     ports: (u16, u16),
+    /// The last byte of the client's address.
+    host: u8,
     next: Sides<u32>,
     ip_id: Sides<u16>,
     ttl: Sides<u8>,
@@ -93,6 +95,7 @@ impl Script {
             now_us: 1_000_000,
             number: 0,
             ports: (40_001, 8_080),
+            host: 1,
             next: Sides {
                 client: 1_000,
                 server: 9_000,
@@ -132,6 +135,20 @@ impl Script {
             server: 9_000 + u32::from(port),
         };
         self
+    }
+
+    /// From now on packets are of a connection of this client host, 10.0.0.x (one more from 2 on: that is the server).
+    pub(crate) fn from_host(mut self, last: u8) -> Self {
+        self.host = if last >= 2 { last + 1 } else { last };
+        let port = self.ports.0;
+        self.at_port(port)
+    }
+
+    /// From now on packets are of a connection to this server port.
+    pub(crate) fn to_port(mut self, port: u16) -> Self {
+        self.ports.1 = port;
+        let client = self.ports.0;
+        self.at_port(client)
     }
 
     /// Meanwhile something happens on another connection, from this client port.
@@ -416,7 +433,7 @@ impl Script {
 
     fn endpoints(&self, from: Direction) -> (Endpoint, Endpoint) {
         let client = Endpoint {
-            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, self.host)),
             port: self.ports.0,
         };
         let server = Endpoint {

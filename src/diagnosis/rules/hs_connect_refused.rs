@@ -88,7 +88,6 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         "reset in answer to the SYN"
     };
     let syn = leg.syns.client.first().copied().unwrap_or(leg.first);
-    let count = dial.attempts.len();
     // RFC 9293, section 3.5.2: what refuses a SYN acknowledges it. A reset that doesn't
     // is a device's, or answers a segment that was not captured.
     let bare = leg
@@ -100,13 +99,14 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     } else {
         Confidence::Certain
     };
-    let summary = match count {
-        1 => format!("{server} refused the connection of {}", leg.client.ip()),
-        _ => format!(
-            "{server} refused the connections of {}, {}",
-            leg.client.ip(),
-            times(count)
-        ),
+    let (who, whom) = (dial.who(), dial.whom());
+    let summary = match dial.count {
+        1 => format!("{server} refused the connection of {who}"),
+        count if dial.is_pair() => {
+            let count = times(usize::try_from(count).unwrap_or(usize::MAX));
+            format!("{server} refused the connections of {who}, {count}")
+        }
+        count => format!("{} refused by {whom}, {count} attempts", dial.who_was()),
     };
     let first = Evidence::new(syn, "SYN, client to server");
     let mut found = dial
@@ -119,11 +119,20 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     if dial.attempts.len() > 1 {
         found.tcp_stream = None; // The evidence is of several connections.
     }
-    for attempt in dial.attempts.iter().skip(1).take(3) {
-        found = found.evidence_if(refusal(attempt).map(|(at, _)| at), "refused again");
+    let shown = if dial.is_pair() { 3 } else { 6 };
+    for attempt in dial.attempts.iter().skip(1).take(shown) {
+        let what = match dial.is_pair() {
+            true => "refused again".to_owned(),
+            false => format!(
+                "{} refuses {} too",
+                attempt.leg.server,
+                attempt.leg.client.ip()
+            ),
+        };
+        found = found.evidence_if(refusal(attempt).map(|(at, _)| at), &what);
     }
     Some(causes(found, server, syn, overview).advice(format!(
-        "nothing accepts TCP on {server}: start the service there, or correct host and port in the client's URL"
+        "nothing accepts TCP on {whom}: start the service there, or correct host and port in the client's URL"
     )))
 }
 
@@ -203,6 +212,63 @@ mod tests {
             .told();
         let finding = told.only("hs-connect-refused");
         assert!(finding.data.contains(&("attempts", Value::Count(2))));
+    }
+
+    /// A refused connection of each of these client hosts to each of these ports.
+    fn refused(hosts: u8, ports: u16) -> Script {
+        let mut script = Script::new();
+        for host in 1..=hosts {
+            for port in 0..ports {
+                script = script.from_host(host).to_port(8_080 + port).syn().refuse();
+            }
+        }
+        script
+    }
+
+    #[test]
+    fn a_server_that_refuses_many_clients_is_one_finding() {
+        assert_eq!(refused(3, 1).told().of("hs-connect-refused").len(), 3);
+        let told = refused(40, 1).told();
+        let finding = told.only("hs-connect-refused");
+        assert_eq!(
+            finding.summary,
+            "40 clients were refused by 10.0.0.2:8080, 40 attempts"
+        );
+        assert!(finding.data.contains(&("clients", Value::Count(40))));
+        assert_eq!(finding.evidence.len(), 8);
+    }
+
+    #[test]
+    fn a_port_scan_is_one_finding() {
+        assert_eq!(refused(1, 16).told().of("hs-connect-refused").len(), 16);
+        let told = refused(1, 17).told();
+        let finding = told.only("hs-connect-refused");
+        assert!(finding.data.contains(&("ports", Value::Count(17))));
+        assert!(finding.summary.contains("17 ports of 10.0.0.2"));
+        assert_eq!(refused(30, 30).told().of("hs-connect-refused").len(), 1);
+    }
+
+    #[test]
+    fn a_scan_does_not_hide_the_port_that_sessions_use() {
+        let told = refused(1, 40)
+            .to_port(8_080)
+            .at_port(41_000)
+            .upgrade()
+            .told();
+        assert_eq!(told.of("hs-connect-refused").len(), 2);
+    }
+
+    #[test]
+    fn attempts_that_were_only_counted_count() {
+        let mut script = Script::new();
+        for port in 0..50 {
+            script = script.at_port(41_000 + port).syn().refuse();
+        }
+        let told = script.told();
+        assert!(told.attempts.len() < 50, "the rest is only counted");
+        let finding = told.only("hs-connect-refused");
+        assert!(finding.data.contains(&("attempts", Value::Count(50))));
+        assert_eq!(finding.severity, Severity::Error, "nothing else is there");
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn sureness(
     }
     // A SYN counts in the first packet of its connection; `heard` thus has the client itself.
     if heard.contains(&server) {
-        let enough = longest.leg.syn_count.client >= 3 || dial.attempts.len() >= 3;
+        let enough = longest.leg.syn_count.client >= 3 || dial.count >= 3;
         let confidence = if enough {
             Confidence::Likely
         } else {
@@ -104,12 +104,13 @@ fn finding(dial: &Dial<'_>, longest: &Attempt, overview: &Overview<'_>) -> Optio
     let (first, last) = (*syns.first()?, *syns.last()?);
     let waited = last.time.saturating_since(first.time);
     let server = leg.server;
-    let of_how_many = match dial.attempts.len() {
+    let (who, whom) = (dial.who(), dial.whom());
+    let of_how_many = match dial.count {
         1 => String::new(),
-        count => format!("; {count} attempts of {} in all", leg.client.ip()),
+        count => format!("; {count} attempts of {who} in all"),
     };
     let summary = format!(
-        "{server} never answered: SYN sent {} in {}{of_how_many}",
+        "{whom} never answered: SYN sent {} in {}{of_how_many}",
         times(usize::try_from(leg.syn_count.client).unwrap_or(usize::MAX)),
         span(waited)
     );
@@ -117,6 +118,9 @@ fn finding(dial: &Dial<'_>, longest: &Attempt, overview: &Overview<'_>) -> Optio
     let mut found = dial.finding(overview, &RULE, longest, confidence, evidence, summary);
     for (again, at) in syns.iter().enumerate().skip(1).take(6) {
         found = found.evidence(*at, format!("SYN again, retry {again}"));
+    }
+    if !dial.is_pair() {
+        found.tcp_stream = None; // The counts are of several connections.
     }
     let found = found
         .data("kind", Value::Text(ladder(longest).to_owned()))
@@ -235,6 +239,18 @@ mod tests {
                 .data
                 .contains(&("kind", Value::Text("linear".to_owned())))
         );
+    }
+
+    #[test]
+    fn a_server_that_answers_none_of_many_clients_is_one_finding() {
+        let mut script = Script::new();
+        for host in 1..=9 {
+            script = script.from_host(host).syn().wait_s(1.0).syn_again();
+        }
+        let told = script.told();
+        let finding = told.only("hs-connect-timeout");
+        assert!(finding.data.contains(&("clients", Value::Count(9))));
+        assert!(finding.summary.contains("9 attempts of 9 clients"));
     }
 
     #[test]

@@ -68,19 +68,19 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     let error = report(dial.first)?;
     let (kind, word, cause) = meaning(error);
     let syn = leg.syns.client.first().copied().unwrap_or(leg.first);
-    let again = match dial.attempts.len() {
+    let again = match dial.count {
         1 => String::new(),
-        count => format!(", {}", times(count)),
+        count => format!(", {}", times(usize::try_from(count).unwrap_or(usize::MAX))),
     };
     let summary = format!(
         "{} can't be reached from {}: {} reports {word}{again}",
-        leg.server,
-        leg.client.ip(),
+        dial.whom(),
+        dial.who(),
         error.reporter
     );
     let first = Evidence::new(syn, "SYN, client to server");
     // RFC 1122, section 4.2.3.9: such an error is a hint, and a later SYN may still get through.
-    let found = dial
+    let mut found = dial
         .finding(
             overview,
             &RULE,
@@ -98,6 +98,9 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
             "ask whoever runs {}: that device sent the message",
             error.reporter
         ));
+    if !dial.is_pair() {
+        found.tcp_stream = None; // The counts are of several connections.
+    }
     Some(found)
 }
 
@@ -118,6 +121,18 @@ mod tests {
                 .contains(&("kind", Value::Text("prohibited".to_owned())))
         );
         assert!(finding.summary.contains("10.0.0.254"));
+    }
+
+    #[test]
+    fn a_server_that_many_clients_cannot_reach_is_one_finding() {
+        let mut script = Script::new();
+        for host in 1..=4 {
+            script = script.from_host(host).syn().unreachable(3, 1);
+        }
+        let told = script.told();
+        let finding = told.only("hs-connect-unreachable");
+        assert!(finding.data.contains(&("clients", Value::Count(4))));
+        assert!(finding.summary.contains("from 4 clients"));
     }
 
     #[test]

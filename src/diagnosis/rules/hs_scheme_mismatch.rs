@@ -126,13 +126,13 @@ fn of_attempts(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     let (at, confidence, what) = plain_answer(dial.first, overview)?;
     let (_, hello) = dial.first.looks_like.client?;
     let server = dial.first.leg.server;
-    let again = match dial.attempts.len() {
+    let again = match dial.count {
         1 => String::new(),
-        count => format!(", {}", times(count)),
+        count => format!(", {}", times(usize::try_from(count).unwrap_or(usize::MAX))),
     };
     let summary = format!(
-        "{} speaks TLS to {server}, a plaintext port: {what}{again}",
-        dial.first.leg.client.ip()
+        "{server} is a plaintext port, and {} spoke TLS to it: {what}{again}",
+        dial.who()
     );
     let first = Evidence::new(hello, "TLS ClientHello");
     let finding = dial
