@@ -25,6 +25,8 @@ pub(super) struct Dial<'a> {
     servers: HashSet<SocketAddr>,
     /// Another connection ties a server of it to WebSocket.
     tied: bool,
+    /// There were more hosts than are counted one by one.
+    more: bool,
 }
 
 /// One attempt, or several that were only counted.
@@ -76,7 +78,8 @@ pub(super) fn dials<'a>(overview: &Overview<'a>, fits: impl Fn(&Attempt) -> bool
     ));
     let tied: HashSet<SocketAddr> = overview.sessions.iter().map(|s| s.leg.server).collect();
     let groups = grouping(&items, &tied);
-    collect(items, &groups, &tied)
+    let more = overview.capture.attempts_beyond > 0;
+    collect(items, &groups, &tied, more)
 }
 
 /// A place to look for attempts like one that was only counted: client, server host, server port.
@@ -181,6 +184,7 @@ fn collect<'a>(
     items: Vec<Item<'a>>,
     groups: &[Group],
     tied: &HashSet<SocketAddr>,
+    more: bool,
 ) -> Vec<Dial<'a>> {
     let mut places: HashMap<Group, usize> = HashMap::new();
     let mut dials: Vec<Dial<'a>> = Vec::new();
@@ -196,6 +200,7 @@ fn collect<'a>(
                 first,
                 attempts: Vec::new(),
                 count: 0,
+                more,
                 clients: HashSet::new(),
                 servers: HashSet::new(),
                 tied: false,
@@ -222,6 +227,7 @@ impl Dial<'_> {
     pub(super) fn who(&self) -> String {
         match self.clients.len() {
             1 => self.first.leg.client.ip().to_string(),
+            count if self.more => format!("more than {count} clients"),
             count => format!("{count} clients"),
         }
     }

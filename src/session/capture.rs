@@ -126,6 +126,8 @@ pub struct Capture {
     pub tls: TlsTotals,
     /// Connections that were opened and on which nobody said a word.
     pub wordless: u64,
+    /// Connections that nobody took: a SYN, but no SYN-ACK.
+    pub never_opened: u64,
     /// The first ClientHello or TLS record, and its connection.
     pub first_tls: Option<(PacketRef, u32)>,
     /// The server's ports on those connections: the first 16.

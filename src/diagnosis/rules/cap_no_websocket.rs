@@ -77,13 +77,8 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
         let count = counted(capture.http_exchanges, "ordinary HTTP exchange");
         found.push(format!("{count} without an upgrade"));
     }
-    let unopened = overview
-        .attempts
-        .iter()
-        .filter(|attempt| attempt.never_opened())
-        .count();
-    if unopened > 0 {
-        let count = counted(unopened as u64, "connection");
+    if capture.never_opened > 0 {
+        let count = counted(capture.never_opened, "connection");
         found.push(format!("{count} that never opened"));
     }
     if capture.tcp_connections == 0 {

@@ -220,7 +220,9 @@ impl Followed {
                 shared.on_mid_stream(&attempt);
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
-                if !attempt.leg.has_payload() && !attempt.never_opened() {
+                if attempt.never_opened() {
+                    shared.capture.never_opened += 1;
+                } else if !attempt.leg.has_payload() {
                     shared.capture.wordless += 1;
                 }
                 if attempt.is_worth_telling() {
