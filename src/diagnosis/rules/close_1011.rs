@@ -72,7 +72,6 @@ fn found(case: &Case<'_>, sender: Direction, close: &CloseFrame) -> Finding {
             "newest Ping without a Pong",
         )
         .data("kind", Value::Text("ping-timeout".to_owned()))
-        .cause(Confidence::Certain, "no Pong in time")
         .advice("look at the side that didn't answer the Ping: see hb-pong-timeout");
     }
     match message_before(case, sender, at) {
