@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::hb_pong_timeout::seconds;
 use crate::diagnosis::Terminator;
 use crate::diagnosis::closing::close_of;
+use crate::diagnosis::wording::ping_interval;
 use crate::diagnosis::{
     Check, Closing, Confidence, Evidence, Finding, Kind, Overview, Rule, Severity, Value,
 };
@@ -134,7 +135,7 @@ fn risky(session: &Session, pinger: Direction, expiries: &[Expiry<'_>]) -> Optio
     .data("timer_ms", Value::Ms(timer.idle))
     .data("sessions", Value::Count(count as u64))
     .cause(confidence, "heartbeat and idle timer have nearly the same length")
-    .advice(format!("ping at least every {}, or raise the timer", seconds(timer.idle / 2)));
+    .advice(format!("ping at least every {}, or raise the timer", ping_interval(timer.idle)));
     // Evidence has to lie on this finding's own connection.
     if timer.session.id == session.id {
         finding = finding
