@@ -40,7 +40,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         &RULE,
         Confidence::Certain,
         format!(
-            "{connections} already open when the capture began, without an opening handshake; this version does not decode their frames yet"
+            "{connections} already open when the capture began, and this version does not decode frames without an opening handshake yet"
         ),
     )
     .evidence(at, "the first payload, without a SYN before it")
@@ -62,7 +62,7 @@ mod tests {
             .text(ServerToClient, "ho")
             .told();
         let summary = &told.only("cap-mid-session").summary;
-        assert!(summary.contains("does not decode their frames"));
+        assert!(summary.contains("does not decode frames"));
         assert_eq!(
             told.only("cap-mid-session")
                 .evidence

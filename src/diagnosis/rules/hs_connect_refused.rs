@@ -209,7 +209,11 @@ mod tests {
         let mut script = Script::new();
         for host in 1..=hosts {
             for port in 0..ports {
-                script = script.from_host(host).to_port(8_080 + port).syn().refuse();
+                script = script
+                    .at_host(host)
+                    .at_server_port(8_080 + port)
+                    .syn()
+                    .refuse();
             }
         }
         script
@@ -241,7 +245,7 @@ mod tests {
     #[test]
     fn a_scan_does_not_hide_the_port_that_sessions_use() {
         let told = refused(1, 40)
-            .to_port(8_080)
+            .at_server_port(8_080)
             .at_port(41_000)
             .upgrade()
             .told();

@@ -86,7 +86,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let effect = if went_on {
         ", and the client went on without"
     } else if refusal.is_some() {
-        ": the client closed without a word more"
+        ", and the client closed for that with an error"
     } else if severity == Severity::Error {
         ": such a client fails the handshake"
     } else {
