@@ -138,14 +138,14 @@ impl Script {
     }
 
     /// From now on packets are of a connection of this client host, 10.0.0.x (one more from 2 on: that is the server).
-    pub(crate) fn from_host(mut self, last: u8) -> Self {
+    pub(crate) fn at_host(mut self, last: u8) -> Self {
         self.host = if last >= 2 { last + 1 } else { last };
         let port = self.ports.0;
         self.at_port(port)
     }
 
     /// From now on packets are of a connection to this server port.
-    pub(crate) fn to_port(mut self, port: u16) -> Self {
+    pub(crate) fn at_server_port(mut self, port: u16) -> Self {
         self.ports.1 = port;
         let client = self.ports.0;
         self.at_port(client)

@@ -203,10 +203,12 @@ fn idle(
     (last.and_then(|last| end.time.since(last.time)), last)
 }
 
-/// A duration for a sentence: `303 ms`, `2.0 s`, `12 min`.
+/// A duration for a sentence: `<0.1 ms`, `303 ms`, `2.0 s`, `12 min`.
 pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
+        // What would read as nothing at all is not nothing.
+        s if s < 0.000_05 => "<0.1 ms".to_owned(),
         s if s < 0.01 => format!("{:.1} ms", s * 1e3),
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),
         s if s < 600.0 => format!("{s:.1} s"),

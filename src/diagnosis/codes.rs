@@ -1,4 +1,4 @@
-//! What close codes mean (RFC 6455, section 7.4; IANA's registry; the tables of FINDINGS.md 1.4).
+//! What close codes mean (RFC 6455, section 7.4; IANA's registry; what libraries document of theirs).
 
 use super::Severity;
 
@@ -30,7 +30,7 @@ const STANDARD: &[Row] = &[
         1002,
         "protocol error",
         Error,
-        "find the frame that broke the protocol: it stands before this Close",
+        "look in its sender's log for what it objected to: the capture shows no frame before it that breaks the protocol",
     ),
     (
         1003,
@@ -42,7 +42,7 @@ const STANDARD: &[Row] = &[
         1007,
         "invalid payload data",
         Error,
-        "the message didn't match its type, usually text that isn't UTF-8",
+        "look in its sender's log for the message that it couldn't take, usually text that isn't UTF-8: the capture shows none",
     ),
     (
         1008,

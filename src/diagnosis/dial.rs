@@ -1,5 +1,6 @@
 //! Connections that never said WebSocket, grouped by who dialled what, so that
-//! a scan or an outage is one finding and not one for each host.
+//! a scan or an outage is one finding and not one for each host. Attempts that
+//! the capture only counts (`Capture::more_attempts`) join in `counted_only`.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -25,8 +26,8 @@ pub(super) struct Dial<'a> {
     servers: HashSet<SocketAddr>,
     /// Another connection ties a server of it to WebSocket.
     tied: bool,
-    /// There were more hosts than are counted one by one.
-    more: bool,
+    /// There were attempts that nobody counted: what is counted is a minimum.
+    at_least: bool,
 }
 
 /// One attempt, or several that were only counted.
@@ -78,8 +79,12 @@ pub(super) fn dials<'a>(overview: &Overview<'a>, fits: impl Fn(&Attempt) -> bool
     ));
     let tied: HashSet<SocketAddr> = overview.sessions.iter().map(|s| s.leg.server).collect();
     let groups = grouping(&items, &tied);
-    let more = overview.capture.attempts_beyond > 0;
-    collect(items, &groups, &tied, more)
+    let mut dials = collect(items, &groups, &tied);
+    for dial in &mut dials {
+        // Those of one client to one port are counted to the last, others may have been let go.
+        dial.at_least = overview.capture.attempts_beyond > 0 && !dial.is_pair();
+    }
+    dials
 }
 
 /// A place to look for attempts like one that was only counted: client, server host, server port.
@@ -184,7 +189,6 @@ fn collect<'a>(
     items: Vec<Item<'a>>,
     groups: &[Group],
     tied: &HashSet<SocketAddr>,
-    more: bool,
 ) -> Vec<Dial<'a>> {
     let mut places: HashMap<Group, usize> = HashMap::new();
     let mut dials: Vec<Dial<'a>> = Vec::new();
@@ -200,10 +204,10 @@ fn collect<'a>(
                 first,
                 attempts: Vec::new(),
                 count: 0,
-                more,
                 clients: HashSet::new(),
                 servers: HashSet::new(),
                 tied: false,
+                at_least: false,
             });
         }
         if let Some(dial) = dials.get_mut(place) {
@@ -223,12 +227,16 @@ impl Dial<'_> {
         self.clients.len() == 1 && self.servers.len() == 1
     }
 
+    /// Many ports or hosts.
+    pub(super) fn is_scan(&self) -> bool {
+        self.servers.len() > 1
+    }
+
     /// Who dialled: `10.0.0.1`, `40 clients`.
     pub(super) fn who(&self) -> String {
         match self.clients.len() {
             1 => self.first.leg.client.ip().to_string(),
-            count if self.more => format!("more than {count} clients"),
-            count => format!("{count} clients"),
+            count => format!("{}{count} clients", self.minimum()),
         }
     }
 
@@ -247,9 +255,14 @@ impl Dial<'_> {
         let server = self.first.leg.server;
         match (self.hosts(), self.servers.len()) {
             (_, 1) => server.to_string(),
-            (1, ports) => format!("{ports} ports of {}", server.ip()),
-            (hosts, _) => format!("{hosts} hosts"),
+            (1, ports) => format!("{}{ports} ports of {}", self.minimum(), server.ip()),
+            (hosts, _) => format!("{}{hosts} hosts", self.minimum()),
         }
+    }
+
+    /// Before a count that may be too small.
+    pub(super) fn minimum(&self) -> &'static str {
+        if self.at_least { "at least " } else { "" }
     }
 
     fn hosts(&self) -> usize {
@@ -289,6 +302,9 @@ impl Dial<'_> {
         let mut found = Finding::of_connection(rule, &shown.leg, confidence, evidence, summary)
             .severity(self.severity(overview, rule))
             .data("attempts", Value::Count(self.count));
+        if self.at_least {
+            found = found.data("at_least", Value::Flag(true));
+        }
         if self.clients.len() > 1 {
             found.data.retain(|(name, _)| *name != "client");
             found = found.data("clients", Value::Count(whole(self.clients.len())));
@@ -300,7 +316,11 @@ impl Dial<'_> {
                     .data("server", Value::Text(shown.leg.server.ip().to_string()))
                     .data("ports", Value::Count(whole(self.servers.len()))),
                 hosts => found.data("hosts", Value::Count(whole(hosts))),
-            };
+            }
+            .cause(
+                Confidence::Likely,
+                "a scan, or a host that is gone altogether: no application dials so many ports or hosts",
+            );
         }
         found
     }

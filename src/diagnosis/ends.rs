@@ -16,9 +16,9 @@ use crate::stream::{Direction, PacketRef};
 
 /// Rationale: timers are set in seconds; a shorter silence says nothing.
 const SHORTEST_TIMER: Duration = Duration::from_millis(900);
-/// Rationale: FINDINGS.md 1.0.4: a coefficient of variation under 2 % over at least three.
+/// Rationale: timers are exact: a coefficient of variation under 2 % over at least three.
 const CLUSTER: (usize, f64) = (3, 0.02);
-/// Rationale: FINDINGS.md 1.0.4: ends within 2 s have a common event, not a timer each.
+/// Rationale: ends within 2 s have a common event, not a timer each.
 const TOGETHER: Duration = Duration::from_secs(2);
 
 /// What ended a session's transport.
@@ -288,7 +288,7 @@ fn may_be_timer(end: &End<'_>) -> bool {
 /// The reading of an end that may be a timer's.
 fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>) -> Reading {
     let idle = end.closing.idle.unwrap_or_default();
-    let longest = idle >= end.session.leg.longest_silence && idle >= SHORTEST_TIMER;
+    let longest = end.after_longest_silence().is_some();
     let whole = timeouts::whole_seconds(idle);
     let rows: Vec<_> = timeouts::fitting(Counts::Idle, idle).collect();
     if let Some(cluster) = age_cluster {
@@ -331,6 +331,13 @@ pub(super) fn in_order(mut finding: Finding) -> Finding {
 }
 
 impl End<'_> {
+    /// The silence before the end, where it was the session's longest and is
+    /// long enough for a timer: one may have ended it, whoever's.
+    pub(super) fn after_longest_silence(&self) -> Option<Duration> {
+        let idle = self.closing.idle.unwrap_or_default();
+        (idle >= self.session.leg.longest_silence && idle >= SHORTEST_TIMER).then_some(idle)
+    }
+
     /// Who sent the FIN or reset, in words.
     pub(super) fn ender(&self) -> String {
         match (self.proxy, self.terminator.direction) {

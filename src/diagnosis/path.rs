@@ -10,7 +10,7 @@ use crate::stream::{Direction, PacketRef};
 /// Rationale: retransmission timeouts start at 200 ms (Linux) to 1 s (RFC
 /// 6298); what is sent again sooner is fast recovery or a tail-loss probe.
 const TIMEOUT_SPACING: Duration = Duration::from_millis(150);
-/// Rationale: FINDINGS.md 1.0.8: possible from 3, likely from 5 or from 10 s.
+/// Rationale: possible from 3 retransmissions, likely from 5 or from 10 s: a lossy path loses a few in a row, not that many.
 const LADDER: (usize, u64, Duration) = (3, 5, Duration::from_secs(10));
 /// Rationale: no device forgets a flow sooner, and a delayed answer is no silence.
 const SHORTEST_EXPIRY: Duration = Duration::from_secs(1);
@@ -153,7 +153,7 @@ fn expired_for(session: &Session, sender: Direction) -> Option<Expired> {
 }
 
 /// What `Server` and `Via` say of intermediaries that answer in their own name.
-/// Rationale: FINDINGS.md 1.3; names of proxies that can't also be the WebSocket's endpoint.
+/// Rationale: names of proxies that can't also be the WebSocket's endpoint.
 const PROXIES: [(&str, &str); 14] = [
     ("nginx", "nginx"),
     ("openresty", "nginx (OpenResty)"),

@@ -35,7 +35,7 @@ pub struct ResetReading {
 }
 
 /// Rationale: routes vary a TTL by one; a direction whose TTL stood still over
-/// 5 packets doesn't (FINDINGS.md, 1.0.8).
+/// 5 packets doesn't.
 const STEADY: u32 = 5;
 
 /// Reads a reset.
@@ -129,7 +129,7 @@ fn both_ways(session: &Session, reset: &Reset) -> bool {
     let leg = &session.leg;
     let round_trip =
         leg.rtt.client.min().unwrap_or_default() + leg.rtt.server.min().unwrap_or_default();
-    // Rationale: FINDINGS.md 1.0.5: within half a round trip; clocks of captures tick in up to 1 ms.
+    // Rationale: both within half a round trip; clocks of captures tick in up to 1 ms.
     let moment = (round_trip / 2).max(Duration::from_millis(1));
     let data = |from: PacketRef, to: PacketRef| {
         [

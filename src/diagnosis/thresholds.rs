@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Thresholds {
     /// A Ping counts as unanswered after this many median round trips ...
     pub pong_rtts: u32,
-    /// ... but not before this much time (FINDINGS.md, hb-pong-missing).
+    /// ... but not before this much time.
     pub pong_floor: Duration,
     /// A Ping interval is a gap beyond this multiple of the median.
     pub gap_factor: f64,

@@ -1,4 +1,4 @@
-//! Timers of proxies, devices and libraries that end WebSockets (FINDINGS.md 1.1).
+//! Timers of proxies, devices and libraries that end WebSockets.
 
 use std::time::Duration;
 
@@ -244,7 +244,7 @@ pub fn forgets_after(silence: Duration) -> impl Iterator<Item = &'static Timeout
         .filter(move |timeout| timeout.counts == Counts::Flow && timeout.after() <= silence)
 }
 
-/// Within the tolerance of FINDINGS.md 1.0.4: the larger of 0.25 s and 0.5 % early, of 1.5 s and 2 % late.
+/// Within the tolerance: the larger of 0.25 s and 0.5 % early, of 1.5 s and 2 % late.
 pub fn fits(limit: Duration, measured: Duration) -> bool {
     let early = Duration::from_millis(250).max(limit / 200);
     let late = Duration::from_millis(1_500).max(limit / 50);

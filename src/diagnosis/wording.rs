@@ -2,15 +2,39 @@
 
 use std::time::Duration;
 
+use super::timeouts::whole_seconds;
+
 /// `0.4 ms`, `12 ms`, `2.0 s`, `4 min 10 s`.
 pub(super) fn span(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1e3;
     let seconds = duration.as_secs();
     match ms {
+        // What would read as nothing at all is not nothing.
+        _ if ms < 0.05 => "<0.1 ms".to_owned(),
         _ if ms < 10.0 => format!("{ms:.1} ms"),
         _ if ms < 1_000.0 => format!("{ms:.0} ms"),
         _ if seconds < 120 => format!("{:.1} s", duration.as_secs_f64()),
         _ => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// A silence as the length of a timer: `4 s` where it fits a whole number of seconds, else `4.4 s`.
+pub(super) fn timer_length(silence: Duration) -> String {
+    match whole_seconds(silence) {
+        Some(seconds) => format!("{seconds} s"),
+        None => span(silence),
+    }
+}
+
+/// How often to ping so that a timer of this length doesn't strike: half of
+/// it, rounded down to a figure that people would configure: `500 ms`, `2 s`, `25 s`.
+pub(super) fn ping_interval(timer: Duration) -> String {
+    let timer = whole_seconds(timer).map_or(timer, Duration::from_secs);
+    let half = timer / 2;
+    match half.as_secs() {
+        0 => format!("{} ms", (half.as_millis() / 100 * 100).max(50)),
+        seconds @ 1..10 => format!("{seconds} s"),
+        seconds => format!("{} s", seconds / 5 * 5),
     }
 }
 
@@ -29,9 +53,19 @@ mod tests {
 
     #[test]
     fn a_span_has_the_unit_that_fits() {
+        assert_eq!(span(Duration::from_micros(6)), "<0.1 ms");
         assert_eq!(span(Duration::from_micros(400)), "0.4 ms");
         assert_eq!(span(Duration::from_millis(2_010)), "2.0 s");
         assert_eq!(span(Duration::from_secs(250)), "4 min 10 s");
         assert_eq!(times(2), "twice");
+    }
+
+    #[test]
+    fn a_ping_interval_is_a_round_figure() {
+        let of = |ms| ping_interval(Duration::from_millis(ms));
+        assert_eq!(of(1_001), "500 ms");
+        assert_eq!(of(4_400), "2 s");
+        assert_eq!(of(55_020), "25 s");
+        assert_eq!(of(60_020), "30 s");
     }
 }

@@ -9,8 +9,8 @@ pub(super) static RULE: Rule = Rule {
     explain: "\
 ## What it means
 These connections have no SYN in the capture and begin with neither an HTTP request nor a TLS handshake. If they are WebSockets, their opening
-handshake is unknown: path, subprotocol, extensions, and how long they had been open. Compressed messages can't be read, since they may refer to
-earlier ones.
+handshake is unknown: path, subprotocol, extensions, and how long they had been open. This version does not decode the frames of such
+connections yet: nothing in the report is about what they carried or how they ended.
 
 ## What usually causes it
 The capture was started on a server whose sockets live for hours.
@@ -40,12 +40,12 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         &RULE,
         Confidence::Certain,
         format!(
-            "{connections} already open when the capture began: no opening handshake was captured"
+            "{connections} already open when the capture began, and this version does not decode frames without an opening handshake yet"
         ),
     )
     .evidence(at, "the first payload, without a SYN before it")
     .data("connections", Value::Count(tally.count))
-    .advice("let a client reconnect while the capture runs to see its opening handshake");
+    .advice("let a client reconnect while the capture runs: its opening handshake and its frames are then read");
     finding.tcp_stream = Some(stream);
     findings.push(finding);
 }
@@ -61,6 +61,8 @@ mod tests {
             .text(ClientToServer, "hi")
             .text(ServerToClient, "ho")
             .told();
+        let summary = &told.only("cap-mid-session").summary;
+        assert!(summary.contains("does not decode frames"));
         assert_eq!(
             told.only("cap-mid-session")
                 .evidence

@@ -2,6 +2,7 @@
 
 use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::wording::{ping_interval, timer_length};
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Provenance, Rule, Severity, Value,
     reset_provenance,
@@ -22,13 +23,16 @@ end of file.
 - The application called `terminate()` or destroyed the socket.
 - A mobile system suspended the application, or the user left the page in a browser that sends no Close.
 - Bytes waited unread when it ended: the kernel then sends a reset instead of a FIN.
+- The client of this connection is a proxy: its idle timer ran out, or its own client went away.
 
 ## How to tell them apart
 - A reset with server data just before it: unread bytes.
 - One client only: look there. All clients of one proxy at once: the proxy.
+- The end follows the longest silence of the session, after a round number of seconds: an idle timer, of the client or of a proxy.
+- The request has `X-Forwarded-For`, `Via` or the like: the client here is a proxy. Capture before it too.
 
 ## What to do
-Look at the client. The server is not at fault, but must not wait for a Close frame to free what it holds.
+Look at the client, and at the proxy if it is one. The server must not wait for a Close frame to free what it holds.
 
 ## References
 RFC 6455, sections 7.1.5 and 7.1.7.
@@ -85,6 +89,32 @@ fn found(end: &End<'_>) -> Finding {
         let unread = "the client ended while bytes of the server waited unread";
         finding = finding.cause(Confidence::Likely, unread);
     }
+    let silence = end.after_longest_silence();
+    if let Some(silence) = silence {
+        let cause = format!(
+            "an idle timer of {}, the client's or that of a proxy in its place: it was the longest silence of the session",
+            timer_length(silence)
+        );
+        finding = finding.cause(Confidence::Possible, cause);
+    }
+    if end.proxy.is_some() {
+        finding = finding.cause(
+            Confidence::Possible,
+            "the proxy's own client went away, or the proxy was reloaded",
+        );
+    }
+    let advice = match (end.proxy, silence) {
+        (Some(proxy), None) => {
+            format!(
+                "look at {proxy} that dials the server for its client: a capture before it shows who ended first"
+            )
+        }
+        (_, Some(silence)) => format!(
+            "look at the client; if it is a proxy, at its idle timer: raise it, or send a Ping at least every {} from either side",
+            ping_interval(silence)
+        ),
+        (None, None) => "look at the client: the end came from there".to_owned(),
+    };
     finding
         .cause(
             Confidence::Possible,
@@ -95,7 +125,7 @@ fn found(end: &End<'_>) -> Finding {
             "the application destroyed the socket (terminate)",
         )
         .cause(Confidence::Possible, "the system suspended the application")
-        .advice("look at the client; the server is not at fault")
+        .advice(advice)
 }
 
 #[cfg(test)]
@@ -116,6 +146,46 @@ mod tests {
             "certain"
         );
         assert!(told.of("close-1006-peer-fin").is_empty());
+    }
+
+    #[test]
+    fn an_end_after_the_longest_silence_may_be_a_proxys_timer() {
+        let told = Script::new()
+            .upgrade()
+            .text(ServerToClient, "hi")
+            .wait_s(1.0)
+            .fin(ClientToServer)
+            .told();
+        let finding = told.only("close-1006-client-closed-hard");
+        assert!(finding.causes[0].text.starts_with("an idle timer of 1 s"));
+        assert!(finding.advice.contains("every 500 ms"));
+        assert!(!finding.advice.contains("not at fault"));
+    }
+
+    #[test]
+    fn an_end_right_after_a_message_is_no_timers() {
+        let told = Script::new()
+            .upgrade()
+            .text(ServerToClient, "hi")
+            .fin(ClientToServer)
+            .told();
+        let finding = told.only("close-1006-client-closed-hard");
+        assert!(finding.causes.iter().all(|c| !c.text.contains("timer")));
+    }
+
+    #[test]
+    fn a_client_that_forwards_for_others_is_a_proxy() {
+        let told = Script::new()
+            .upgrade_with("X-Real-IP: 192.0.2.7\r\n", "")
+            .text(ServerToClient, "hi")
+            .fin(ClientToServer)
+            .told();
+        let finding = told.only("close-1006-client-closed-hard");
+        assert!(
+            finding.advice.starts_with("look at a proxy"),
+            "{}",
+            finding.advice
+        );
     }
 
     #[test]

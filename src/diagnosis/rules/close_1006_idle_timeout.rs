@@ -2,6 +2,7 @@
 
 use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading, Timer};
+use crate::diagnosis::wording::ping_interval;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {
@@ -77,10 +78,30 @@ fn found(end: &End<'_>, timer: &Timer) -> Finding {
     for row in timer.rows.iter().take(3) {
         finding = finding.cause(Confidence::Possible, row.candidate());
     }
-    let half = span(idle / 2);
     finding.advice(format!(
-        "send a Ping at least every {half} from either side, or raise the timer of {ender}"
+        "send a Ping at least every {} from either side, or raise {}",
+        ping_interval(idle),
+        setting(end.proxy)
     ))
+}
+
+/// The setting that holds the timer, by the proxy's name.
+fn setting(proxy: Option<&str>) -> String {
+    let Some(proxy) = proxy else {
+        return "the server's own idle timer or deadline".to_owned();
+    };
+    let name = match proxy {
+        nginx if nginx.starts_with("nginx") => "proxy_read_timeout (and proxy_send_timeout)",
+        "haproxy" => "timeout tunnel",
+        "Envoy" => "stream_idle_timeout",
+        "an AWS load balancer" => "the idle timeout",
+        _ => {
+            return format!(
+                "the timer of {proxy} (nginx: proxy_read_timeout and proxy_send_timeout; haproxy: timeout tunnel; Envoy: stream_idle_timeout; ALB: idle timeout)"
+            );
+        }
+    };
+    format!("{name} of {proxy}")
 }
 
 #[cfg(test)]
@@ -104,6 +125,10 @@ mod tests {
         let told = idle(NGINX, 4.0);
         let finding = told.only("close-1006-idle-timeout");
         assert_eq!(finding.confidence.name(), "likely");
+        assert_eq!(
+            finding.advice,
+            "send a Ping at least every 2 s from either side, or raise proxy_read_timeout (and proxy_send_timeout) of nginx"
+        );
         assert!(told.of("close-1006-peer-fin").is_empty());
     }
 

@@ -47,7 +47,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 /// One end proves nothing, but an age that hits a known limit while the session was busy is worth a word.
 fn alone(end: &End<'_>) -> Option<Finding> {
     let idle = end.closing.idle?;
-    // Rationale: FINDINGS.md: within 1 % of the limit.
+    // Rationale: a limit is met within 1 %; the first packets of a session take that long at most.
     let rows: Vec<_> = timeouts::fitting(Counts::Lifetime, end.age)
         .filter(|row| end.age.abs_diff(row.after()) <= row.after() / 100)
         .collect();

@@ -2,9 +2,8 @@
 
 use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading};
-use crate::diagnosis::{
-    Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value, timeouts,
-};
+use crate::diagnosis::wording::timer_length;
+use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {
@@ -82,7 +81,6 @@ fn found(end: &End<'_>) -> Finding {
 /// The causes, those first for which the wire speaks.
 fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
     let leg = &end.session.leg;
-    let whole = end.closing.idle.and_then(timeouts::whole_seconds);
     if end.together > 0 {
         finding = finding.cause(
             Confidence::Likely,
@@ -98,12 +96,14 @@ fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
             "a limit on what may wait for a slow reader: the client's window was closed",
         );
     }
-    if let Some(seconds) =
-        whole.filter(|_| end.closing.idle.unwrap_or_default() >= leg.longest_silence)
-    {
+    let silence = end.after_longest_silence();
+    if let Some(silence) = silence.filter(|_| end.lost_upstream.is_none()) {
         finding = finding.cause(
             Confidence::Possible,
-            format!("an idle timer of {seconds} s: it was the longest silence of the session"),
+            format!(
+                "an idle timer of {}: it was the longest silence of the session",
+                timer_length(silence)
+            ),
         );
     }
     if end.proxy.is_some() && end.lost_upstream.is_none() {
@@ -141,6 +141,27 @@ mod tests {
             told.sessions[0].leg.fin.server,
             finding.evidence.last().map(|e| e.at)
         );
+    }
+
+    #[test]
+    fn the_longest_silence_before_it_may_be_a_timers() {
+        let after = |seconds| {
+            let told = Script::new()
+                .upgrade()
+                .text(ClientToServer, "hi")
+                .wait_s(seconds)
+                .fin(ServerToClient)
+                .told();
+            let finding = told.only("close-1006-peer-fin");
+            let timer = finding
+                .causes
+                .iter()
+                .find(|c| c.text.starts_with("an idle timer"));
+            timer.map(|cause| cause.text.clone()).unwrap_or_default()
+        };
+        assert!(after(7.0).starts_with("an idle timer of 7 s"));
+        assert!(after(7.4).starts_with("an idle timer of 7.4 s"));
+        assert_eq!(after(0.2), "");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! `close-code-meaning`: who closed, with which code, and what it means.
 
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, codes};
-use crate::session::CloseFrame;
 use crate::session::redact::{Secrets, secrets_of};
+use crate::session::{CloseFrame, Session};
 use crate::stream::Direction;
 
-use super::{close_failed_by_receiver, close_illegal};
+use super::{close_failed_by_receiver, close_illegal, hs_subprotocol_none};
 
 pub(super) static RULE: Rule = Rule {
     id: "close-code-meaning",
@@ -51,6 +51,20 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The finding about the handshake for which this side closed: it was its only
+/// frame, an error, and the answer was not to its liking.
+fn handshake_fault(session: &Session, sender: Direction) -> Option<&'static str> {
+    if sender != Direction::ClientToServer || session.frames.client.total() != 1 {
+        return None;
+    }
+    if hs_subprotocol_none::refusing_close(session).is_some() {
+        return Some("hs-subprotocol-none");
+    }
+    let code = session.close.client.as_ref()?.code?;
+    let broken = !session.handshake.response_breaches.is_empty() && session.breaches.is_empty();
+    (broken && matches!(code, 1002 | 1010)).then_some("the findings about the 101")
+}
+
 fn found(case: &Case<'_>, sender: Direction, close: &CloseFrame) -> Finding {
     let session = case.session;
     let name = sender.sender();
@@ -91,12 +105,23 @@ fn found(case: &Case<'_>, sender: Direction, close: &CloseFrame) -> Finding {
             .saturating_since(close.control.frame.at.time);
         finding = finding.data("answer_ms", Value::Ms(took));
     }
+    let cause = handshake_fault(case.session, sender);
     match meaning {
-        Some(meaning) => finding
-            .severity(meaning.severity)
-            .data("meaning", Value::Text(meaning.name.to_owned()))
-            .data("defined_by", Value::Text(meaning.by.to_owned()))
-            .advice(meaning.advice),
+        Some(meaning) => {
+            let finding = finding
+                .data("meaning", Value::Text(meaning.name.to_owned()))
+                .data("defined_by", Value::Text(meaning.by.to_owned()));
+            match cause {
+                Some(id) => finding
+                    .severity(Severity::Info)
+                    .cause(
+                        Confidence::Likely,
+                        "the client doesn't take the server's answer to the handshake",
+                    )
+                    .advice(format!("mend the opening handshake: see {id}")),
+                None => finding.severity(meaning.severity).advice(meaning.advice),
+            }
+        }
         None => finding.advice("nothing: pass a code to close() if the other side should know why"),
     }
 }
@@ -134,6 +159,18 @@ mod tests {
             .bytes(ServerToClient, &[0x88, 0])
             .told();
         assert_eq!(told.of("close-code-meaning").len(), 1);
+    }
+
+    #[test]
+    fn a_protocol_error_without_a_breach_points_to_no_frame() {
+        let told = Script::new()
+            .upgrade()
+            .text(ServerToClient, "hi")
+            .close(ClientToServer, 1002, "")
+            .told();
+        let finding = told.only("close-code-meaning");
+        assert_eq!(finding.severity, Severity::Error);
+        assert!(finding.advice.contains("shows no frame"));
     }
 
     #[test]

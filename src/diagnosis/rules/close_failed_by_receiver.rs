@@ -208,7 +208,6 @@ fn found(
         .data("status", Value::Count(u64::from(code)))
         .data("receiver", Value::Text(name.to_owned()))
         .data("reason", Value::Text(reason))
-        .cause(objection.confidence, objection.what.clone())
         .advice(format!(
             "the cause is the {sender}'s frame in packet {}, not the network: mend the {sender} or what changes its frames on the way",
             objection.at.number
@@ -233,6 +232,7 @@ mod tests {
         assert_eq!(finding.evidence[0].at, told.sessions[0].breaches[0].at);
         let ends = "the server sent a reserved opcode (opcode 3)";
         assert!(finding.summary.ends_with(ends), "{}", finding.summary);
+        assert!(finding.causes.is_empty(), "the summary has it already");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severit
 use crate::session::Reset;
 use crate::stream::Direction;
 
-/// Rationale: FINDINGS.md: within a round trip or 50 ms the receiver can hardly have read the frame.
+/// Rationale: within a round trip or 50 ms the receiver can hardly have read the frame.
 const CHASE: Duration = Duration::from_millis(50);
 
 pub(super) static RULE: Rule = Rule {

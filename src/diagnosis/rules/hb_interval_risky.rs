@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::hb_pong_timeout::seconds;
 use crate::diagnosis::Terminator;
 use crate::diagnosis::closing::close_of;
+use crate::diagnosis::wording::ping_interval;
 use crate::diagnosis::{
     Check, Closing, Confidence, Evidence, Finding, Kind, Overview, Rule, Severity, Value,
 };
@@ -40,7 +41,7 @@ RFC 6455, section 5.5.2.
 const SHARE: f64 = 0.8;
 /// Rationale: shorter timers are those of tests and of application protocols.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// Rationale: timers of proxies strike within 2 % after they ran out (FINDINGS.md, 1.0.4).
+/// Rationale: timers of proxies strike within 2 % after they ran out.
 const SPREAD: f64 = 0.02;
 
 /// A session that was ended after a silence by the side that wasn't silent's peer.
@@ -134,7 +135,7 @@ fn risky(session: &Session, pinger: Direction, expiries: &[Expiry<'_>]) -> Optio
     .data("timer_ms", Value::Ms(timer.idle))
     .data("sessions", Value::Count(count as u64))
     .cause(confidence, "heartbeat and idle timer have nearly the same length")
-    .advice(format!("ping at least every {}, or raise the timer", seconds(timer.idle / 2)));
+    .advice(format!("ping at least every {}, or raise the timer", ping_interval(timer.idle)));
     // Evidence has to lie on this finding's own connection.
     if timer.session.id == session.id {
         finding = finding

@@ -72,6 +72,9 @@ fn mismatch(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
     )
     .evidence_if(waiting.map(|ping| ping.at), "the Ping that waited");
     finding.evidence.sort_by_key(|evidence| evidence.at);
+    if let Some(ping) = waiting {
+        finding = finding.data("acked", Value::Flag(ping.acked.is_some()));
+    }
     Some(
         finding
             .data("kind", Value::Text("mismatch".to_owned()))

@@ -1,6 +1,7 @@
 //! `hb-pong-slow`: Pongs take far longer than the network does.
 
 use super::hb_pong_timeout::seconds;
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::stream::Direction;
 
@@ -77,9 +78,9 @@ fn slow(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
         },
         Evidence::new(worst.ping, format!("Ping, {side} to {peer}: the slowest")),
         format!(
-            "the {peer} took up to {} to answer Pings, where TCP needs {:.1} ms",
+            "the {peer} took up to {} to answer Pings, where TCP needs {}",
             seconds(worst.rtt),
-            tcp.as_secs_f64() * 1e3
+            span(tcp)
         ),
     )
     .evidence_if(acked, "TCP acknowledges it")

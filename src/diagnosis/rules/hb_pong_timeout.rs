@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::diagnosis::heartbeat::waited;
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, GaveUp, PingVerdict, Rule, Severity, Value,
     judge_pings,
 };
-use crate::session::{Ping, Session};
-use crate::stream::Direction;
+use crate::session::{Ping, PingLedger, Session};
+use crate::stream::{Direction, PacketRef};
 
 pub(super) static RULE: Rule = Rule {
     id: "hb-pong-timeout",
@@ -18,20 +19,23 @@ pub(super) static RULE: Rule = Rule {
 ## What it means
 One side sends Pings and ends the session when the Pong stays out: with Close 1011, 1008 or 3012, or by cutting the connection. `data.acked`
 tells whether the other side's TCP acknowledged the Ping's bytes, `data.waited_ms` how long its sender waited. `data.kind`: `unanswered`, or
-`late` where the capture shows a Pong that its sender no longer waited for or never read.
+`late` where the capture shows a Pong that its sender no longer waited for or never read, or `mismatch` where the other side answered with
+another payload, which is no answer.
 
 ## What usually causes it
 1. The other side's process or event loop was blocked (garbage collection, a synchronous call, a suspended tab or machine).
 2. It had stopped reading: its receive window was closed, the Ping lay behind other bytes.
 3. The path was down, or the peer was gone.
 4. The other side never answers Pings.
+5. It answers with another payload than the Ping's.
 
 ## How to tell them apart
 - Acknowledged, window open: the host lives, its process doesn't read or doesn't answer.
 - Acknowledged, window closed: it doesn't read fast enough.
 - Not acknowledged, the Ping is sent again: the path or the host.
 - No Pong in the whole session: it never answers.
-- A Pong is in the capture: the pinging side did not read it in time; look at that side, or between the capture point and it.
+- A Pong with another payload follows the Ping: the program that answers doesn't echo.
+- The right Pong is in the capture: the pinging side did not read it in time; look at that side, or between the capture point and it.
 
 ## What to do
 Follow the side that the acknowledgment points at. Raise the timeout only if the peer is known to pause for longer than it.
@@ -68,6 +72,7 @@ fn unanswered(
     let (side, peer) = (pinger.sender(), pinger.receiver());
     let waited = waited(session, case.closing, ping);
     let acked = ping.acked.is_some();
+    let wrong = wrong_pong(&session.pings[pinger], ping);
     let confidence = match gave_up {
         GaveUp::Said(_) => Confidence::Certain,
         GaveUp::Closed(_) => Confidence::Likely,
@@ -75,24 +80,56 @@ fn unanswered(
         GaveUp::Hard(_) => Confidence::Possible,
     };
     let arrived = if acked { "did" } else { "did not" };
-    let first = Evidence::new(ping.at, format!("Ping, {side} to {peer}, never answered"));
+    let (kind, fate, what) = match wrong {
+        Some(_) => (
+            "mismatch",
+            "answered with another payload",
+            "that got a Pong with another payload, which is no answer".to_owned(),
+        ),
+        None => (
+            "unanswered",
+            "never answered",
+            format!("that got no Pong; the {peer}'s TCP {arrived} acknowledge it"),
+        ),
+    };
+    let first = Evidence::new(ping.at, format!("Ping, {side} to {peer}, {fate}"));
     let mut finding = Finding::new(
         &RULE,
         session,
         confidence,
         first,
         format!(
-            "the {side} ended the session {} after a Ping that got no Pong; the {peer}'s TCP {arrived} acknowledge it",
+            "the {side} ended the session {} after a Ping {what}",
             seconds(waited)
         ),
     )
-    .evidence_if(ping.acked, "TCP acknowledges the Ping's bytes")
+    .evidence_if(wrong, "Pong with another payload than the Ping's")
+    .evidence_if(
+        ping.acked.filter(|at| Some(*at) != wrong),
+        "TCP acknowledges the Ping's bytes",
+    )
     .evidence(gave_up.at(), how(gave_up, side))
-    .data("kind", Value::Text("unanswered".to_owned()))
+    .data("kind", Value::Text(kind.to_owned()))
     .data("sender", Value::Text(side.to_owned()))
     .data("waited_ms", Value::Ms(waited))
     .data("acked", Value::Flag(acked))
     .data("unanswered", Value::Count(verdict.unanswered_count));
+    finding.evidence.sort_by_key(|evidence| evidence.at);
+    if let Some(pong) = wrong {
+        let took = seconds(pong.time.saturating_since(ping.at.time));
+        return finding
+            .cause(
+                Confidence::Likely,
+                format!(
+                    "the Pong #{} echoes another payload: the {peer} answered after {took}, but not to this Ping",
+                    pong.number
+                ),
+            )
+            .cause(Confidence::Possible, "a proxy answers in its place")
+            .advice(format!(
+                "mend the {peer}: a Pong must carry the payload of the Ping that it answers, byte by byte"
+            ));
+    }
     for (confidence, text) in causes(session, pinger, ping) {
         finding = finding.cause(confidence, text);
     }
@@ -104,6 +141,15 @@ fn unanswered(
             "the Ping never arrived: look at the path to the {peer}, and whether that host was up"
         ),
     })
+}
+
+/// The Pong with another payload that came while this Ping waited.
+fn wrong_pong(ledger: &PingLedger, ping: &Ping) -> Option<PacketRef> {
+    let kept = ledger.mismatched.iter().copied().find(|at| *at > ping.at);
+    // Only the first are kept; a side that errs so often did so here too.
+    let habit = ledger.mismatched_count > u64::try_from(ledger.mismatched.len()).unwrap_or(0);
+    let newest = ledger.last_pong.as_ref().map(|(at, _)| *at);
+    kept.or(newest.filter(|at| habit && *at > ping.at))
 }
 
 /// The sender says that a Pong is missing, but the capture shows one, or may
@@ -210,7 +256,8 @@ fn how(gave_up: GaveUp, side: &str) -> String {
 
 pub(super) fn seconds(duration: Duration) -> String {
     match duration.as_millis() {
-        0..1_000 => format!("{} ms", duration.as_millis()),
+        0..10 => span(duration),
+        10..1_000 => format!("{} ms", duration.as_millis()),
         _ => format!("{:.1} s", duration.as_secs_f64()),
     }
 }
@@ -301,6 +348,29 @@ mod tests {
                 .data
                 .contains(&("kind", Value::Text("late".to_owned())))
         );
+    }
+
+    #[test]
+    fn a_pong_with_another_payload_is_the_cause() {
+        let told = Script::new()
+            .upgrade()
+            .ping(ClientToServer, b"abcd")
+            .pong(ServerToClient, b"wrong")
+            .wait_s(1.0)
+            .close(ClientToServer, 1011, "keepalive ping timeout")
+            .told();
+        let finding = told.only("hb-pong-timeout");
+        assert!(finding.summary.contains("another payload"));
+        assert!(
+            finding.causes[0]
+                .text
+                .starts_with("the Pong #10 echoes another payload")
+        );
+        assert!(!format!("{:?}", finding.causes).contains("blocked"));
+        let packets: Vec<u64> = finding.evidence.iter().map(|e| e.at.number).collect();
+        assert_eq!(packets, [8, 9, 10, 12]);
+        let anomaly = told.only("hb-pong-anomaly");
+        assert!(anomaly.data.contains(&("acked", Value::Flag(true))));
     }
 
     #[test]

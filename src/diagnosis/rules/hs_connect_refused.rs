@@ -106,7 +106,11 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
             let count = times(usize::try_from(count).unwrap_or(usize::MAX));
             format!("{server} refused the connections of {who}, {count}")
         }
-        count => format!("{} refused by {whom}, {count} attempts", dial.who_was()),
+        count => format!(
+            "{} refused by {whom}, {}{count} attempts",
+            dial.who_was(),
+            dial.minimum()
+        ),
     };
     let first = Evidence::new(syn, "SYN, client to server");
     let mut found = dial
@@ -131,9 +135,15 @@ fn finding(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         };
         found = found.evidence_if(refusal(attempt).map(|(at, _)| at), &what);
     }
-    Some(causes(found, server, syn, overview).advice(format!(
-        "nothing accepts TCP on {whom}: start the service there, or correct host and port in the client's URL"
-    )))
+    let advice = match dial.is_scan() {
+        true => {
+            format!("look at what {who} dials there: if it is no scan, whether these hosts are up")
+        }
+        false => format!(
+            "nothing accepts TCP on {whom}: start the service there, or correct host and port in the client's URL"
+        ),
+    };
+    Some(causes(found, server, syn, overview).advice(advice))
 }
 
 fn causes(found: Finding, server: SocketAddr, syn: PacketRef, overview: &Overview<'_>) -> Finding {
@@ -219,7 +229,11 @@ mod tests {
         let mut script = Script::new();
         for host in 1..=hosts {
             for port in 0..ports {
-                script = script.from_host(host).to_port(8_080 + port).syn().refuse();
+                script = script
+                    .at_host(host)
+                    .at_server_port(8_080 + port)
+                    .syn()
+                    .refuse();
             }
         }
         script
@@ -245,13 +259,14 @@ mod tests {
         let finding = told.only("hs-connect-refused");
         assert!(finding.data.contains(&("ports", Value::Count(17))));
         assert!(finding.summary.contains("17 ports of 10.0.0.2"));
+        assert!(finding.causes[0].text.starts_with("a scan"));
         assert_eq!(refused(30, 30).told().of("hs-connect-refused").len(), 1);
     }
 
     #[test]
     fn a_scan_does_not_hide_the_port_that_sessions_use() {
         let told = refused(1, 40)
-            .to_port(8_080)
+            .at_server_port(8_080)
             .at_port(41_000)
             .upgrade()
             .told();

@@ -245,7 +245,7 @@ mod tests {
     fn a_server_that_answers_none_of_many_clients_is_one_finding() {
         let mut script = Script::new();
         for host in 1..=9 {
-            script = script.from_host(host).syn().wait_s(1.0).syn_again();
+            script = script.at_host(host).syn().wait_s(1.0).syn_again();
         }
         let told = script.told();
         let finding = told.only("hs-connect-timeout");

@@ -127,7 +127,7 @@ mod tests {
     fn a_server_that_many_clients_cannot_reach_is_one_finding() {
         let mut script = Script::new();
         for host in 1..=4 {
-            script = script.from_host(host).syn().unreachable(3, 1);
+            script = script.at_host(host).syn().unreachable(3, 1);
         }
         let told = script.told();
         let finding = told.only("hs-connect-unreachable");

@@ -6,6 +6,7 @@ use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, api::ClientKind,
 };
 use crate::session::redact::{REPLACEMENT, Secrets};
+use crate::session::{CloseFrame, Response, Session};
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-subprotocol-none",
@@ -37,18 +38,38 @@ RFC 6455, sections 4.1, 4.2.2 and 1.9; WHATWG WebSockets, establishing a connect
 /// Names that mean nearly the same and are taken for each other.
 const MIXED_UP: [&str; 3] = ["graphql", "ocpp", "stomp"];
 
+/// The 101 that chooses none of the subprotocols that the client offers.
+fn unmet(session: &Session) -> Option<&Response> {
+    let handshake = &session.handshake;
+    let response = handshake.response.as_ref()?;
+    let chosen = handshake.agreement.subprotocol.is_some()
+        || response.headers.first("Sec-WebSocket-Protocol").is_some();
+    let offers = handshake.offered_subprotocols().next().is_some();
+    (response.status == 101 && offers && !chosen).then_some(response)
+}
+
+/// The Close frame with which the client refuses such a 101: an error, and all
+/// that it sends.
+pub(super) fn refusing_close(session: &Session) -> Option<&CloseFrame> {
+    let close = session.close.client.as_deref()?;
+    // 1002 says that of any fault of the other side, 1010 of a missing extension, 1003 and 1008 of what isn't taken.
+    let refuses = matches!(close.code, Some(1002 | 1003 | 1008 | 1010));
+    let first = session
+        .close
+        .server
+        .as_ref()
+        .is_none_or(|theirs| theirs.control.frame.at > close.control.frame.at);
+    let alone = session.frames.client.total() == 1 && session.breaches.is_empty();
+    (unmet(session).is_some() && refuses && first && alone).then_some(close)
+}
+
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
     let handshake = &session.handshake;
-    let Some(response) = &handshake.response else {
+    let Some(response) = unmet(session) else {
         return;
     };
     let offered: Vec<&str> = handshake.offered_subprotocols().collect();
-    let chosen = handshake.agreement.subprotocol.is_some()
-        || response.headers.first("Sec-WebSocket-Protocol").is_some();
-    if response.status != 101 || offered.is_empty() || chosen {
-        return;
-    }
     let shown = Secrets::Redacted.subprotocols(offered.iter().copied());
     let names: Vec<String> = shown.into_iter().take(8).map(Cow::into_owned).collect();
     let went_on = session.frames.client.total() > u64::from(session.close.client.is_some());
@@ -57,12 +78,15 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         ClientKind::Browser | ClientKind::Undici | ClientKind::NodeWs
     );
     let left = case.closing.terminator.is_some();
-    let severity = match (went_on, fails && left) {
+    let refusal = refusing_close(session);
+    let severity = match (went_on, refusal.is_some() || (fails && left)) {
         (false, true) => Severity::Error,
         _ => Severity::Warn,
     };
     let effect = if went_on {
         ", and the client went on without"
+    } else if refusal.is_some() {
+        ", and the client closed for that with an error"
     } else if severity == Severity::Error {
         ": such a client fails the handshake"
     } else {
@@ -74,6 +98,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
         .severity(severity)
         .evidence(response.first, "the 101, without Sec-WebSocket-Protocol")
+        .evidence_if(
+            refusal.map(|close| close.control.frame.at),
+            "Close of the client, its only frame",
+        )
         .data("client_went_on", Value::Flag(went_on));
     findings.push(
         causes(finding, &names)
@@ -147,6 +175,21 @@ mod tests {
             !format!("{finding:?}").contains("eyJ"),
             "a token is not shown"
         );
+    }
+
+    #[test]
+    fn a_client_that_closes_at_once_with_an_error_refuses_the_answer() {
+        let told = Script::new()
+            .upgrade_with("Sec-WebSocket-Protocol: chat.v2\r\n", "")
+            .close(ClientToServer, 1002, "no common subprotocol")
+            .close(ServerToClient, 1002, "no common subprotocol")
+            .told();
+        let finding = told.only("hs-subprotocol-none");
+        assert_eq!(finding.severity, Severity::Error);
+        assert_eq!(finding.evidence.len(), 3, "the Close too");
+        let close = told.only("close-code-meaning");
+        assert_eq!(close.severity, Severity::Info);
+        assert!(close.advice.contains("hs-subprotocol-none"));
     }
 
     #[test]

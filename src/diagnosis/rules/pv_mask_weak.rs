@@ -5,7 +5,7 @@ use crate::stream::PacketRef;
 
 pub(super) static RULE: Rule = Rule {
     id: "pv-mask-weak",
-    severity: Severity::Warn,
+    severity: Severity::Info,
     summary: "masking keys are zero, constant or counted up",
     explain: "\
 ## What it means
@@ -49,6 +49,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (_, at) in masks.iter().skip(1).take(2) {
         finding = finding.evidence(*at, "the next");
     }
+    // Zero keys hide nothing at all; the others are a weakness that breaks no session.
+    if kind == "zero" {
+        finding = finding.severity(Severity::Warn);
+    }
     findings.push(
         finding
             .data("kind", Value::Text(kind.to_owned()))
@@ -85,6 +89,7 @@ fn weakness(masks: &[([u8; 4], PacketRef)]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::weakness;
+    use crate::diagnosis::Severity;
     use crate::script::Script;
     use crate::stream::Direction::ClientToServer;
     use crate::stream::PacketRef;
@@ -98,7 +103,19 @@ mod tests {
             .bytes(ClientToServer, &frame)
             .bytes(ClientToServer, &frame)
             .told();
-        assert_eq!(told.only("pv-mask-weak").evidence.len(), 3);
+        let finding = told.only("pv-mask-weak");
+        assert_eq!(finding.evidence.len(), 3);
+        assert_eq!(finding.severity, Severity::Warn);
+    }
+
+    #[test]
+    fn keys_that_count_up_are_only_worth_a_note() {
+        let mut script = Script::new().upgrade();
+        for key in 1..=3 {
+            script = script.bytes(ClientToServer, &[0x82, 0x81, 0, 0, 0, key, 7]);
+        }
+        let told = script.told();
+        assert_eq!(told.only("pv-mask-weak").severity, Severity::Info);
     }
 
     #[test]

@@ -116,7 +116,11 @@ fn subject(report: &Report, finding: &Finding) -> String {
     match finding.subject {
         Subject::Capture => String::new(),
         // Most sentences about a connection name its ends themselves.
-        Subject::Connection { server, .. } if finding.summary.contains(&server.to_string()) => {
+        Subject::Connection { client, server }
+            if [client.ip(), server.ip()]
+                .iter()
+                .any(|ip| finding.summary.contains(&ip.to_string())) =>
+        {
             String::new()
         }
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
