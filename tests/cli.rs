@@ -105,7 +105,6 @@ fn fixtures_print_what_they_are_expected_to() {
 }
 
 #[test]
-#[ignore = "the outputs are written when all rules are there"]
 fn every_fixture_has_its_expected_outputs() {
     let missing: Vec<_> = fixtures()
         .iter()

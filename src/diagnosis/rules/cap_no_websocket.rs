@@ -81,6 +81,12 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
         let count = counted(capture.never_opened, "connection");
         found.push(format!("{count} that never opened"));
     }
+    if capture.cut > 0 {
+        let count = counted(capture.cut, "TCP packet");
+        found.push(format!(
+            "{count} cut by the snap length, request heads perhaps among them"
+        ));
+    }
     if capture.tcp_connections == 0 {
         found.push("no TCP at all".to_owned());
     } else if found.is_empty() {

@@ -95,32 +95,48 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
 
 fn quiet_verdict(report: &Report) -> String {
     let count = report.sessions.len();
-    let (mut clean, mut open) = (0, 0);
-    for session in &report.sessions {
-        match report.judged(session).closing.kind {
-            Kind::Clean => clean += 1,
-            Kind::Open => open += 1,
-            Kind::Half | Kind::Abnormal | Kind::None => {}
-        }
+    if count == 0 {
+        let why = report
+            .findings
+            .iter()
+            .find(|f| f.rule.id == "cap-no-websocket");
+        let why = why.map_or("nothing in this capture said WebSocket", |f| {
+            f.summary.as_str()
+        });
+        return format!("{}.", sentence_case(why, true));
     }
-    match (count, clean, open) {
-        (0, ..) => {
-            let why = report
-                .findings
-                .iter()
-                .find(|f| f.rule.id == "cap-no-websocket");
-            let why = why.map_or("nothing in this capture said WebSocket", |f| {
-                f.summary.as_str()
-            });
-            format!("{}.", sentence_case(why.trim_end_matches('.'), true))
-        }
-        (1, 1, _) => "Nothing broke: the session opened and closed as it should.".to_owned(),
-        (_, clean, 0) if clean == count => {
+    let (mut clean, mut open, mut refused, mut other) = (0, 0, 0, 0);
+    for session in &report.sessions {
+        let fates = match report.judged(session).closing.kind {
+            Kind::Clean => &mut clean,
+            Kind::Open => &mut open,
+            Kind::None => &mut refused,
+            Kind::Half | Kind::Abnormal => &mut other,
+        };
+        *fates += 1;
+    }
+    match (count, clean) {
+        (1, 1) => "Nothing broke: the session opened and closed as it should.".to_owned(),
+        (_, clean) if clean == count => {
             format!("Nothing broke: all {count} sessions opened and closed as they should.")
         }
-        (_, _, open) => format!(
-            "Nothing broke: of {count} sessions {clean} closed cleanly, {open} were still open when the capture ended."
-        ),
+        _ => {
+            let fates = [
+                (clean, "closed cleanly"),
+                (open, "still open when the capture ended"),
+                (refused, "not opened"),
+                (other, "ended without two Close frames"),
+            ];
+            let told = fates.iter().filter(|(number, _)| *number > 0);
+            let told: Vec<String> = match count {
+                1 => told.map(|(_, what)| (*what).to_owned()).collect(),
+                _ => told
+                    .map(|(number, what)| format!("{number} {what}"))
+                    .collect(),
+            };
+            let sessions = if count == 1 { "session" } else { "sessions" };
+            format!("No fault found: {count} {sessions}, {}.", told.join(", "))
+        }
     }
 }
 
@@ -128,14 +144,15 @@ fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
     let Subject::Session(id) = finding.subject else {
         return None;
     };
-    let reported = report.judged(report.session(id)?);
-    let sees = &reported.closing.sees;
-    let client = sees
-        .client
-        .map(|code| format!("the client's API reports {code}"));
-    let server = sees.server.map(|code| format!("the server's {code}"));
-    let parts: Vec<String> = client.into_iter().chain(server).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    let sees = report.judged(report.session(id)?).closing.sees;
+    match (sees.client, sees.server) {
+        (Some(client), Some(server)) => Some(format!(
+            "the client's API reports {client}, the server's {server}"
+        )),
+        (Some(client), None) => Some(format!("the client's API reports {client}")),
+        (None, Some(server)) => Some(format!("the server's API reports {server}")),
+        (None, None) => None,
+    }
 }
 
 fn evidence(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> {
