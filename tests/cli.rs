@@ -114,6 +114,25 @@ fn every_fixture_has_its_expected_outputs() {
     assert!(missing.is_empty(), "{missing:?}; {UPDATE}=1 writes them");
 }
 
+/// The README's first screen is what the program prints, but for the file's name.
+#[test]
+fn the_readme_shows_real_output() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("there is a README");
+    let shown: Vec<&str> = readme
+        .lines()
+        .skip_while(|line| *line != "    $ wscope drop.pcap")
+        .skip(2)
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    let folder = root.join("fixtures/drop-server-killed-reset");
+    let expected = fs::read_to_string(folder.join("expected.txt")).expect("it is written");
+    let printed: Vec<&str> = expected.lines().skip(1).take(shown.len()).collect();
+    assert!(shown.len() > 10, "{shown:?}");
+    assert_eq!(shown, printed);
+}
+
 // --- secrets ------------------------------------------------------------
 
 /// Secrets of every kind that a handshake carries, each another one.
