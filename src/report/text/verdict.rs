@@ -163,18 +163,16 @@ fn evidence(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<
     };
     let mut in_order: Vec<&Evidence> = finding.evidence.iter().collect();
     in_order.sort_by_key(|evidence| evidence.at);
+    let mut before = None;
     for evidence in in_order.into_iter().take(most) {
-        let line = format!(
-            "#{} {}  {}",
-            evidence.at.number,
-            clock(evidence.at.time),
-            evidence.what
-        );
-        writeln!(
-            out,
-            "  packet {}",
-            shown(&line, style.width.saturating_sub(9))
-        )?;
+        let place = format!("#{} {}", evidence.at.number, clock(evidence.at.time));
+        let lead = match before.replace(evidence.at) {
+            // What else the packet shows stands below what it showed first.
+            Some(at) if at == evidence.at => " ".repeat("packet ".len() + place.len()),
+            _ => format!("packet {place}"),
+        };
+        let line = format!("{lead}  {}", evidence.what);
+        writeln!(out, "  {}", shown(&line, style.width.saturating_sub(2)))?;
     }
     match finding.evidence.len().saturating_sub(most) {
         0 => Ok(()),
