@@ -2,6 +2,7 @@
 
 use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::session::Session;
 use crate::stream::GapCause;
 
 pub(super) static RULE: Rule = Rule {
@@ -61,7 +62,20 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         (_, 0) => lost,
         _ => format!("{lost}; {dropped_here}"),
     };
+    let unread = overview
+        .sessions
+        .iter()
+        .filter(|s| stopped_at_a_gap(s))
+        .count() as u64;
+    let summary = match unread {
+        0 => summary,
+        _ => format!(
+            "{summary}; behind a gap the frames of {} were not decoded any more",
+            counted(unread, "session")
+        ),
+    };
     let mut finding = Finding::of_capture(&RULE, Confidence::Certain, summary)
+        .data("unread_sessions", Value::Count(unread))
         .data("gaps", Value::Count(gaps))
         .data("bytes", Value::Count(bytes))
         .data("dropped", Value::Count(dropped));
@@ -81,6 +95,14 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             .cause(Confidence::Possible, "an oversubscribed mirror port, or a filter that misses some of the packets")
             .advice("capture again on the host itself: tcpdump -i IF -s 0 -B 65536 -w FILE 'tcp port PORT or icmp or icmp6'"),
     );
+}
+
+/// A lost frame header, after which the place of the next one isn't known.
+fn stopped_at_a_gap(session: &Session) -> bool {
+    session
+        .frame_gaps
+        .iter()
+        .any(|gap| gap.cause == GapCause::NotCaptured && session.lost_sync[gap.direction].is_some())
 }
 
 #[cfg(test)]
@@ -112,5 +134,22 @@ mod tests {
             .clean_close(ClientToServer)
             .told();
         assert!(told.of("cap-packet-loss").is_empty());
+    }
+
+    #[test]
+    fn frames_behind_a_lost_header_are_said_to_be_unread() {
+        let lost = crate::script::frame(0x81, b"lost", true);
+        let told = (0..40).fold(
+            Script::new().upgrade().uncaptured(ClientToServer, &lost),
+            |script, _| script.wait_s(0.1).text(ClientToServer, "later"),
+        );
+        let told = told.told();
+        let finding = told.only("cap-packet-loss");
+        assert!(finding.data.contains(&("unread_sessions", Value::Count(1))));
+        assert!(
+            finding
+                .summary
+                .ends_with("the frames of 1 session were not decoded any more")
+        );
     }
 }

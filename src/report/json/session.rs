@@ -41,6 +41,8 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "handshake": handshake(session, secrets),
         "frames": sides(&session.frames, frames),
         "messages": sides(&session.messages, messages),
+        // From this packet on the sender's frames could not be told any more.
+        "lost_sync": sides(&session.lost_sync, |at| json!(at.map(|at| at.number))),
         "closing": {
             "kind": closing.kind.name(),
             "ended_by": closing.ended_by.name(),

@@ -153,9 +153,14 @@ fn several(report: &Report, same: &[&Finding]) -> String {
 
 fn sentence_case(text: &str, capital: bool) -> String {
     let text = text.trim_end_matches('.');
+    // A file's name or an address keeps its case.
+    let word = text.split(' ').next().unwrap_or_default();
+    let plain = word
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || "-',".contains(c));
     let mut chars = text.chars();
     match chars.next() {
-        Some(first) if capital => first.to_uppercase().chain(chars).collect(),
+        Some(first) if capital && plain => first.to_uppercase().chain(chars).collect(),
         _ => text.to_owned(),
     }
 }

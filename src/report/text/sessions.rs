@@ -14,6 +14,7 @@ use crate::report::when::short;
 use crate::report::wrap::wrapped_after;
 use crate::report::{Report, Reported, describe};
 use crate::session::Session;
+use crate::stream::Direction::{self, ClientToServer, ServerToClient};
 use crate::stream::Sides;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
@@ -71,7 +72,11 @@ fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String
         session.name(),
         session.leg.client.to_string(),
         place,
-        format!("{up}/{down}"),
+        format!(
+            "{up}{}/{down}{}",
+            more(session, ClientToServer),
+            more(session, ServerToClient)
+        ),
         short(end.saturating_since(session.leg.first.time)),
         describe::fate(reported),
     ]
@@ -82,6 +87,15 @@ fn host(session: &Session) -> Cow<'_, str> {
     match describe::host(session) {
         Some(host) => Cow::Borrowed(host),
         None => Cow::Owned(session.leg.server.to_string()),
+    }
+}
+
+/// A plus behind a count that is a minimum: the rest could not be read.
+fn more(session: &Session, sender: Direction) -> &'static str {
+    if session.lost_sync[sender].is_some() {
+        "+"
+    } else {
+        ""
     }
 }
 
