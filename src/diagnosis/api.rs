@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::heartbeat::said_so;
-use super::{Kind, Provenance, Terminator, Thresholds, reset_provenance};
+use super::{Kind, Provenance, Terminator, reset_provenance};
 use crate::session::{Breach, CloseFrame};
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
@@ -55,12 +55,7 @@ pub struct Sees {
     pub client_error_event: Option<bool>,
 }
 
-pub(super) fn sees(
-    session: &Session,
-    kind: Kind,
-    end: Option<&Terminator>,
-    _thresholds: &Thresholds,
-) -> Sees {
+pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> Sees {
     if !session.handshake.is_upgraded() {
         return of_failed_handshake(session, end);
     }
@@ -292,7 +287,7 @@ mod tests {
     const CHROME: &str = "User-Agent: Mozilla/5.0 Chrome/156.0\r\n";
 
     fn sees(script: Script) -> Sees {
-        close_of(&script.told().sessions[0], &Thresholds::default()).sees
+        close_of(&script.told().sessions[0]).sees
     }
 
     fn told(client: u16, server: u16, error: bool) -> Sees {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ending::{EndedBy, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
-use super::{Confidence, Provenance, Thresholds, api, reset_provenance};
+use super::{Confidence, Provenance, api, reset_provenance};
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
 
@@ -31,13 +31,13 @@ pub struct Closing {
 }
 
 /// How `session` ended, as far as the capture shows it.
-pub fn close_of(session: &Session, thresholds: &Thresholds) -> Closing {
+pub fn close_of(session: &Session) -> Closing {
     let terminator = terminator(session);
     let first_close = first_close(session);
     let kind = kind(session, terminator.as_ref());
     let (ended_by, how) = who_and_how(session, kind, first_close, terminator.as_ref());
     let (idle, idle_from) = idle(session, kind, first_close, terminator.as_ref());
-    let sees = api::sees(session, kind, terminator.as_ref(), thresholds);
+    let sees = api::sees(session, kind, terminator.as_ref());
     Closing {
         kind,
         ended_by,
@@ -201,19 +201,6 @@ fn idle(
         .filter(|at| *at <= end)
         .max();
     (last.and_then(|last| end.time.since(last.time)), last)
-}
-
-/// A duration for a sentence: `<0.1 ms`, `303 ms`, `2.0 s`, `12 min`.
-pub(super) fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    match seconds {
-        // What would read as nothing at all is not nothing.
-        s if s < 0.000_05 => "<0.1 ms".to_owned(),
-        s if s < 0.01 => format!("{:.1} ms", s * 1e3),
-        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
-        s if s < 600.0 => format!("{s:.1} s"),
-        s => format!("{:.0} min", s / 60.0),
-    }
 }
 
 /// The code of a Close frame as reports name it: an empty one has none.

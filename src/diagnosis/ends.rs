@@ -80,7 +80,7 @@ pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
     let mut ends: Vec<End<'_>> = overview
         .sessions
         .iter()
-        .filter_map(|session| plain(session, close_of(session, overview.thresholds)))
+        .filter_map(|session| plain(session, close_of(session)))
         .collect();
     pair_legs(&mut ends);
     count_together(&mut ends);

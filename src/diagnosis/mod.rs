@@ -33,13 +33,14 @@ pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};
 pub use rule::{Case, Check, Overview, Rule};
 pub use thresholds::Thresholds;
+pub use wording::span;
 
 use crate::session::{Attempt, Capture, Session};
 
 /// What one session's facts mean. Called when the session is settled, or at
 /// any time for a report on open ones.
 pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -> Vec<Finding> {
-    let closing = closing::close_of(session, thresholds);
+    let closing = closing::close_of(session);
     let case = Case {
         session,
         closing: &closing,

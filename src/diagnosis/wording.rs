@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::timeouts::whole_seconds;
 
-/// `0.4 ms`, `12 ms`, `2.0 s`, `4 min 10 s`.
-pub(super) fn span(duration: Duration) -> String {
+/// A duration for people: `0.4 ms`, `12 ms`, `350.4 s`, `12 min 5 s`, `3 h 2 min`.
+/// Seconds up to ten minutes, since that is how timers are configured.
+pub fn span(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1e3;
     let seconds = duration.as_secs();
     match ms {
@@ -13,8 +14,9 @@ pub(super) fn span(duration: Duration) -> String {
         _ if ms < 0.05 => "<0.1 ms".to_owned(),
         _ if ms < 10.0 => format!("{ms:.1} ms"),
         _ if ms < 1_000.0 => format!("{ms:.0} ms"),
-        _ if seconds < 120 => format!("{:.1} s", duration.as_secs_f64()),
-        _ => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ if seconds < 600 => format!("{:.1} s", duration.as_secs_f64()),
+        _ if seconds < 3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     }
 }
 
@@ -56,7 +58,9 @@ mod tests {
         assert_eq!(span(Duration::from_micros(6)), "<0.1 ms");
         assert_eq!(span(Duration::from_micros(400)), "0.4 ms");
         assert_eq!(span(Duration::from_millis(2_010)), "2.0 s");
-        assert_eq!(span(Duration::from_secs(250)), "4 min 10 s");
+        assert_eq!(span(Duration::from_millis(350_400)), "350.4 s");
+        assert_eq!(span(Duration::from_secs(725)), "12 min 5 s");
+        assert_eq!(span(Duration::from_secs(10_920)), "3 h 2 min");
         assert_eq!(times(2), "twice");
     }
 

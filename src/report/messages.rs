@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json, json};
 
-use super::when::{clock, ms, short};
+use super::when::{clock, ms};
+use crate::diagnosis::span;
 use crate::diagnosis::{is_of_framing, rule_of};
 use crate::session::redact::Secrets;
 use crate::session::{Breach, Control, Message, Opcode};
@@ -202,7 +203,7 @@ impl Messages {
                 Some(rtt) => format!(
                     "ping {} B, answered after {}",
                     control.payload.len(),
-                    short(*rtt)
+                    span(*rtt)
                 ),
                 None => format!("ping {} B, no answer seen", control.payload.len()),
             },

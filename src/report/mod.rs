@@ -83,7 +83,7 @@ impl Report {
     /// A session, judged. Done when it is asked for: kept for all, it would
     /// take as much memory as the sessions do.
     pub fn judged<'a>(&self, session: &'a Session) -> Reported<'a> {
-        let closing = closing::close_of(session, &self.thresholds);
+        let closing = closing::close_of(session);
         let pings = Sides::from_fn(|side| judge_pings(session, &closing, side, &self.thresholds));
         Reported {
             session,

@@ -37,20 +37,6 @@ pub(super) fn ms(duration: Duration) -> f64 {
     }
 }
 
-/// For people: `0.4 ms`, `12 ms`, `2.0 s`, `4m 10s`, `3h 2m`.
-pub(super) fn short(duration: Duration) -> String {
-    let ms = duration.as_secs_f64() * 1e3;
-    let seconds = duration.as_secs();
-    match ms {
-        _ if ms < 0.05 => "<0.1 ms".to_owned(),
-        _ if ms < 10.0 => format!("{ms:.1} ms"),
-        _ if ms < 1_000.0 => format!("{ms:.0} ms"),
-        _ if seconds < 120 => format!("{:.1} s", duration.as_secs_f64()),
-        _ if seconds < 3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,10 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_get_shorter_with_their_size() {
-        assert_eq!(short(Duration::from_micros(400)), "0.4 ms");
-        assert_eq!(short(Duration::from_millis(2_010)), "2.0 s");
-        assert_eq!(short(Duration::from_secs(250)), "4m 10s");
+    fn milliseconds_are_exact_to_the_microsecond() {
         assert_eq!(ms(Duration::from_nanos(1_234_567)), 1.234);
     }
 }

@@ -39,17 +39,6 @@ use crate::{http, tcp, websocket};
 /// Rationale: a report names the first few; all are counted.
 const BREACHES_KEPT: usize = 64;
 
-/// A fact, from whichever layer noticed it.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// From TCP.
-    Tcp(tcp::Event),
-    /// From HTTP.
-    Http(http::Event),
-    /// From WebSocket.
-    WebSocket(websocket::Event),
-}
-
 /// What the session made of a WebSocket fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
@@ -193,17 +182,6 @@ impl Session {
     /// The id that users see: `s1`.
     pub fn name(&self) -> String {
         format!("s{}", self.id)
-    }
-
-    /// Takes a fact.
-    pub fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Tcp(event) => self.on_tcp(event),
-            Event::Http(event) => self.handshake_event(event),
-            Event::WebSocket(event) => {
-                self.on_websocket(event);
-            }
-        }
     }
 
     /// Takes a fact of TCP.

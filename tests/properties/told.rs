@@ -159,7 +159,7 @@ fn story<'a>(
     records: impl Iterator<Item = &'a Record>,
     findings: &[Finding],
 ) -> Story {
-    let closing = diagnosis::closing::close_of(session, &Thresholds::default());
+    let closing = diagnosis::closing::close_of(session);
     let mut story = Story {
         client: session.leg.client,
         messages: Sides::from_fn(|_| Vec::new()),

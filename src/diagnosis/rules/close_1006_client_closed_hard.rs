@@ -1,7 +1,7 @@
 //! `close-1006-client-closed-hard`: the client ended TCP, and nobody had said Close.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::wording::{ping_interval, timer_length};
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Provenance, Rule, Severity, Value,

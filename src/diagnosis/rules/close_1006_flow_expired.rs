@@ -1,7 +1,7 @@
 //! `close-1006-flow-expired`: a device on the path forgot the connection.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::path::{Expired, expired};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value, timeouts,
 };

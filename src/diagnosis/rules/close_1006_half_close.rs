@@ -1,7 +1,7 @@
 //! `close-1006-half-close`: one half of TCP was shut down, and the other side went on.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::PacketRef;
 

@@ -1,8 +1,8 @@
 //! `close-1006-idle-timeout`: an idle timer ended the session.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading, Timer};
 use crate::diagnosis::wording::ping_interval;
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {

@@ -1,8 +1,8 @@
 //! `close-1006-lifetime-limit`: sessions are cut at a fixed age.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading};
 use crate::diagnosis::timeouts::{self, Counts, Timeout};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::Direction;
 

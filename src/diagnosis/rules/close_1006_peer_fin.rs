@@ -1,7 +1,7 @@
 //! `close-1006-peer-fin`: the server's side closed TCP, and nobody had said Close.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::wording::timer_length;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::Direction;

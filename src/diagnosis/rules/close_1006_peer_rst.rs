@@ -1,7 +1,7 @@
 //! `close-1006-peer-rst`: the server's side reset the connection.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Provenance, Rule, Severity, Value,
     reset_provenance,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::closing::span;
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::CloseFrame;
 use crate::session::redact::{Secrets, secrets_of};

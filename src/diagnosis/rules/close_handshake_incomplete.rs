@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{close_failed_by_receiver, close_lost_to_rst};
 use crate::diagnosis::api::refuses_answer;
-use crate::diagnosis::closing::{late_close, named, span};
+use crate::diagnosis::closing::{late_close, named};
 use crate::diagnosis::timeouts::{self, Counts};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::session::Ended;
 use crate::stream::{Direction, PacketRef};
@@ -194,7 +195,7 @@ fn found(
 #[cfg(test)]
 mod tests {
     use crate::diagnosis::closing::close_of;
-    use crate::diagnosis::{EndedBy, Severity, Thresholds, Value};
+    use crate::diagnosis::{EndedBy, Severity, Value};
     use crate::script::Script;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
 
@@ -226,7 +227,7 @@ mod tests {
             .told();
         let finding = told.only("close-handshake-incomplete");
         assert!(finding.summary.starts_with("the server ended TCP"));
-        let closing = close_of(&told.sessions[0], &Thresholds::default());
+        let closing = close_of(&told.sessions[0]);
         assert_eq!(closing.ended_by, EndedBy::Server);
     }
 

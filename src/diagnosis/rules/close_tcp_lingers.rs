@@ -1,7 +1,7 @@
 //! `close-tcp-lingers`: the WebSocket is closed, and the server leaves TCP open.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::timeouts::{self, Counts};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::stream::{Direction, PacketRef};
 

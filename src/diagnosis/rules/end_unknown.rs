@@ -1,7 +1,7 @@
 //! `end-unknown`: the capture ended while the session was open.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::path::dead_path;
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::session::Ended;
 

@@ -56,7 +56,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let expiries: Vec<Expiry<'_>> = overview
         .sessions
         .iter()
-        .filter_map(|session| expiry(session, &close_of(session, overview.thresholds)))
+        .filter_map(|session| expiry(session, &close_of(session)))
         .collect();
     if expiries.is_empty() {
         return;

@@ -1,7 +1,7 @@
 //! `net-half-open`: one side keeps sending into a path that carries nothing.
 
-use crate::diagnosis::closing::span;
 use crate::diagnosis::path::{DeadPath, dead_path, expired};
+use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {

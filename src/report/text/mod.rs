@@ -10,9 +10,10 @@ use std::io::{self, Write};
 pub(super) use style::Style;
 
 use super::messages::shown;
-use super::when::{clock, date, short};
+use super::when::{clock, date};
 use super::wrap::wrapped;
 use super::{Report, describe};
+use crate::diagnosis::span;
 use crate::diagnosis::{Finding, Severity, Subject};
 
 pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -35,7 +36,7 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let first = capture.files.iter().filter_map(|file| file.first).min();
     let last = capture.files.iter().filter_map(|file| file.last).max();
     let span = first.zip(last).map_or(String::new(), |(first, last)| {
-        let long = short(last.saturating_since(first));
+        let long = span(last.saturating_since(first));
         format!(
             "  {} {} to {} UTC ({long})",
             date(first),

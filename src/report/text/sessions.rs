@@ -9,8 +9,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::style::Style;
 use crate::diagnosis::Severity;
+use crate::diagnosis::span;
 use crate::report::messages::shown;
-use crate::report::when::short;
 use crate::report::wrap::wrapped_after;
 use crate::report::{Report, Reported, describe};
 use crate::session::Session;
@@ -77,7 +77,7 @@ fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String
             more(session, ClientToServer),
             more(session, ServerToClient)
         ),
-        short(end.saturating_since(session.leg.first.time)),
+        span(end.saturating_since(session.leg.first.time)),
         describe::fate(reported),
     ]
 }
@@ -146,7 +146,7 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
         return Ok(());
     }
     let slowest = slowest.map_or(String::new(), |rtt| {
-        format!(", slowest Pong after {}", short(rtt))
+        format!(", slowest Pong after {}", span(rtt))
     });
     let text = format!(
         "{} from clients, {} from servers; {unanswered} unanswered{slowest}",
