@@ -9,18 +9,19 @@ pub(super) static RULE: Rule = Rule {
     summary: "TLS connections could not be decrypted",
     explain: "\
 ## What it means
-Connections of this capture speak TLS, and no secrets for them are known. Whether they carry WebSockets, and what was said in them, can't be
+Connections of this capture speak TLS, which this version of wscope does not decrypt yet, with keys or without. Whether they carry WebSockets, and what was said in them, can't be
 told; how they were opened and ended can.
 
 ## What usually causes it
-No key log was given, it began later than the connections, or it is that of another process.
+wscope reads no key logs yet; it only counts those that a pcapng file carries.
 
 ## How to tell them apart
-A key log that has the client random of other connections, but not of these, began too late or belongs to another process.
+Nothing to tell apart: it holds for every TLS connection.
 
 ## What to do
-Start the client (browser, Node, curl, Python) with `SSLKEYLOGFILE=/path/keys.log` before it connects, capture, and give the log along with
-`--keys`. `editcap --inject-secrets tls,keys.log` puts the secrets into a pcapng file. Or capture behind the proxy that terminates TLS.
+Capture behind the proxy that terminates TLS, where the WebSockets are in the clear. For later, and for Wireshark: start the client
+(browser, Node, curl, Python) with `SSLKEYLOGFILE=/path/keys.log` before it connects and keep that log with the capture;
+`editcap --inject-secrets tls,keys.log` puts the secrets into a pcapng file.
 
 ## References
 RFC 9850: the SSLKEYLOGFILE format.
@@ -44,11 +45,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         ),
     )
     .data("connections", Value::Count(unread))
-    .cause(
-        Confidence::Possible,
-        "no key log was given, or it lacks these connections",
-    )
-    .advice("start the client with SSLKEYLOGFILE set, capture again, and give the log with --keys");
+    .advice("this version doesn't decrypt TLS yet: capture behind the proxy that terminates it, and keep the SSLKEYLOGFILE for later");
     if let Some((at, stream)) = overview.capture.first_tls {
         finding.evidence.push(Evidence::new(at, "TLS begins"));
         finding.tcp_stream = Some(stream);
@@ -68,6 +65,8 @@ mod tests {
             .handshake()
             .bytes(ClientToServer, &hello)
             .told();
+        // Keys would not help yet, so nobody is sent for them.
+        assert!(!told.only("cap-no-keys").advice.contains("--keys"));
         assert_eq!(
             told.only("cap-no-keys")
                 .evidence

@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
 The capture was read, but nothing in it asked for a WebSocket where that could be seen. The finding lists what was there instead.
 
 ## What usually causes it
-- The WebSockets run inside TLS, and no keys were given.
+- The WebSockets run inside TLS, which this version does not decrypt yet.
 - They run over HTTP/2 or HTTP/3.
 - They were opened before the capture began.
 - The capture filter, interface or time was another one.
@@ -21,7 +21,7 @@ The capture was read, but nothing in it asked for a WebSocket where that could b
 Each of these is in the list with its count; UDP on port 443 is HTTP/3.
 
 ## What to do
-TLS: give a key log with `--keys`. Open before: let the client reconnect while the capture runs. None of them: check interface and filter with
+TLS: capture behind the proxy that terminates it. Open before: let the client reconnect while the capture runs. None of them: check interface and filter with
 `wscope capture-command HOST:PORT`.
 
 ## References
@@ -61,7 +61,7 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
     if unread > 0 {
         let ports: Vec<String> = capture.tls_ports.iter().map(u16::to_string).collect();
         found.push(format!(
-            "{} without keys (port {})",
+            "{} (port {}), which this version doesn't decrypt",
             counted(unread, "TLS connection"),
             ports.join(", ")
         ));
@@ -105,7 +105,7 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
 fn advice(overview: &Overview<'_>) -> &'static str {
     let capture = overview.capture;
     if capture.tls.connections > capture.tls.decrypted {
-        "give the keys with --keys (start the client with SSLKEYLOGFILE set), or capture behind the proxy that terminates TLS"
+        "capture behind the proxy that terminates TLS: this version doesn't decrypt it yet"
     } else if capture.mid_stream.count > 0 {
         "let the client reconnect while the capture runs, so that the opening handshake is in it"
     } else if capture.tcp_connections == 0 {
@@ -121,7 +121,7 @@ mod tests {
     use crate::stream::Direction::{ClientToServer, ServerToClient};
 
     #[test]
-    fn tls_without_keys_is_named_with_its_port() {
+    fn tls_is_named_with_its_port() {
         let hello = [0x16, 3, 1, 0, 4, 1, 0, 0, 0];
         let told = Script::new()
             .handshake()
@@ -130,7 +130,7 @@ mod tests {
         let finding = told.only("cap-no-websocket");
         assert_eq!(
             finding.summary,
-            "no WebSocket recognised; instead: 1 TLS connection without keys (port 8080)"
+            "no WebSocket recognised; instead: 1 TLS connection (port 8080), which this version doesn't decrypt"
         );
     }
 

@@ -106,7 +106,8 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         .tls
         .connections
         .saturating_sub(capture.tls.decrypted);
-    let reason = if report.keys_given {
+    // With keys at hand it is our fault, and the nearest of the words for it.
+    let reason = if report.keys_given || capture.key_logs > 0 {
         "unsupported-suite"
     } else {
         "no-key"
