@@ -5,6 +5,7 @@ mod directory;
 mod error;
 mod file;
 mod item;
+mod keylog;
 mod magic;
 mod merge;
 mod options;
@@ -20,6 +21,7 @@ mod tests;
 pub use directory::expand;
 pub use error::SourceError;
 pub use file::CaptureFile;
+pub use keylog::{KeyLogSummary, read_key_log};
 pub use merge::Merged;
 pub use summary::{Comment, Damage, FileSummary, Format, Interface};
 
