@@ -13,6 +13,7 @@ mod record;
 pub mod redact;
 mod rtt;
 mod stalls;
+mod tls;
 
 pub use attempt::Attempt;
 pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
@@ -24,6 +25,7 @@ pub use leg::{Leg, Orientation, Unreachable};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 pub use stalls::{Silence, Unacked, ZeroWindow};
+pub use tls::{AlertSeen, Chosen, Tls, version_name};
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
@@ -31,6 +33,7 @@ pub use crate::http::{
     Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
 };
 pub use crate::tcp::Reset;
+pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
 use crate::stream::{Direction, GapCause, PacketRef, Sides};

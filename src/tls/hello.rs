@@ -1,5 +1,6 @@
 //! ClientHello and ServerHello (RFC 8446, sections 4.1.2 and 4.1.3; RFC 5246, section 7.4.1).
 
+use super::certificate::Certificate;
 use super::wire::Wire;
 
 /// What the client offers.
@@ -129,9 +130,9 @@ pub(super) fn encrypted_extensions(body: &[u8]) -> (Option<String>, bool) {
     (alpn, early_data)
 }
 
-/// The certificates of a Certificate message, the sender's own first: DER.
+/// The certificates of a Certificate message, the sender's own first.
 /// RFC 8446, section 4.4.2; RFC 5246, section 7.4.2.
-pub(super) fn certificates(body: &[u8], tls13: bool) -> Vec<Vec<u8>> {
+pub(super) fn certificates(body: &[u8], tls13: bool) -> Vec<Certificate> {
     /// Rationale: longer chains than 10 are refused by common verifiers.
     const CHAIN: usize = 10;
     let mut wire = Wire(body);
@@ -145,7 +146,7 @@ pub(super) fn certificates(body: &[u8], tls13: bool) -> Vec<Vec<u8>> {
     while let Some(certificate) = list.vector24()
         && chain.len() < CHAIN
     {
-        chain.push(certificate.0.to_vec());
+        chain.extend(Certificate::parse(certificate.0));
         if tls13 && list.vector16().is_none() {
             break;
         }

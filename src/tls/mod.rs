@@ -6,6 +6,7 @@
 //! doesn't cost all that follow.
 
 mod alert;
+mod certificate;
 mod cipher;
 mod connection;
 mod half;
@@ -21,6 +22,7 @@ mod suite;
 mod wire;
 
 pub use alert::Alert;
+pub use certificate::Certificate;
 pub use connection::Connection;
 pub use hello::{ClientHello, ServerHello};
 pub use keys::Keys;
@@ -102,8 +104,8 @@ pub enum Event {
     Certificate {
         /// By whom.
         direction: Direction,
-        /// DER, the sender's own first; empty where a client has none.
-        chain: Vec<Vec<u8>>,
+        /// The sender's own first, those that can be read; empty where a client has none.
+        chain: Vec<Certificate>,
         /// Its packet.
         at: PacketRef,
     },
