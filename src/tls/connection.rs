@@ -412,8 +412,13 @@ impl Connection {
             out(Output::Fact(Event::Opened { direction, at }));
         }
         let mut plain = mem::take(&mut half.plain);
-        let content = match half.protection {
-            Protection::Epochs(_) => unpad(&mut plain),
+        let content = match &half.protection {
+            Protection::Epochs(keyed) => {
+                // Where the ServerHello was lost, this is how its choice is known.
+                self.parameters.version = Some(0x0304);
+                self.parameters.suite = keyed.as_ref().map(|keyed| keyed.suite);
+                unpad(&mut plain)
+            }
             Protection::None | Protection::Classic(_) => Some(header.content),
         };
         match content {

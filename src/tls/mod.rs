@@ -19,6 +19,8 @@ mod reader;
 mod record;
 mod schedule;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use alert::Alert;
