@@ -265,6 +265,14 @@ fn a_session_that_ends_later_is_open() {
 }
 
 #[test]
+fn an_end_before_the_first_packet_leaves_nothing() {
+    let directory = directory("select-early");
+    let printed = stdout(&directory, &["a.pcap", "--to", "2023-11-14T22:00"]);
+    let told = "VERDICT  No WebSocket: all packets of the capture came after --to.";
+    assert!(printed.contains(told), "{printed}");
+}
+
+#[test]
 fn findings_outside_the_time_are_counted_only() {
     let directory = Directory::new("select-findings");
     let breach = Conversation::new()
@@ -428,6 +436,10 @@ mod filter {
         let printed = stdout(&directory, &["a.pcap", "--filter", filter]);
         let lines = printed.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(lines.contains("carry a VLAN tag"), "{printed}");
+        assert!(
+            lines.contains("VERDICT No WebSocket: --filter left out all "),
+            "{printed}"
+        );
         let filter = "(tcp port 80) or (vlan and (tcp port 80))";
         let report = json(&directory, &["a.pcap", "--filter", filter]);
         assert_eq!(shown(&report).len(), 3);

@@ -10,15 +10,17 @@ use crate::session::{Condition, Record, RecordKind, Selector, Session, Wanted};
 use crate::time::Timestamp;
 
 /// Which part of it.
+/// Given to each flag: a heading of the whole would last for the flags after it too.
+const HEADING: &str = "Which part of the capture";
+
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Which part of the capture")]
 pub(super) struct SelectArgs {
     /// Read only packets that match this BPF expression, as tcpdump's
     ///
     /// BPF sees the outermost headers: behind a VLAN tag it looks with `(EXPR) or (vlan and (EXPR))`, inside a
     /// tunnel not at all, and later fragments of a datagram have no ports. Sessions are numbered without what is left
     /// out. To choose sessions with all their packets, take --where.
-    #[arg(long, value_name = "BPF")]
+    #[arg(help_heading = HEADING, long, value_name = "BPF")]
     pub(super) filter: Option<String>,
 
     /// Only sessions that were alive at this time or later, and what happened then
@@ -26,17 +28,17 @@ pub(super) struct SelectArgs {
     /// A time is 2026-11-23T14:05:00Z (UTC, where no zone is given), a time of day (14:05 or 14:05:10.5, UTC, on the day
     /// on which the capture has it), or counted from the capture's first packet (+90s, +1m30s) or from its last (-5m; not
     /// for stdin). Packets before it are read, so that sessions which were open then are understood.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(help_heading = HEADING, long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) from: Option<Moment>,
 
     /// Only sessions that were alive at this time or before, and what happened until then
     ///
-    /// The same forms. Packets after it are not read: a session that is open then is one that the capture's end found open.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    /// The same forms. Packets after it are not read: a session that ends later is shown as open.
+    #[arg(help_heading = HEADING, long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) to: Option<Moment>,
 
     /// Only this session: s3, or 3 for Wireshark's tcp.stream; several with commas
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(help_heading = HEADING, long, value_name = "ID", value_delimiter = ',')]
     pub(super) session: Vec<Wanted>,
 
     /// Only sessions with this: client, server, host, path, user-agent, x-forwarded-for, subprotocol or finding
@@ -44,7 +46,7 @@ pub(super) struct SelectArgs {
     /// GLOB has * (a slash too), ? and [a-z], and must match the whole value. client, server and x-forwarded-for
     /// take addresses (10.1.2.3, 10.1.2.3:443) and networks (10.0.0.0/8) too. Case matters in a path and a
     /// subprotocol only. Given several times: of the same key any, of different keys all.
-    #[arg(long = "where", value_name = "KEY=GLOB")]
+    #[arg(help_heading = HEADING, long = "where", value_name = "KEY=GLOB")]
     pub(super) conditions: Vec<Condition>,
 }
 

@@ -37,17 +37,8 @@ impl Selected {
     /// `3 of 812 sessions: --where path=/chat*`.
     pub fn sentence(&self) -> String {
         let plural = if self.of == 1 { "" } else { "s" };
-        let (sessions, of, by) = (self.sessions, self.of, self.by.join(" "));
-        let mut told = format!("{sessions} of {of} session{plural}: {by}");
-        let shown = |time| format!("{} {}", date(time), clock(time));
-        match (self.from, self.to) {
-            (Some(from), Some(to)) => {
-                told.push_str(&format!(" ({} to {} UTC)", shown(from), shown(to)));
-            }
-            (Some(from), None) => told.push_str(&format!(" (from {} UTC)", shown(from))),
-            (None, Some(to)) => told.push_str(&format!(" (to {} UTC)", shown(to))),
-            (None, None) => {}
-        }
+        let (sessions, of, flags) = (self.sessions, self.of, self.flags());
+        let mut told = format!("{sessions} of {of} session{plural}: {flags}");
         match self.findings_outside {
             0 => {}
             1 => told.push_str("; 1 finding about them lies outside that time"),
@@ -58,13 +49,25 @@ impl Selected {
         told
     }
 
+    /// `--from --where host=a (from 2026-11-23 14:05:00.000 UTC)`.
+    fn flags(&self) -> String {
+        let shown = |time| format!("{} {}", date(time), clock(time));
+        let when = match (self.from, self.to) {
+            (Some(from), Some(to)) => format!(" ({} to {} UTC)", shown(from), shown(to)),
+            (Some(from), None) => format!(" (from {} UTC)", shown(from)),
+            (None, Some(to)) => format!(" (to {} UTC)", shown(to)),
+            (None, None) => String::new(),
+        };
+        format!("{}{when}", self.by.join(" "))
+    }
+
     /// That nothing matched, and what there was instead.
     pub fn nothing(&self) -> String {
-        let by = self.by.join(" ");
+        let flags = self.flags();
         let mut told = match self.of {
-            0 => return format!("No session matches {by}: the capture has none."),
-            1 => format!("The one session of the capture doesn't match {by}."),
-            of => format!("None of the {of} sessions matches {by}."),
+            0 => return format!("No session matches {flags}: the capture has none."),
+            1 => format!("The one session of the capture doesn't match {flags}."),
+            of => format!("None of the {of} sessions matches {flags}."),
         };
         for seen in &self.seen {
             let values = seen.values.iter();

@@ -63,6 +63,9 @@ impl Filtered {
                 self.tagged
             ));
         }
+        if self.matched == 0 && self.left_out > 0 && self.tagged == 0 && self.not_filterable == 0 {
+            hints.push("BPF looks at the outermost headers only, not into tunnels".to_owned());
+        }
         if self.fragments > 0 {
             hints.push(format!(
                 "{} of them are later fragments of IP datagrams, which have no ports: add 'or ip[6:2] & 0x1fff != 0'",
