@@ -400,6 +400,31 @@ mod filter {
     }
 
     #[test]
+    fn a_filter_of_large_packets_is_named_as_the_reason() {
+        let directory = Directory::new("filter-loss");
+        let large = Conversation::new()
+            .upgrade("/chat", "", "")
+            .frame(Server, 1, &[b'x'; 2_000])
+            .frame(Client, 1, b"thanks")
+            .frame(Server, 1, b"welcome")
+            .frame(Client, 1, b"bye");
+        directory.file("a.pcap", &large.pcap());
+        let summary = |flags: &[&str]| {
+            let report = json(&directory, &[&["a.pcap"], flags].concat());
+            let findings = report["findings"].as_array().expect("a list").clone();
+            let loss = findings.into_iter().find(|f| f["id"] == "cap-packet-loss");
+            loss.map(|f| (f["summary"].to_string(), f["advice"].to_string()))
+        };
+        assert_eq!(summary(&[]), None);
+        let (summary, advice) = summary(&["--filter", "less 1000"]).expect("bytes are missing");
+        assert!(
+            summary.contains("(--filter left out 1 packet, perhaps those)"),
+            "{summary}"
+        );
+        assert!(advice.contains("without --filter"), "{advice}");
+    }
+
+    #[test]
     fn a_filter_works_on_packed_files_and_from_a_pipe() {
         let directory = directory("filter-packed");
         let plain = fs::read(directory.path().join("a.pcap")).expect("it is there");
@@ -439,6 +464,12 @@ mod filter {
         assert!(
             lines.contains("VERDICT No WebSocket: --filter left out all "),
             "{printed}"
+        );
+        let output = run(&directory, &["messages", "a.pcap", "--filter", filter]);
+        let told = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(
+            output.stdout.is_empty() && told.contains("carry a VLAN tag"),
+            "{told}"
         );
         let filter = "(tcp port 80) or (vlan and (tcp port 80))";
         let report = json(&directory, &["a.pcap", "--filter", filter]);

@@ -53,6 +53,7 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
         })?;
     out.flush()?;
     let incomplete = read.incomplete;
+    say_what_a_filter_missed(&read, args);
     if !args.input.select.selector().asks_for_findings() {
         say_if_nothing(read, Vec::new(), args);
     }
@@ -87,6 +88,19 @@ fn only(args: &MessagesArgs) -> Result<Option<Selector>> {
         wanted,
         conditions: Vec::new(),
     }))
+}
+
+/// Here no report says so.
+fn say_what_a_filter_missed(read: &Read, args: &MessagesArgs) {
+    let filter = read.capture.filter.iter().filter(|_| !args.output.quiet);
+    for filter in filter {
+        let (expression, left_out) = (&filter.expression, filter.left_out);
+        for hint in filter.hints() {
+            complain(&format!(
+                "--filter '{expression}' left out {left_out} packets; {hint}"
+            ));
+        }
+    }
 }
 
 /// An empty output may surprise.
