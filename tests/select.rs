@@ -265,6 +265,44 @@ fn a_session_that_ends_later_is_open() {
 }
 
 #[test]
+fn a_refusal_and_its_retry_on_one_connection_have_each_their_time() {
+    let directory = Directory::new("select-retry");
+    let request = "GET /chat HTTP/1.1\r\nHost: chat.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let refusal = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    let retried = Conversation::new()
+        .connect()
+        .send(Client, request.as_bytes())
+        .send(Server, refusal.as_bytes())
+        .at_ms(2_000)
+        .send(Client, request.as_bytes())
+        .send(Server, refusal.as_bytes());
+    directory.file("a.pcap", &retried.pcap());
+    let ids = |flags: &[&str]| {
+        let report = json(&directory, &[&["a.pcap"], flags].concat());
+        shown(&report).join(" ")
+    };
+    assert_eq!(ids(&["--session", "0"]), "s1 s2");
+    assert_eq!(ids(&["--to", "+1s"]), "s1");
+    assert_eq!(ids(&["--from", "+1s"]), "s2");
+}
+
+#[test]
+fn a_request_that_waits_for_its_answer_is_alive() {
+    let directory = Directory::new("select-waits");
+    let request = "GET /slow HTTP/1.1\r\nHost: chat.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let waits = Conversation::new()
+        .connect()
+        .send(Client, request.as_bytes())
+        .at_ms(5_000)
+        .udp(b"somebody else");
+    directory.file("a.pcap", &waits.pcap());
+    let report = json(&directory, &["a.pcap", "--from", "+4s"]);
+    assert_eq!(shown(&report), ["s1"]);
+}
+
+#[test]
 fn an_end_before_the_first_packet_leaves_nothing() {
     let directory = directory("select-early");
     let printed = stdout(&directory, &["a.pcap", "--to", "2023-11-14T22:00"]);

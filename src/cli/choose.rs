@@ -1,6 +1,6 @@
 //! What a report is about, where somebody asked for a part of the capture.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::moment::Window;
 use super::select::SelectArgs;
@@ -77,30 +77,53 @@ pub(super) fn chosen(
             }
         }
     }
-    let mut streams = HashSet::new();
-    let mut chosen = HashSet::new();
+    let mut stream_begins: HashSet<u32> = HashSet::new();
+    // Where another request followed on a stream, by the number of the session before it.
+    let mut followed: HashSet<u32> = HashSet::new();
+    let mut newest_on: HashMap<u32, u32> = HashMap::new();
     for session in sessions {
-        let first_of_stream = streams.insert(session.leg.tcp_stream);
-        let about = about.get(&session.id).map_or(&[][..], Vec::as_slice);
-        let (began, ended) = life(session, first_of_stream, window);
-        if window.meets(began, ended) && selector.admits(session, about) {
-            chosen.insert(session.id);
-        }
+        match newest_on.insert(session.leg.tcp_stream, session.id) {
+            Some(earlier) => followed.insert(earlier),
+            None => stream_begins.insert(session.id),
+        };
     }
-    chosen
+    let admitted = sessions.iter().filter(|session| {
+        let about = about.get(&session.id).map_or(&[][..], Vec::as_slice);
+        let first = stream_begins.contains(&session.id);
+        let (began, ended) = life(session, first, followed.contains(&session.id), window);
+        window.meets(began, ended) && selector.admits(session, about)
+    });
+    admitted.map(|session| session.id).collect()
 }
 
 /// From the first packet to the last; of one that is open, to the capture's end.
-/// A session after a refusal begins with its own request.
-fn life(session: &Session, first_of_stream: bool, window: Window) -> (Timestamp, Timestamp) {
-    let began = match first_of_stream {
-        true => session.leg.first,
-        false => session.handshake.request.first,
+/// Of several on a connection each lasts from its own request to the answer.
+fn life(session: &Session, first: bool, followed: bool, window: Window) -> (Timestamp, Timestamp) {
+    let request = &session.handshake.request;
+    let began = if first {
+        session.leg.first
+    } else {
+        request.first
     };
-    let last = session.leg.last_packet_any().time;
-    let ended = match closing::close_of(session).kind {
-        Kind::Open => last.max(session.horizon.time).max(window.newest),
-        Kind::Clean | Kind::Half | Kind::Abnormal | Kind::None => last,
+    if followed {
+        let answer = session.handshake.response.as_ref();
+        let ended = answer.map_or(request.last, |answer| answer.last);
+        return (began.time, ended.time);
+    }
+    let leg = &session.leg;
+    let last = leg.last_packet_any().time;
+    let lasts = match closing::close_of(session).kind {
+        Kind::Open => true,
+        Kind::Clean | Kind::Half | Kind::Abnormal => false,
+        // Still waiting for its answer.
+        Kind::None => {
+            let closed = leg.fin.client.or(leg.fin.server).is_some() || !leg.resets.is_empty();
+            session.handshake.response.is_none() && !closed
+        }
+    };
+    let ended = match lasts {
+        true => last.max(session.horizon.time).max(window.newest),
+        false => last,
     };
     (began.time, ended)
 }
