@@ -131,9 +131,9 @@ impl Opener {
         }
     }
 
-    /// Opens a record as the `number`th of its direction: its plaintext goes
-    /// to `out`, which is cleared first; false if the record isn't what the
-    /// keys and the number say. After the last try, [`pass`](Self::pass) has
+    /// Opens a record as the `number`th of its direction: its plaintext takes
+    /// the place of what `out` held; false, and no matter what `out` holds, if the
+    /// record isn't what the keys and the number say. After the last try, [`pass`](Self::pass) has
     /// to be told of the record.
     pub(super) fn open(
         &self,
@@ -142,7 +142,6 @@ impl Opener {
         fragment: &[u8],
         out: &mut Vec<u8>,
     ) -> bool {
-        out.clear();
         let opened = match &self.kind {
             Kind::Cbc { .. } => self.open_cbc(number, header, fragment, out),
             _ => self.open_aead(number, header, fragment, out),
@@ -187,12 +186,14 @@ impl Opener {
         };
         let (ciphertext, tag) = sealed.split_at_checked(plain_len)?;
         if let Kind::Aead(key) = &self.kind {
+            // Every byte will be written: only those that weren't there before are set first.
             out.resize(plain_len, 0);
             let nonce = Nonce::assume_unique_for_key(nonce);
             return key
                 .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, out)
                 .ok();
         }
+        out.clear();
         out.extend_from_slice(sealed);
         let nonce = nonce.into();
         match &self.kind {
@@ -247,6 +248,7 @@ impl Opener {
         if blocks.is_empty() || blocks.len() % BLOCK != 0 {
             return None;
         }
+        out.clear();
         out.extend_from_slice(blocks);
         decrypt_cbc(key, &iv, out)?;
         let padding = *out.last()?;

@@ -37,19 +37,19 @@ pub(super) struct Parameters {
     pub(super) early_data: EarlyData,
     pub(super) encrypt_then_mac: bool,
     pub(super) extended_master_secret: bool,
-    /// Computed from a premaster secret.
-    pub(super) master: Option<Secret>,
+    /// The premaster secret that the client encrypted for the server.
+    pub(super) exchange: Option<Exchange>,
     /// The handshake of TLS 1.2 and older up to ClientKeyExchange.
     pub(super) transcript: Vec<u8>,
 }
 
-/// A master secret, which is never printed.
-pub(super) struct Secret(pub(super) Vec<u8>);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
+/// What the master secret is computed from, beside the premaster secret and the randoms.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// How the encrypted premaster secret begins, by which a key log names it.
+    pub(super) encrypted: [u8; 8],
+    /// RFC 7627, section 3.
+    pub(super) session_hash: Vec<u8>,
 }
 
 /// Data of the client before the handshake is complete (RFC 8446, section 4.2.10).
@@ -221,7 +221,11 @@ impl Connection {
     ) {
         self.guess_protection(direction, header, keys);
         let half = &mut self.halves[direction];
+        let refused = self.parameters.early_data == EarlyData::Refused;
         let opening = match &half.protection {
+            Protection::None if refused && header.content == ContentType::ApplicationData => {
+                Opening::Failed
+            }
             Protection::None if header.content == ContentType::ApplicationData => Opening::NoKey,
             Protection::Epochs(_) if header.content != ContentType::ApplicationData => {
                 return self.on_plain(direction, header, fragment, arrival, keys, out);
@@ -245,6 +249,10 @@ impl Connection {
                         client_random,
                         suite: self.parameters.suite,
                         early_data: self.parameters.early_data == EarlyData::Accepted,
+                        began_here: matches!(
+                            self.parameters.early_data,
+                            EarlyData::NotOffered | EarlyData::Refused
+                        ),
                     };
                     half.open_epochs(known, header, fragment)
                 }
@@ -280,7 +288,8 @@ impl Connection {
             None if random.is_some_and(|random| {
                 keys.traffic(&random, direction, super::keys::Epoch::Application)
                     .is_some()
-            }) && self.parameters.early_data != EarlyData::Offered =>
+            }) && (direction == Direction::ServerToClient
+                || self.parameters.early_data != EarlyData::Offered) =>
             {
                 half.protect(Protection::Epochs(None));
             }
@@ -361,7 +370,10 @@ impl Connection {
         }));
         /// Rationale: a handshake flight whose keys aren't logged has fewer records.
         const ENOUGH: u64 = 32;
-        let certain = reason != Undecrypted::WrongKey || half.closed >= ENOUGH;
+        // Early data that the server refused is passed over.
+        let may_open = reason == Undecrypted::WrongKey
+            || self.parameters.early_data == EarlyData::Refused && reason == Undecrypted::Gap;
+        let certain = !may_open || half.closed >= ENOUGH;
         if certain && !half.told && half.opened == 0 {
             half.told = true;
             out(Output::Fact(Event::Undecrypted {
@@ -383,9 +395,7 @@ impl Connection {
                 let epoch = super::keys::Epoch::Application;
                 keys.traffic(random, direction, epoch).is_some()
             }
-            Some(_) => {
-                parameters.master.is_some() || keys.master(random, &parameters.session).is_some()
-            }
+            Some(_) => parameters.master(keys).is_some(),
         };
         match (parameters.version, parameters.suite) {
             (None, _) if keys.of(random).is_empty() => Undecrypted::NoKey,
@@ -509,10 +519,9 @@ impl Connection {
         let parameters = &self.parameters;
         let (version, suite) = (parameters.version?, parameters.suite?);
         let (client, server) = (parameters.client_random?, parameters.server_random?);
-        let known = parameters.master.as_ref().map(|master| master.0.as_slice());
-        let master = known.or_else(|| keys.master(&client, &parameters.session))?;
+        let master = parameters.master(keys)?;
         let prf = Prf::of(version, suite);
-        let [of_client, of_server] = prf.key_block(suite, master, &client, &server)?;
+        let [of_client, of_server] = prf.key_block(suite, &master, &client, &server)?;
         let keys = match direction {
             Direction::ClientToServer => of_client,
             Direction::ServerToClient => of_server,

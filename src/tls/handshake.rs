@@ -22,6 +22,8 @@ pub(super) mod kind {
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     held: Vec<u8>,
+    /// How many bytes of `held` were handed out.
+    taken: usize,
     /// Bytes of a message that is too long to be read.
     skip: usize,
 }
@@ -33,33 +35,38 @@ impl Messages {
 
     /// Bytes are missing: a message begun is lost.
     pub(super) fn lose(&mut self) {
-        self.held = Vec::new();
-        self.skip = 0;
+        *self = Self::default();
     }
 
     /// Takes the content of a handshake record.
     pub(super) fn push(&mut self, content: &[u8]) {
         let skipped = self.skip.min(content.len());
         self.skip -= skipped;
+        self.held.drain(..self.taken.min(self.held.len()));
+        self.taken = 0;
         self.held
             .extend_from_slice(content.get(skipped..).unwrap_or_default());
     }
 
     /// The next whole message: its kind, and all of it with its header of 4 bytes.
     pub(super) fn next(&mut self) -> Option<(u8, Vec<u8>)> {
-        let [kind, high, middle, low] = *self.held.first_chunk()?;
+        let rest = self.held.get(self.taken..)?;
+        let [kind, high, middle, low] = *rest.first_chunk()?;
         let len = usize::try_from(u32::from_be_bytes([0, high, middle, low])).ok()?;
         let whole = len.checked_add(4)?;
         if whole > LONGEST {
-            self.skip = whole.saturating_sub(self.held.len());
-            self.held = Vec::new();
+            *self = Self {
+                skip: whole.saturating_sub(rest.len()),
+                ..Self::default()
+            };
             return None;
         }
-        if self.held.len() < whole {
-            return None;
+        let message = rest.get(..whole)?.to_vec();
+        self.taken += whole;
+        if self.taken == self.held.len() {
+            // Between handshakes nothing is held.
+            *self = Self::default();
         }
-        let rest = self.held.split_off(whole);
-        let message = std::mem::replace(&mut self.held, rest);
         Some((kind, message))
     }
 }

@@ -2,7 +2,7 @@
 
 use sha2::Digest as _;
 
-use super::connection::{Connection, EarlyData, Parameters, Secret};
+use super::connection::{Connection, EarlyData, Exchange, Parameters};
 use super::half::Protection;
 use super::handshake::kind;
 use super::hello::{self, ClientHello, ServerHello};
@@ -60,7 +60,7 @@ impl Connection {
             }
             kind::SERVER_HELLO => {
                 if let Some(hello) = ServerHello::parse(body) {
-                    self.on_server_hello(hello, at, out);
+                    self.on_server_hello(hello, at, keys, out);
                 }
             }
             kind::ENCRYPTED_EXTENSIONS if tls13 => {
@@ -86,7 +86,7 @@ impl Connection {
                 }));
             }
             kind::CERTIFICATE_REQUEST => out(Output::Fact(Event::CertificateRequest { at })),
-            kind::CLIENT_KEY_EXCHANGE if !tls13 => self.parameters.on_key_exchange(body, keys),
+            kind::CLIENT_KEY_EXCHANGE if !tls13 => self.parameters.on_key_exchange(body),
             kind::FINISHED => out(Output::Fact(Event::Finished { direction, at })),
             kind::KEY_UPDATE if tls13 => {
                 self.halves[direction].update_keys();
@@ -113,10 +113,10 @@ impl Connection {
         }
         parameters.client_random = Some(hello.random);
         parameters.offered_session.clone_from(&hello.session_id);
-        parameters.early_data = if hello.early_data {
-            EarlyData::Offered
-        } else {
-            EarlyData::NotOffered
+        parameters.early_data = match (hello.early_data, parameters.early_data) {
+            (true, _) => EarlyData::Offered,
+            (false, EarlyData::Refused) => EarlyData::Refused,
+            (false, _) => EarlyData::NotOffered,
         };
         out(Output::Fact(Event::ClientHello {
             hello: Box::new(hello),
@@ -128,12 +128,17 @@ impl Connection {
         &mut self,
         hello: ServerHello,
         at: PacketRef,
+        keys: &Keys,
         out: &mut impl FnMut(Output<'_>),
     ) {
         if hello.is_retry() {
-            // RFC 8446, section 4.1.4: early data is lost with it.
-            self.parameters.early_data = EarlyData::NotOffered;
-            return out(Output::Fact(Event::HelloRetryRequest { at }));
+            out(Output::Fact(Event::HelloRetryRequest { at }));
+            // RFC 8446, section 4.1.2: early data is refused with it; the next ClientHello waits behind.
+            if self.parameters.early_data == EarlyData::Offered {
+                self.parameters.early_data = EarlyData::Refused;
+                self.replay(Direction::ClientToServer, keys, out);
+            }
+            return;
         }
         let parameters = &mut self.parameters;
         let tls13 = hello.version == 0x0304;
@@ -185,30 +190,33 @@ impl Parameters {
     }
 
     /// RFC 5246, section 7.4.7.1: the premaster secret, encrypted for the server.
-    fn on_key_exchange(&mut self, body: &[u8], keys: &Keys) {
+    fn on_key_exchange(&mut self, body: &[u8]) {
         let transcript = std::mem::take(&mut self.transcript);
         let (Some(version), Some(suite)) = (self.version, self.suite) else {
             return;
         };
-        let (Some(client), Some(server)) = (self.client_random, self.server_random) else {
-            return;
-        };
-        if suite.exchange != KeyExchange::Rsa {
-            return;
+        let encrypted = body.get(2..).and_then(|encrypted| encrypted.first_chunk());
+        if let (KeyExchange::Rsa, Some(encrypted)) = (suite.exchange, encrypted) {
+            self.exchange = Some(Exchange {
+                encrypted: *encrypted,
+                session_hash: session_hash(Prf::of(version, suite), &transcript),
+            });
         }
-        let Some(encrypted) = body.get(2..) else {
-            return;
-        };
-        let Some(premaster) = keys.premaster(encrypted) else {
-            return;
-        };
-        let prf = Prf::of(version, suite);
-        let master = if self.extended_master_secret {
-            prf.extended_master_secret(premaster, &session_hash(prf, &transcript))
-        } else {
-            prf.master_secret(premaster, &client, &server)
-        };
-        self.master = Some(Secret(master));
+    }
+
+    /// The master secret, where the keys at hand tell it.
+    pub(super) fn master(&self, keys: &Keys) -> Option<Vec<u8>> {
+        let client = self.client_random?;
+        let computed = self.exchange.as_ref().and_then(|exchange| {
+            let premaster = keys.premaster(&exchange.encrypted)?;
+            let prf = Prf::of(self.version?, self.suite?);
+            Some(if self.extended_master_secret {
+                prf.extended_master_secret(premaster, &exchange.session_hash)
+            } else {
+                prf.master_secret(premaster, &client, &self.server_random?)
+            })
+        });
+        computed.or_else(|| keys.master(&client, &self.session).map(<[u8]>::to_vec))
     }
 }
 

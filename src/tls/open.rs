@@ -22,6 +22,8 @@ pub(super) struct Known<'a> {
     pub(super) suite: Option<&'static Suite>,
     /// The client's early data was offered, and not known to be refused.
     pub(super) early_data: bool,
+    /// There is no data before the first record of the application's keys.
+    pub(super) began_here: bool,
 }
 
 /// How the opening of a record went.
@@ -89,6 +91,10 @@ impl Half {
                 return self.settle(Some(number));
             }
         }
+        let complete = {
+            let (random, epoch) = (known.client_random, Epoch::Application);
+            known.keys.traffic(random, self.direction, epoch).is_some()
+        };
         let current = keyed.as_ref().map(|keyed| keyed.epoch);
         for epoch in Epoch::ALL {
             let passed = current.is_some_and(|current| epoch <= current);
@@ -112,11 +118,15 @@ impl Half {
                         opener,
                         secret: TrafficSecret(secret.to_vec()),
                     }))));
+                    if epoch == Epoch::Application && found == Some(0) && known.began_here {
+                        // Only the handshake stayed closed: no data is missing.
+                        self.torn = None;
+                    }
                     return self.settle(found);
                 }
             }
         }
-        if tried {
+        if tried && complete {
             self.settle(None)
         } else {
             Opening::NoKey

@@ -51,6 +51,8 @@ pub(super) struct Reader {
     arrival: Arrival,
     /// While records are looked for: where in `held` the bytes of which packets end.
     marks: Vec<(usize, Arrival)>,
+    /// How many bytes at the front of `held` begin no record, whatever follows.
+    ruled_out: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,9 +132,10 @@ impl Reader {
                 // A record doesn't reach over the gap.
                 let before = std::mem::take(&mut self.held).len() as u64;
                 self.marks.clear();
+                self.ruled_out = 0;
                 let passed = passed
                     .zip(gap.len)
-                    .map(|(passed, len)| passed + before + len);
+                    .map(|(passed, len)| passed.saturating_add(before).saturating_add(len));
                 self.state = State::Searching { passed };
             }
             (None, State::Foreign) => {}
@@ -234,16 +237,17 @@ impl Reader {
             if too_many > 0 {
                 self.drop_front(too_many);
                 self.state = State::Searching {
-                    passed: passed.map(|passed| passed + too_many as u64),
+                    passed: passed.map(|passed| passed.saturating_add(too_many as u64)),
                 };
             }
             return;
         };
         each(Item::Lost {
-            bytes: passed.map(|passed| passed + start as u64),
+            bytes: passed.map(|passed| passed.saturating_add(start as u64)),
             at: arrival.seen,
         });
         self.state = State::InStep;
+        self.ruled_out = 0;
         let held = std::mem::take(&mut self.held);
         let mut from = start;
         for (end, arrival) in std::mem::take(&mut self.marks) {
@@ -256,6 +260,7 @@ impl Reader {
 
     fn drop_front(&mut self, count: usize) {
         self.held.drain(..count.min(self.held.len()));
+        self.ruled_out = self.ruled_out.saturating_sub(count);
         self.marks.retain_mut(|(end, _)| {
             *end = end.saturating_sub(count);
             *end > 0
@@ -263,16 +268,33 @@ impl Reader {
     }
 
     /// Where in `held` a record provably begins.
-    fn proven_start(&self) -> Option<usize> {
-        (0..self.held.len()).find(|&start| {
-            let Some(header) = self.held.get(start..).and_then(header_of) else {
-                return false;
-            };
-            let end = start + HEADER + usize::from(header.len);
-            let next = self.held.get(end..).and_then(header_of);
-            let same = next.is_some_and(|next| next.version == header.version);
-            header.version >= 0x0301 && (same || end == self.held.len())
-        })
+    fn proven_start(&mut self) -> Option<usize> {
+        let mut open = None;
+        for start in self.ruled_out..self.held.len() {
+            match self.begins_record(start) {
+                Some(true) => return Some(start),
+                Some(false) => {}
+                None => {
+                    open.get_or_insert(start);
+                }
+            }
+        }
+        self.ruled_out = open.unwrap_or(self.held.len());
+        None
+    }
+
+    /// Whether a record begins at `start`; `None` while that depends on what follows.
+    fn begins_record(&self, start: usize) -> Option<bool> {
+        let head = self.held.get(start..)?.first_chunk()?;
+        let Some(header) = Header::parse(head).filter(|header| header.version >= 0x0301) else {
+            return Some(false);
+        };
+        let end = start + HEADER + usize::from(header.len);
+        if end == self.held.len() {
+            return Some(true);
+        }
+        let next = Header::parse(self.held.get(end..)?.first_chunk()?);
+        Some(next.is_some_and(|next| next.version == header.version))
     }
 }
 

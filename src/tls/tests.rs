@@ -34,8 +34,14 @@ impl rustls::KeyLog for Log {
     }
 }
 
-/// A handshake, `rounds` of questions and answers, key updates in between, and the end.
-fn talk(version: &'static rustls::SupportedProtocolVersion, rounds: usize) -> Talk {
+/// Who talk, and where their secrets go.
+struct Ends {
+    client: ClientConfig,
+    server: ServerConfig,
+    log: Arc<Log>,
+}
+
+fn ends(version: &'static rustls::SupportedProtocolVersion) -> Ends {
     let key = rcgen::generate_simple_self_signed(["ws.test".to_owned()]).unwrap();
     let certificate = key.cert.der().clone();
     let mut roots = RootCertStore::empty();
@@ -45,6 +51,7 @@ fn talk(version: &'static rustls::SupportedProtocolVersion, rounds: usize) -> Ta
         .with_root_certificates(roots)
         .with_no_client_auth();
     client.key_log = log.clone();
+    client.enable_early_data = true;
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
     let mut server = ServerConfig::builder_with_protocol_versions(&[version])
         .with_no_client_auth()
@@ -54,32 +61,56 @@ fn talk(version: &'static rustls::SupportedProtocolVersion, rounds: usize) -> Ta
         )
         .unwrap();
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let name = ServerName::try_from("ws.test").unwrap();
-    let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
-    let mut server = ServerConnection::new(Arc::new(server)).unwrap();
-    let (mut wire, mut client_said, mut server_said) = (Vec::new(), Vec::new(), Vec::new());
-    carry(&mut client, &mut server, &mut wire);
-    for round in 0..rounds {
-        let question = format!("question {round} ").repeat(1 + round % 7 * 300);
-        let answer = format!("answer {round} ").repeat(1 + round % 3);
-        client.writer().write_all(question.as_bytes()).unwrap();
-        server.writer().write_all(answer.as_bytes()).unwrap();
-        client_said.extend_from_slice(question.as_bytes());
-        server_said.extend_from_slice(answer.as_bytes());
-        carry(&mut client, &mut server, &mut wire);
-        if version == &TLS13 && round % 4 == 3 {
-            client.refresh_traffic_keys().unwrap();
-        }
+    Ends {
+        client,
+        server,
+        log,
     }
-    client.send_close_notify();
-    server.send_close_notify();
-    carry(&mut client, &mut server, &mut wire);
-    let secrets = log.0.lock().unwrap().clone();
-    Talk {
-        wire,
-        secrets,
-        client_said,
-        server_said,
+}
+
+/// A handshake, `rounds` of questions and answers, key updates in between, and the end.
+fn talk(version: &'static rustls::SupportedProtocolVersion, rounds: usize) -> Talk {
+    ends(version).talk(b"", rounds)
+}
+
+impl Ends {
+    /// As [`talk`], after `early` data if the client may send some.
+    fn talk(&self, early: &[u8], rounds: usize) -> Talk {
+        self.log.0.lock().unwrap().clear();
+        let name = ServerName::try_from("ws.test").unwrap();
+        let mut client = ClientConnection::new(Arc::new(self.client.clone()), name).unwrap();
+        let mut server = ServerConnection::new(Arc::new(self.server.clone())).unwrap();
+        let (mut wire, mut client_said, mut server_said) = (Vec::new(), Vec::new(), Vec::new());
+        if !early.is_empty() {
+            client.early_data().unwrap().write_all(early).unwrap();
+        }
+        carry(&mut client, &mut server, &mut wire);
+        if !early.is_empty() && client.is_early_data_accepted() {
+            client_said.extend_from_slice(early);
+        }
+        let tls13 = client.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+        for round in 0..rounds {
+            let question = format!("question {round} ").repeat(1 + round % 7 * 300);
+            let answer = format!("answer {round} ").repeat(1 + round % 3);
+            client.writer().write_all(question.as_bytes()).unwrap();
+            server.writer().write_all(answer.as_bytes()).unwrap();
+            client_said.extend_from_slice(question.as_bytes());
+            server_said.extend_from_slice(answer.as_bytes());
+            carry(&mut client, &mut server, &mut wire);
+            if tls13 && round % 4 == 3 {
+                client.refresh_traffic_keys().unwrap();
+            }
+        }
+        client.send_close_notify();
+        server.send_close_notify();
+        carry(&mut client, &mut server, &mut wire);
+        let secrets = self.log.0.lock().unwrap().clone();
+        Talk {
+            wire,
+            secrets,
+            client_said,
+            server_said,
+        }
     }
 }
 
@@ -122,6 +153,7 @@ struct Heard {
     client: Vec<Vec<u8>>,
     server: Vec<Vec<u8>>,
     facts: Vec<Event>,
+    gaps: usize,
 }
 
 impl Heard {
@@ -132,8 +164,13 @@ impl Heard {
                 ClientToServer => self.client.push(chunk.bytes.to_vec()),
                 ServerToClient => self.server.push(chunk.bytes.to_vec()),
             },
-            Output::Stream(_) => {}
+            Output::Stream(StreamEvent::Gap(_)) => self.gaps += 1,
+            Output::Stream(StreamEvent::End(..)) => {}
         }
+    }
+
+    fn has(&self, wanted: impl Fn(&Event) -> bool) -> bool {
+        self.facts.iter().any(wanted)
     }
 
     fn reasons(&self) -> Vec<Undecrypted> {
@@ -279,6 +316,170 @@ fn a_lost_server_hello_of_tls_1_3_costs_nothing_that_was_said() {
     assert!(heard.server.concat() == talk.server_said);
 }
 
+#[test]
+fn a_resumed_session_is_read_with_its_own_keys() {
+    for version in [&TLS12, &TLS13] {
+        let ends = ends(version);
+        ends.talk(b"", 2);
+        let talk = ends.talk(b"", 3);
+        let heard = listen(&talk, 500, &[], &talk.secrets, 0);
+        assert!(heard.has(|event| matches!(event, Event::ServerHello { resumed: true, .. })));
+        assert!(heard.client.concat() == talk.client_said);
+        assert!(heard.server.concat() == talk.server_said);
+        assert_eq!((heard.reasons(), heard.gaps), (vec![], 0));
+    }
+}
+
+/// A resumption with early data, which the server takes.
+fn early_talk(early: &[u8]) -> Talk {
+    let mut ends = ends(&TLS13);
+    ends.server.max_early_data_size = 100_000;
+    ends.talk(b"", 2);
+    ends.talk(early, 3)
+}
+
+#[test]
+fn early_data_is_read() {
+    let talk = early_talk(b"early question");
+    assert!(talk.client_said.starts_with(b"early question"));
+    let heard = listen(&talk, 300, &[], &talk.secrets, 0);
+    assert!(heard.client.concat() == talk.client_said);
+    assert!(heard.server.concat() == talk.server_said);
+    assert_eq!((heard.reasons(), heard.gaps), (vec![], 0));
+}
+
+#[test]
+fn a_lost_server_hello_behind_early_data_costs_nothing_the_server_said() {
+    let talk = early_talk(b"early question");
+    // The first 127 bytes of the server's flight are its ServerHello, or most of it.
+    let first = talk
+        .wire
+        .iter()
+        .position(|(from, _)| *from == ServerToClient);
+    let before: usize = talk.wire[..first.unwrap()]
+        .iter()
+        .map(|(_, bytes)| bytes.len().div_ceil(120))
+        .sum();
+    let heard = listen(&talk, 120, &[before], &talk.secrets, 0);
+    assert!(heard.client.concat() == talk.client_said);
+    assert!(heard.server.concat() == talk.server_said);
+}
+
+#[test]
+fn refused_early_data_is_no_gap() {
+    let mut ends = ends(&TLS13);
+    ends.server.max_early_data_size = 100_000;
+    ends.talk(b"", 2);
+    // Another process with the same tickets, which takes no early data.
+    ends.server.max_early_data_size = 0;
+    let talk = ends.talk(b"early question", 3);
+    assert!(!talk.client_said.starts_with(b"early question"));
+    let heard = listen(&talk, 300, &[], &talk.secrets, 0);
+    assert!(heard.client.concat() == talk.client_said);
+    assert!(heard.server.concat() == talk.server_said);
+    assert_eq!((heard.reasons(), heard.gaps), (vec![], 0));
+}
+
+/// A server that takes another group than the client bets on, and for the rest is `server`.
+fn with_another_group(server: &mut ServerConfig, key: &ServerConfig) {
+    let provider = rustls::crypto::CryptoProvider {
+        kx_groups: vec![rustls::crypto::aws_lc_rs::kx_group::SECP384R1],
+        ..rustls::crypto::aws_lc_rs::default_provider()
+    };
+    let mut other = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(key.cert_resolver.clone());
+    other.alpn_protocols.clone_from(&key.alpn_protocols);
+    other.session_storage = key.session_storage.clone();
+    other.max_early_data_size = key.max_early_data_size;
+    *server = other;
+}
+
+#[test]
+fn a_hello_retry_request_is_followed() {
+    for early in [&b""[..], b"early question"] {
+        let mut ends = ends(&TLS13);
+        ends.server.max_early_data_size = 100_000;
+        ends.talk(b"", 2);
+        let before = ends.server.clone();
+        with_another_group(&mut ends.server, &before);
+        let talk = ends.talk(early, 3);
+        for more_may_come in [false, true] {
+            let from = if more_may_come { 1 } else { 0 };
+            let heard = listen(&talk, 300, &[], &talk.secrets, from);
+            assert!(heard.has(|event| matches!(event, Event::HelloRetryRequest { .. })));
+            assert!(heard.client.concat() == talk.client_said);
+            assert!(heard.server.concat() == talk.server_said);
+            assert_eq!((heard.reasons(), heard.gaps), (vec![], 0));
+        }
+    }
+}
+
+#[test]
+fn keys_of_the_handshake_alone_wait_for_the_others() {
+    let talk = talk(&TLS13, 3);
+    let mut heard = Heard::default();
+    let of_handshake = |secret: &&Secret| {
+        use SecretLabel::{ClientHandshakeTraffic, ServerHandshakeTraffic};
+        let Secret::OfRandom { label, .. } = secret else {
+            return false;
+        };
+        matches!(label, ClientHandshakeTraffic | ServerHandshakeTraffic)
+    };
+    let some: Vec<Secret> = talk.secrets.iter().filter(of_handshake).cloned().collect();
+    let keys = keys_of(&some, true);
+    let mut connection = Connection::new(1 << 20);
+    for (number, (direction, bytes)) in talk.wire.iter().enumerate() {
+        let chunk = Chunk {
+            direction: *direction,
+            offset: 0,
+            bytes,
+            seen: at(number),
+            released: at(number),
+        };
+        let event = StreamEvent::Chunk(chunk);
+        connection.on_stream(&event, &keys, &mut |output| heard.take(output));
+    }
+    let keys = keys_of(&talk.secrets, true);
+    connection.on_keys(&keys, &mut |output| heard.take(output));
+    assert!(heard.client.concat() == talk.client_said);
+    assert!(heard.server.concat() == talk.server_said);
+}
+
+#[test]
+fn keys_without_those_of_the_handshake_miss_no_data() {
+    let talk = talk(&TLS13, 3);
+    let of_data = |secret: &&Secret| {
+        use SecretLabel::{ClientTraffic, ServerTraffic};
+        let Secret::OfRandom { label, .. } = secret else {
+            return false;
+        };
+        matches!(label, ClientTraffic | ServerTraffic)
+    };
+    let some: Vec<Secret> = talk.secrets.iter().filter(of_data).cloned().collect();
+    let heard = listen(&talk, 700, &[], &some, 0);
+    assert!(heard.client.concat() == talk.client_said);
+    assert!(heard.server.concat() == talk.server_said);
+    assert_eq!((heard.reasons(), heard.gaps), (vec![], 0));
+}
+
+#[test]
+fn many_messages_in_one_record_and_one_in_many_are_read() {
+    let mut messages = super::handshake::Messages::default();
+    let many = [20, 0, 0, 1, 7].repeat(3_000);
+    for piece in many.chunks(7) {
+        messages.push(piece);
+    }
+    let mut count = 0;
+    while let Some((kind, message)) = messages.next() {
+        assert_eq!((kind, message.as_slice()), (20, &[20, 0, 0, 1, 7][..]));
+        count += 1;
+    }
+    assert_eq!((count, messages.held()), (3_000, 0));
+}
+
 /// Whether the pieces stand in `whole` one behind the other.
 fn are_parts_in_order(pieces: &[Vec<u8>], whole: &[u8]) -> bool {
     let mut rest = whole;
@@ -309,6 +510,53 @@ proptest! {
         let late = listen(&talk, piece, &[], &talk.secrets, from);
         prop_assert!(early.client == late.client);
         prop_assert!(early.server == late.server);
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(
+        secrets: bool,
+        late: bool,
+        events in proptest::collection::vec(
+            (any::<bool>(), 0..8_u8, prop_oneof![
+                proptest::collection::vec(any::<u8>(), 1..400),
+                (20..25_u8, proptest::collection::vec(any::<u8>(), 0..300)).prop_map(|(kind, bytes)| {
+                    let len = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+                    [&[kind, 3, 3], &len[..], &bytes].concat()
+                }),
+            ]),
+            1..60,
+        ),
+    ) {
+        let talk = talk(&TLS13, 1);
+        let keys = keys_of(if secrets { &talk.secrets } else { &[] }, late);
+        let mut connection = Connection::new(4_096);
+        let mut heard = Heard::default();
+        let hellos = talk.wire.iter().take(2).map(|(from, bytes)| (*from, 7, bytes.clone()));
+        let direction = |client| if client { ClientToServer } else { ServerToClient };
+        let others = events.into_iter().map(|(client, kind, bytes)| (direction(client), kind, bytes));
+        for (number, (direction, kind, bytes)) in hellos.chain(others).enumerate() {
+            let at = at(number);
+            let event = match kind {
+                0 => StreamEvent::End(direction, at),
+                1 => {
+                    let len = (bytes.len() % 3 > 0).then_some(bytes.len() as u64);
+                    let cause = GapCause::NotCaptured;
+                    StreamEvent::Gap(Gap { direction, offset: 0, len, cause, at })
+                }
+                _ => StreamEvent::Chunk(Chunk {
+                    direction,
+                    offset: 0,
+                    bytes: &bytes,
+                    seen: at,
+                    released: at,
+                }),
+            };
+            connection.on_stream(&event, &keys, &mut |output| heard.take(output));
+            prop_assert!(connection.buffered() < 1 << 20);
+        }
+        connection.finish(&mut |output| heard.take(output));
+        // Nothing that nobody sealed is ever handed up.
+        prop_assert!(heard.client.is_empty() && heard.server.is_empty());
     }
 
     #[test]
