@@ -296,6 +296,8 @@ impl Connection {
             None => return,
         }
         half.missed = missed;
+        // Sealed messages that were taken for plain ones.
+        half.messages.lose();
     }
 
     /// Keys, or the message that says which, may still come.

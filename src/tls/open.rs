@@ -198,12 +198,20 @@ impl Trial<'_> {
         found
     }
 
-    /// A KeyUpdate may be among the records that were missed.
+    /// KeyUpdates may be among the records that were missed.
     fn updated(&mut self, keyed: &Keyed) -> Option<(Keyed, u64)> {
         if self.missed == 0 || keyed.epoch != Epoch::Application {
             return None;
         }
-        let later = next(keyed)?;
+        /// Rationale: endpoints update after gigabytes or minutes, gaps are shorter.
+        const UPDATES: usize = 3;
+        let mut later = next(keyed)?;
+        for _ in 1..UPDATES {
+            if let Some(number) = self.find(&later.opener, 0) {
+                return Some((later, number));
+            }
+            later = next(&later)?;
+        }
         let number = self.find(&later.opener, 0)?;
         Some((later, number))
     }

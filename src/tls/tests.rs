@@ -466,6 +466,31 @@ fn keys_without_those_of_the_handshake_miss_no_data() {
 }
 
 #[test]
+fn two_key_updates_in_one_gap_are_followed() {
+    let talk = talk(&TLS13, 30);
+    let client: Vec<usize> = (0..talk.wire.len())
+        .filter(|number| talk.wire[*number].0 == ClientToServer)
+        .collect();
+    let until = client.len() - 6;
+    let heard = listen(
+        &talk,
+        usize::MAX,
+        &client[until - 9..until],
+        &talk.secrets,
+        0,
+    );
+    let updates = |heard: &Heard| {
+        let update = |event: &&Event| matches!(event, Event::KeyUpdate { .. });
+        heard.facts.iter().filter(update).count()
+    };
+    let whole = listen(&talk, usize::MAX, &[], &talk.secrets, 0);
+    assert!(updates(&heard) + 2 <= updates(&whole));
+    let last = heard.client.last().unwrap();
+    assert!(talk.client_said.ends_with(last));
+    assert_eq!(heard.gaps, 1);
+}
+
+#[test]
 fn many_messages_in_one_record_and_one_in_many_are_read() {
     let mut messages = super::handshake::Messages::default();
     let many = [20, 0, 0, 1, 7].repeat(3_000);
