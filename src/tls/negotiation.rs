@@ -232,3 +232,37 @@ fn session_hash(prf: Prf, transcript: &[u8]) -> Vec<u8> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Secret;
+
+    #[test]
+    fn a_premaster_secret_may_come_after_its_handshake() {
+        let mut parameters = Parameters {
+            client_random: Some([1; 32]),
+            server_random: Some([2; 32]),
+            version: Some(0x0303),
+            suite: suite::by_id(0x002f),
+            ..Parameters::default()
+        };
+        let body = [&[0, 16], &[7; 16][..]].concat();
+        parameters.on_key_exchange(&body);
+        let mut keys = Keys::new(true);
+        assert_eq!(parameters.master(&keys), None);
+        keys.add(Secret::Premaster {
+            encrypted: [7; 8],
+            bytes: vec![3; 48],
+        });
+        let plain = Prf::Sha256.master_secret(&[3; 48], &[1; 32], &[2; 32]);
+        assert_eq!(parameters.master(&keys), Some(plain));
+
+        parameters.extended_master_secret = true;
+        parameters.record(b"messages");
+        parameters.on_key_exchange(&body);
+        let hash = sha2::Sha256::digest(b"messages");
+        let extended = Prf::Sha256.extended_master_secret(&[3; 48], &hash);
+        assert_eq!(parameters.master(&keys), Some(extended));
+    }
+}
