@@ -4,7 +4,7 @@ use std::mem;
 
 use super::cipher::Opener;
 use super::half::{Half, Protection};
-use super::keys::Keys;
+use super::keys::{Epoch, Keys};
 use super::open::{Known, Opening};
 use super::reader::{Arrival, Item};
 use super::record::{ContentType, HEADER, Header};
@@ -60,6 +60,8 @@ pub(super) enum EarlyData {
     Offered,
     Accepted,
     Refused,
+    /// The server's answer was lost.
+    Unanswered,
 }
 
 impl Connection {
@@ -286,7 +288,7 @@ impl Connection {
             Some(_) => half.protect(Protection::Epochs(None)),
             // Only TLS 1.3 has traffic secrets.
             None if random.is_some_and(|random| {
-                keys.traffic(&random, direction, super::keys::Epoch::Application)
+                keys.traffic(&random, direction, Epoch::Application)
                     .is_some()
             }) && (direction == Direction::ServerToClient
                 || self.parameters.early_data != EarlyData::Offered) =>
@@ -394,7 +396,7 @@ impl Connection {
         };
         let known = match parameters.version {
             Some(0x0304) | None => {
-                let epoch = super::keys::Epoch::Application;
+                let epoch = Epoch::Application;
                 keys.traffic(random, direction, epoch).is_some()
             }
             Some(_) => parameters.master(keys).is_some(),
@@ -429,6 +431,17 @@ impl Connection {
                 // Where the ServerHello was lost, this is how its choice is known.
                 self.parameters.version = Some(0x0304);
                 self.parameters.suite = keyed.as_ref().map(|keyed| keyed.suite);
+                let later = keyed
+                    .as_ref()
+                    .is_some_and(|keyed| keyed.epoch == Epoch::Application);
+                if later
+                    && direction == Direction::ServerToClient
+                    && self.parameters.early_data == EarlyData::Offered
+                {
+                    // EncryptedExtensions come before: what waits for them waits in vain.
+                    self.parameters.early_data = EarlyData::Unanswered;
+                    self.replay(Direction::ClientToServer, keys, out);
+                }
                 unpad(&mut plain)
             }
             Protection::None | Protection::Classic(_) => Some(header.content),

@@ -366,6 +366,20 @@ fn a_lost_server_hello_behind_early_data_costs_nothing_the_server_said() {
 }
 
 #[test]
+fn data_behind_an_unanswered_offer_of_early_data_is_read() {
+    let talk = early_talk(b"early question");
+    let first = talk
+        .wire
+        .iter()
+        .position(|(from, _)| *from == ServerToClient);
+    let heard = listen(&talk, usize::MAX, &[first.unwrap()], &talk.secrets, 0);
+    let later = talk.client_said.strip_prefix(b"early question").unwrap();
+    assert!(heard.client.concat() == later);
+    assert!(heard.server.concat() == talk.server_said);
+    assert!(heard.gaps > 0);
+}
+
+#[test]
 fn refused_early_data_is_no_gap() {
     let mut ends = ends(&TLS13);
     ends.server.max_early_data_size = 100_000;
