@@ -1,10 +1,11 @@
 //! One connection as HTTP sees it: pairs answers with requests until one of
-//! them turns the connection into a WebSocket.
+//! them turns the connection into a WebSocket or a tunnel.
 
 use std::collections::VecDeque;
 use std::mem;
 
 use super::body::Body;
+use super::connect::Asked;
 use super::excerpt::Excerpt;
 use super::gather::Gather;
 use super::hold::Held;
@@ -17,7 +18,7 @@ use Direction::{ClientToServer, ServerToClient};
 /// Rationale: browsers don't pipeline, and tools that do stop at a few dozen.
 const OUTSTANDING_MAX: usize = 64;
 
-/// HTTP/1.1 on one connection, both directions, until it becomes a WebSocket.
+/// HTTP/1.1 on one connection, both directions, until it becomes a WebSocket or a tunnel.
 ///
 /// Feed it the stream events of both directions in capture order. Client bytes
 /// behind an opening handshake wait for its answer, server bytes for the
@@ -32,7 +33,7 @@ pub struct Connection {
     pub(super) requests_missed: bool,
     /// The body of a refusal while it comes.
     pub(super) refusal: Option<Excerpt>,
-    /// The packet that made the connection a WebSocket.
+    /// The packet that handed the connection on.
     pub(super) upgraded_at: Option<PacketRef>,
     /// What is missing where an answer should be.
     pub(super) answer_gap: Option<Gap>,
@@ -43,7 +44,8 @@ pub struct Connection {
 pub(super) enum Mode {
     #[default]
     Http,
-    WebSocket,
+    /// What another layer reads: a WebSocket, or the stream inside a tunnel.
+    HandedOn,
     /// Neither, as far as is known.
     Opaque,
 }
@@ -78,7 +80,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) enum Question {
     WebSocket { request: Box<Request>, size: usize },
-    Connect,
+    Connect(Box<Asked>),
     Head,
     Ordinary,
 }
@@ -86,7 +88,7 @@ pub(super) enum Question {
 impl Question {
     /// Whether what follows it can't be read before the answer is known.
     const fn decides_the_protocol(&self) -> bool {
-        matches!(self, Self::WebSocket { .. } | Self::Connect)
+        matches!(self, Self::WebSocket { .. } | Self::Connect(_))
     }
 }
 
@@ -102,10 +104,10 @@ impl Connection {
         let half = &self.halves[direction];
         match self.mode {
             Mode::Opaque => return,
-            Mode::WebSocket if half.phase == Phase::Stream && half.held.is_empty() => {
+            Mode::HandedOn if half.phase == Phase::Stream && half.held.is_empty() => {
                 return out(Output::Stream(event));
             }
-            Mode::Http | Mode::WebSocket => {}
+            Mode::Http | Mode::HandedOn => {}
         }
         if half.held.is_empty() && !self.keeps_waiting(&event) {
             let taken = self.step(&event, out);
@@ -126,7 +128,8 @@ impl Connection {
             .map(|(_, half)| half.gather.buffered() + half.held.buffered());
         let questions = self.outstanding.iter().map(|question| match question {
             Question::WebSocket { size, .. } => *size,
-            Question::Connect | Question::Head | Question::Ordinary => 0,
+            Question::Connect(asked) => asked.target.len(),
+            Question::Head | Question::Ordinary => 0,
         });
         halves.chain(questions).sum::<usize>() + self.refusal.as_ref().map_or(0, Excerpt::buffered)
     }
@@ -135,7 +138,7 @@ impl Connection {
     /// needn't be fed, what follows may go to the layer above.
     pub fn is_transparent(&self) -> bool {
         let through = |half: &Half| half.phase == Phase::Stream && half.held.is_empty();
-        self.mode == Mode::WebSocket && self.halves.iter().all(|(_, half)| through(half))
+        self.mode == Mode::HandedOn && self.halves.iter().all(|(_, half)| through(half))
     }
 
     /// Whether nothing of this connection can become a WebSocket any more, as
@@ -209,7 +212,7 @@ impl Connection {
         }
     }
 
-    /// The server reads frames that came early once it has sent the 101.
+    /// The other end reads what came early once the answer is sent.
     fn released_by_upgrade<'a>(&self, event: StreamEvent<'a>) -> StreamEvent<'a> {
         match (event, self.upgraded_at) {
             (StreamEvent::Chunk(chunk), Some(at)) if chunk.direction == ClientToServer => {

@@ -11,7 +11,7 @@ impl Connection {
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         let direction = gap.direction;
         match self.halves[direction].phase {
-            Phase::Body(body) if self.mode == Mode::WebSocket && !ends_inside(gap, body) => {
+            Phase::Body(body) if self.mode == Mode::HandedOn && !ends_inside(gap, body) => {
                 self.halves[direction].phase = Phase::Stream;
                 out(Output::Stream(StreamEvent::Gap(*gap)));
             }
@@ -26,7 +26,7 @@ impl Connection {
                 }
                 Some(len) if len == left => {
                     self.tell_if_server(direction, out);
-                    let upgraded = self.mode == Mode::WebSocket;
+                    let upgraded = self.mode == Mode::HandedOn;
                     self.halves[direction].phase =
                         if upgraded { Phase::Stream } else { Phase::Head };
                 }
@@ -41,7 +41,9 @@ impl Connection {
     /// A gap took a head, or a part of it.
     fn lose_head_to(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         if gap.direction == ServerToClient && self.mode == Mode::Http {
+            let connect = matches!(self.outstanding.front(), Some(Question::Connect(_)));
             match parse::status_of(self.halves.server.gather.bytes()) {
+                Some(200..=299) if connect => return self.open_tunnel_behind(gap, out),
                 // The status line was still seen.
                 Some(101) | None => self.answer_gap = Some(*gap),
                 Some(_) => drop(self.outstanding.pop_front()),
@@ -65,7 +67,7 @@ impl Connection {
     /// Where the next head begins isn't known any more.
     pub(super) fn lose_step(&mut self, direction: Direction, out: &mut impl FnMut(Output<'_>)) {
         self.tell_if_server(direction, out);
-        let upgraded = self.mode == Mode::WebSocket;
+        let upgraded = self.mode == Mode::HandedOn;
         let half = &mut self.halves[direction];
         half.phase = if upgraded {
             Phase::Stream
@@ -110,6 +112,9 @@ impl Connection {
     /// What the client sends while the answer to its handshake is missing tells
     /// what the answer was: another request, or masked frames.
     pub(super) fn judge_lost_answer(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        if self.lost_a_tunnel() {
+            return self.judge_lost_tunnel(out);
+        }
         if self.mode != Mode::Http
             || self.halves.server.phase != Phase::Search
             || !self.awaits_upgrade()

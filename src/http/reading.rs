@@ -55,8 +55,8 @@ impl Connection {
                 0
             }
             Start::EmptyLines(len) => half.gather.drop_front(len),
-            Start::Proxied(len, source) => {
-                out(Output::Fact(Event::Proxied { source, at }));
+            Start::Proxied(len, header) => {
+                out(Output::Fact(Event::Proxied { header, at }));
                 half.gather.drop_front(len)
             }
             Start::Other(looks_like) => {
@@ -154,7 +154,7 @@ impl Connection {
 
     /// The body is over: what comes next is a head, or the WebSocket.
     fn end_body(&mut self, direction: Direction, out: &mut impl FnMut(Output<'_>)) {
-        let upgraded = self.mode == Mode::WebSocket;
+        let upgraded = self.mode == Mode::HandedOn;
         self.halves[direction].phase = if upgraded { Phase::Stream } else { Phase::Head };
         if direction == ServerToClient {
             self.tell_refusal(out);
@@ -175,7 +175,7 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         self.halves[direction].ended = Some(at);
-        if self.mode == Mode::WebSocket {
+        if self.mode == Mode::HandedOn {
             out(Output::Stream(StreamEvent::End(direction, at)));
         } else if direction == ServerToClient {
             self.tell_refusal(out);

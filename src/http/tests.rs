@@ -98,7 +98,15 @@ fn word(event: &Event) -> String {
         Event::Upgraded { breaches, .. } => format!("upgraded{}", kinds(breaches)),
         Event::EarlyData { len, .. } => format!("early {len}"),
         Event::AnswerLost { .. } => "answer lost".to_owned(),
-        Event::Proxied { source, .. } => format!("proxied {source:?}"),
+        Event::Proxied { header, .. } => format!("proxied {:?}", header.source),
+        Event::ConnectRequested { request } => format!("connect {}", request.target),
+        Event::ConnectRefused { response } => format!("no tunnel {}", response.status),
+        Event::Tunnelled(tunnel) => format!(
+            "{} {} {:?}",
+            tunnel.kind.name(),
+            tunnel.target,
+            tunnel.opened.map(|at| at.number)
+        ),
         Event::Exchange => "exchange".to_owned(),
         Event::NotHttp {
             direction,
@@ -564,22 +572,178 @@ fn an_answer_without_length_ends_where_the_next_one_begins() {
     );
 }
 
+const CONNECT: &str = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
+const TUNNEL: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
+const AUTH: &str = "HTTP/1.1 407 Auth\r\nContent-Length: 2\r\n\r\nno";
+
 #[test]
 fn connect_turns_the_connection_into_a_tunnel() {
-    let connect = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
     let seen = play(&[
-        client([connect, ASK].concat()),
-        server("HTTP/1.1 200 Established\r\n\r\n"),
+        client(CONNECT),
+        server(TUNNEL),
+        client(ASK),
+        server([ACCEPT.as_bytes(), b"\x81\x00"].concat()),
     ]);
-    assert_eq!((seen.words, seen.opaque), (vec![], true));
-    let refusal = "HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n";
+    // What is in it is for a layer that knows nothing of it yet.
+    assert_eq!(seen.words, ["connect h:443", "connect h:443 Some(2)"]);
+    assert_eq!(seen.frames.client, ASK.as_bytes());
+    assert_eq!(
+        seen.frames.server,
+        [ACCEPT.as_bytes(), b"\x81\x00"].concat()
+    );
+    assert_eq!(seen.offsets.client, Some(CONNECT.len() as u64));
+    assert_eq!((seen.opaque, seen.most_held), (false, 5));
+}
+
+#[test]
+fn a_tunnel_has_no_body_whatever_its_answer_says() {
+    for head in [
+        "HTTP/1.0 200 Connection established\r\nProxy-Agent: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ] {
+        let seen = play(&[
+            client(CONNECT),
+            server([head, "early"].concat()),
+            client("x"),
+        ]);
+        assert_eq!(seen.words, ["connect h:443", "connect h:443 Some(2)"]);
+        let inside = (seen.frames.client, seen.frames.server);
+        assert_eq!(inside, (b"x".to_vec(), b"early".to_vec()), "{head}");
+    }
+}
+
+#[test]
+fn what_the_client_sends_early_waits_for_the_tunnel() {
+    let seen = play(&[
+        client([CONNECT, ASK].concat()),
+        Ends(ClientToServer),
+        server(TUNNEL),
+    ]);
+    assert_eq!(
+        seen.words,
+        ["connect h:443", "connect h:443 Some(3)", "end client"]
+    );
+    assert_eq!(seen.frames.client, ASK.as_bytes());
+    let released = seen
+        .streamed
+        .first()
+        .map(|(_, at, released)| (at.number, released.number));
+    assert_eq!(released, Some((1, 3)));
+}
+
+#[test]
+fn a_refused_tunnel_is_asked_for_again() {
     let seen = words(&[
-        client(connect),
-        server(refusal),
+        client(CONNECT),
+        server(AUTH),
+        client(CONNECT),
+        server("HTTP/1.1 407 Auth\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        client(CONNECT),
+        server(TUNNEL),
+    ]);
+    assert_eq!(
+        seen,
+        [
+            "connect h:443",
+            "no tunnel 407",
+            "body no",
+            "connect h:443",
+            "no tunnel 407",
+            "connect h:443",
+            "connect h:443 Some(6)"
+        ]
+    );
+    let other = words(&[client(CONNECT), server(AUTH), client(ASK), server(ACCEPT)]);
+    assert_eq!(
+        other,
+        [
+            "connect h:443",
+            "no tunnel 407",
+            "body no",
+            "ask /ws",
+            "upgraded"
+        ]
+    );
+}
+
+#[test]
+fn connect_comes_behind_ordinary_requests() {
+    let get = "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n";
+    let seen = words(&[
+        client([get, CONNECT].concat()),
+        server([PAGE, TUNNEL].concat()),
+    ]);
+    assert_eq!(seen, ["connect h:443", "exchange", "connect h:443 Some(2)"]);
+}
+
+#[test]
+fn a_lost_answer_to_connect_is_told_by_what_the_client_sends() {
+    let missing = TUNNEL.len() as u64;
+    let opened = [
+        "connect h:443",
+        "server head lost",
+        "connect h:443 None",
+        "gap not-captured Some(39)",
+    ];
+    let hello = [0x16, 3, 1, 2, 0, 1];
+    for inside in [ASK.as_bytes(), &hello] {
+        let gap = lost(ServerToClient, missing);
+        let before = play(&[client(CONNECT), gap.clone(), client(inside)]);
+        let behind = play(&[client(CONNECT), client(inside), gap]);
+        for seen in [before, behind] {
+            assert_eq!(seen.words, opened);
+            assert_eq!(seen.frames.client, inside);
+        }
+    }
+    let absolute = "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n";
+    for again in [CONNECT, absolute] {
+        let lines = [
+            client(CONNECT),
+            lost(ServerToClient, missing),
+            client(again),
+            server(PAGE),
+        ];
+        assert!(!words(&lines).contains(&opened[2].to_owned()), "{again}");
+    }
+}
+
+#[test]
+fn a_gap_behind_the_status_line_lies_in_the_tunnel() {
+    let seen = play(&[
+        client(CONNECT),
+        server("HTTP/1.1 200 OK\r\nVia"),
+        lost(ServerToClient, 20),
         client(ASK),
         server(ACCEPT),
     ]);
-    assert_eq!(seen, ["exchange", "ask /ws", "upgraded"]);
+    assert_eq!(
+        seen.words,
+        [
+            "connect h:443",
+            "connect h:443 Some(2)",
+            "gap not-captured Some(20)"
+        ]
+    );
+    assert_eq!(seen.frames.server, ACCEPT.as_bytes());
+}
+
+#[test]
+fn however_a_tunnel_is_cut_into_packets_its_bytes_are_the_same() {
+    let whole = [AUTH, TUNNEL, "inside"].concat();
+    for size in 1..whole.len() {
+        let mut lines = vec![client([CONNECT, CONNECT, ASK].concat())];
+        lines.extend(whole.as_bytes().chunks(size).map(server));
+        let seen = play(&lines);
+        let inside = (seen.frames.client, seen.frames.server);
+        assert_eq!(
+            inside,
+            (ASK.as_bytes().to_vec(), b"inside".to_vec()),
+            "{size}"
+        );
+    }
 }
 
 #[test]

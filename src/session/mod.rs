@@ -13,6 +13,7 @@ mod record;
 pub mod redact;
 mod rtt;
 mod stalls;
+mod tunnel;
 
 pub use attempt::Attempt;
 pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
@@ -24,11 +25,13 @@ pub use leg::{Leg, Orientation, Unreachable};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 pub use stalls::{Silence, Unacked, ZeroWindow};
+pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
 pub use crate::http::{
-    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
+    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Proxied, ProxyFault, Request,
+    Response, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
