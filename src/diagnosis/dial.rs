@@ -274,15 +274,7 @@ impl Dial<'_> {
     /// where the capture holds nothing else that speaks; otherwise it may be
     /// anybody's connection.
     pub(super) fn severity(&self, overview: &Overview<'_>, rule: &Rule) -> Severity {
-        let capture = overview.capture;
-        let counted: u64 = capture.more_attempts.iter().map(|more| more.count).sum();
-        let failed = whole(overview.attempts.len())
-            .saturating_add(counted)
-            .saturating_add(capture.attempts_beyond);
-        let alone = overview.sessions.is_empty()
-            && capture.http_exchanges == 0
-            && capture.tcp_connections <= failed.saturating_add(capture.wordless);
-        if self.tied || alone {
+        if self.tied || nothing_else(overview) {
             rule.severity
         } else {
             Severity::Info
@@ -324,6 +316,18 @@ impl Dial<'_> {
         }
         found
     }
+}
+
+/// The capture holds nothing but failed connections, so they are what it is about.
+pub(super) fn nothing_else(overview: &Overview<'_>) -> bool {
+    let capture = overview.capture;
+    let counted: u64 = capture.more_attempts.iter().map(|more| more.count).sum();
+    let failed = whole(overview.attempts.len())
+        .saturating_add(counted)
+        .saturating_add(capture.attempts_beyond);
+    overview.sessions.is_empty()
+        && capture.http_exchanges == 0
+        && capture.tcp_connections <= failed.saturating_add(capture.wordless)
 }
 
 fn whole(count: usize) -> u64 {

@@ -71,9 +71,16 @@ impl Connection {
 
     /// What the client sends while the answer to its CONNECT is missing tells
     /// what the answer was: whatever isn't meant for the proxy is in the tunnel.
-    pub(super) fn judge_lost_tunnel(&mut self, out: &mut impl FnMut(Output<'_>)) {
+    /// Returns true if it opened.
+    ///
+    /// Not asked when the gap itself comes: what the server sent behind it comes
+    /// with it, and may answer what the client said inside.
+    pub(super) fn judge_lost_tunnel(&mut self, out: &mut impl FnMut(Output<'_>)) -> bool {
+        if !self.lost_a_tunnel() {
+            return false;
+        }
         let (Some(gap), Some(bytes)) = (self.answer_gap, self.halves.client.held.front()) else {
-            return;
+            return false;
         };
         match addressee(bytes) {
             None => {}
@@ -89,6 +96,7 @@ impl Connection {
                 }
             }
         }
+        self.mode == Mode::HandedOn
     }
 
     pub(super) fn enter(
@@ -110,7 +118,7 @@ impl Connection {
     }
 
     /// The newest request is a CONNECT, and a gap took its answer.
-    pub(super) fn lost_a_tunnel(&self) -> bool {
+    fn lost_a_tunnel(&self) -> bool {
         self.mode == Mode::Http
             && self.halves[ServerToClient].phase == Phase::Search
             && !self.halves[ClientToServer].held.is_empty()

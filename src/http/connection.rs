@@ -117,6 +117,13 @@ impl Connection {
         } else {
             self.hold(direction, &event);
         }
+        if direction == ClientToServer {
+            if matches!(event, StreamEvent::Gap(_)) {
+                // The request that an answer waits for may lie just behind it.
+                return;
+            }
+            self.judge_lost_tunnel(out);
+        }
         self.replay(out);
     }
 
@@ -150,6 +157,7 @@ impl Connection {
     /// The connection or the capture is over: tells what is still held.
     pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
         self.requests_missed = true;
+        self.judge_lost_tunnel(out);
         self.replay(out);
         self.tell_refusal(out);
     }
@@ -181,7 +189,7 @@ impl Connection {
         self.waits(direction) && !answer_lost
     }
 
-    fn hold(&mut self, direction: Direction, event: &StreamEvent<'_>) {
+    pub(super) fn hold(&mut self, direction: Direction, event: &StreamEvent<'_>) {
         if self.mode == Mode::Opaque {
             return;
         }

@@ -94,6 +94,14 @@ impl Connection {
             ClientToServer => parse::begins_like_request(chunk.bytes),
             ServerToClient => parse::begins_like_response(chunk.bytes),
         };
+        if chunk.direction == ServerToClient && self.judge_lost_tunnel(out) {
+            if !found {
+                // What the client asked for in the tunnel comes first.
+                self.hold(ServerToClient, &StreamEvent::Chunk(*chunk));
+                return chunk.bytes.len();
+            }
+            return 0;
+        }
         if found {
             self.halves[chunk.direction].phase = Phase::Head;
             if chunk.direction == ServerToClient {
@@ -112,9 +120,6 @@ impl Connection {
     /// What the client sends while the answer to its handshake is missing tells
     /// what the answer was: another request, or masked frames.
     pub(super) fn judge_lost_answer(&mut self, out: &mut impl FnMut(Output<'_>)) {
-        if self.lost_a_tunnel() {
-            return self.judge_lost_tunnel(out);
-        }
         if self.mode != Mode::Http
             || self.halves.server.phase != Phase::Search
             || !self.awaits_upgrade()

@@ -888,3 +888,9 @@ fn one_byte_segments_tell_the_same() {
     assert_eq!(whole.words, expected);
     assert_eq!(play(&cut(&conversation(), &[1])).words, expected);
 }
+
+#[test]
+fn a_lost_proxy_header_costs_no_request() {
+    let lines = [lost(ClientToServer, 41), client(ASK), server(ACCEPT)];
+    assert_eq!(words(&lines), ["client head lost", "ask /ws", "upgraded"]);
+}

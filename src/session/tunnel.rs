@@ -30,6 +30,8 @@ pub struct TunnelRequest {
     pub response: Option<Response>,
     /// The first part of its body, decoded.
     pub body: Vec<u8>,
+    /// Secret values of the request: the answer's texts may not repeat them.
+    pub secrets: Vec<String>,
 }
 
 impl TunnelRequest {
@@ -45,6 +47,7 @@ impl TunnelRequest {
                 .and_then(scheme),
             response: None,
             body: Vec::new(),
+            secrets: super::redact::secrets_of(&request.target, &request.headers.0),
         }
     }
 }
