@@ -48,6 +48,17 @@ pub(super) struct Asked {
     pub(super) at: PacketRef,
 }
 
+impl Asked {
+    fn tunnel(self, opened: Option<PacketRef>) -> Tunnel {
+        Tunnel {
+            kind: TunnelKind::Connect,
+            target: self.target,
+            asked: self.at,
+            opened,
+        }
+    }
+}
+
 impl Connection {
     /// 2xx: the tunnel begins behind the empty line, whatever Content-Length or
     /// Transfer-Encoding say (RFC 9110, section 9.3.6).
@@ -57,14 +68,14 @@ impl Connection {
         place: Place,
         out: &mut impl FnMut(Output<'_>),
     ) {
-        self.enter(asked, Some(place.last), place.last, out);
+        self.enter(asked.tunnel(Some(place.last)), place.last, out);
     }
 
     /// A gap took the rest of an answer whose status line was still seen.
     pub(super) fn open_tunnel_behind(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         if let Some(Question::Connect(asked)) = self.outstanding.pop_front() {
             let seen = self.halves.server.gather.first();
-            self.enter(*asked, seen.or(Some(gap.at)), gap.at, out);
+            self.enter(asked.tunnel(seen.or(Some(gap.at))), gap.at, out);
             out(Output::Stream(StreamEvent::Gap(*gap)));
         }
     }
@@ -91,7 +102,7 @@ impl Connection {
             Some(Addressee::Target) => {
                 self.answer_gap = None;
                 if let Some(Question::Connect(asked)) = self.outstanding.pop_back() {
-                    self.enter(*asked, None, gap.at, out);
+                    self.enter(asked.tunnel(None), gap.at, out);
                     out(Output::Stream(StreamEvent::Gap(gap)));
                 }
             }
@@ -99,19 +110,13 @@ impl Connection {
         self.mode == Mode::HandedOn
     }
 
+    /// The tunnel stands; what its client sent early goes on with the packet `released`.
     pub(super) fn enter(
         &mut self,
-        asked: Asked,
-        opened: Option<PacketRef>,
+        tunnel: Tunnel,
         released: PacketRef,
         out: &mut impl FnMut(Output<'_>),
     ) {
-        let tunnel = Tunnel {
-            kind: TunnelKind::Connect,
-            target: asked.target,
-            asked: asked.at,
-            opened,
-        };
         out(Output::Fact(Event::Tunnelled(Box::new(tunnel))));
         self.upgraded_at = Some(released);
         self.open(out);

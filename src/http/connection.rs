@@ -9,6 +9,7 @@ use super::connect::Asked;
 use super::excerpt::Excerpt;
 use super::gather::Gather;
 use super::hold::Held;
+use super::socks::Dialogue;
 use super::{Output, Request};
 use crate::stream::{Chunk, Direction, Gap, PacketRef, Sides, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
@@ -31,6 +32,8 @@ pub struct Connection {
     pub(super) outstanding: VecDeque<Question>,
     /// Whether requests may have been missed, so that answers don't wait for them.
     pub(super) requests_missed: bool,
+    /// What client and server say before a tunnel of SOCKS stands.
+    pub(super) socks: Option<Box<Dialogue>>,
     /// The body of a refusal while it comes.
     pub(super) refusal: Option<Excerpt>,
     /// The packet that handed the connection on.
@@ -71,6 +74,8 @@ pub(super) enum Phase {
     Body(Body),
     /// Bytes were lost: the next head is looked for at the start of each chunk.
     Search,
+    /// The messages of SOCKS before a tunnel.
+    Socks,
     /// No HTTP.
     Ignored,
     Stream,
@@ -165,6 +170,12 @@ impl Connection {
     /// Whether the next bytes of this side can't be read yet.
     pub(super) fn waits(&self, direction: Direction) -> bool {
         let half = &self.halves[direction];
+        if half.phase == Phase::Socks {
+            return self
+                .socks
+                .as_ref()
+                .is_some_and(|said| said.turn() != direction);
+        }
         if self.mode != Mode::Http || half.phase != Phase::Head {
             return false;
         }

@@ -17,6 +17,8 @@ impl Connection {
             }
             Phase::Stream => out(Output::Stream(StreamEvent::Gap(*gap))),
             Phase::Search | Phase::Ignored => {}
+            // What was chosen, or where the tunnel begins, is lost.
+            Phase::Socks => self.become_opaque(),
             Phase::Start if gap.cause == GapCause::BeganMidStream => self.lose_step(direction, out),
             Phase::Start | Phase::Head => self.lose_head_to(gap, out),
             Phase::Body(Body::Length(left)) => match gap.len {

@@ -15,6 +15,7 @@ mod loss;
 mod parse;
 mod proxied;
 mod reading;
+mod socks;
 mod start;
 mod upgrade;
 

@@ -30,6 +30,7 @@ impl Connection {
                 Phase::Head => self.on_head(&rest, out),
                 Phase::Body(body) => self.on_body(body, &rest, out),
                 Phase::Search => self.search(&rest, out),
+                Phase::Socks => self.on_socks(&rest, out),
                 Phase::Ignored => rest.bytes.len(),
                 Phase::Stream => {
                     out(Output::Stream(StreamEvent::Chunk(rest)));
@@ -58,6 +59,10 @@ impl Connection {
             Start::Proxied(len, header) => {
                 out(Output::Fact(Event::Proxied { header, at }));
                 half.gather.drop_front(len)
+            }
+            Start::Socks(kind) => {
+                self.begin_socks(kind, at, out);
+                0
             }
             Start::Other(looks_like) => {
                 self.not_http(chunk.direction, at, looks_like, out);

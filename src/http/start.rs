@@ -3,7 +3,9 @@
 use memchr::memchr;
 
 use super::Lookalike;
+use super::connect::TunnelKind;
 use super::proxied::{self, Proxied};
+use super::socks;
 use crate::stream::Direction;
 use Direction::{ClientToServer, ServerToClient};
 
@@ -23,6 +25,8 @@ pub(super) enum Start {
     EmptyLines(usize),
     /// A PROXY protocol header: so many bytes to step over, and what it says.
     Proxied(usize, Box<Proxied>),
+    /// SOCKS, as it seems.
+    Socks(TunnelKind),
     /// No HTTP/1.
     Other(Lookalike),
 }
@@ -120,7 +124,7 @@ fn client(bytes: &[u8]) -> Start {
         Some(undecided) => return undecided,
         None => {}
     }
-    if let Some(start) = proxied::read(bytes) {
+    if let Some(start) = proxied::read(bytes).or_else(|| socks::start(bytes)) {
         return start;
     }
     if bytes.starts_with(STATUS_LINE) {

@@ -894,3 +894,72 @@ fn a_lost_proxy_header_costs_no_request() {
     let lines = [lost(ClientToServer, 41), client(ASK), server(ACCEPT)];
     assert_eq!(words(&lines), ["client head lost", "ask /ws", "upgraded"]);
 }
+
+#[test]
+fn socks_5_is_a_tunnel_once_the_server_says_so() {
+    let request = [&[5, 1, 0, 3, 7][..], b"ws.test", &[1, 187]].concat();
+    let reply = [5, 0, 0, 1, 192, 0, 2, 7, 1, 187];
+    let password = [1, 2, b'm', b'e', 3, b's', b'3', b'c'];
+    let plain = vec![
+        client([5, 2, 0, 2]),
+        server([5, 0]),
+        client(&request),
+        server(reply),
+        client(ASK),
+        server(ACCEPT),
+    ];
+    let mut known = plain.clone();
+    known.splice(1..2, [server([5, 2]), client(password), server([1, 0])]);
+    for (lines, opened) in [(plain, 4), (known, 6)] {
+        let seen = play(&lines);
+        assert_eq!(seen.words, [format!("socks5 ws.test:443 Some({opened})")]);
+        assert_eq!(seen.frames.client, ASK.as_bytes());
+        assert_eq!(seen.frames.server, ACCEPT.as_bytes());
+    }
+}
+
+#[test]
+fn however_socks_is_cut_into_packets_its_tunnel_is_the_same() {
+    let asked = [&[5, 1, 0, 5, 1, 0, 1, 192, 0, 2, 7, 0, 80][..], b"early"].concat();
+    let said = [&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"inside"].concat();
+    for size in 1..asked.len() {
+        let mut lines: Vec<Line> = asked.chunks(size).map(client).collect();
+        lines.extend(said.chunks(size).map(server));
+        let seen = play(&lines);
+        assert_eq!(seen.words.len(), 1, "{size}");
+        let inside = (seen.frames.client, seen.frames.server);
+        assert_eq!(inside, (b"early".to_vec(), b"inside".to_vec()), "{size}");
+    }
+}
+
+#[test]
+fn socks_4_is_a_tunnel_too() {
+    let seen = play(&[
+        client(b"\x04\x01\x01\xbb\0\0\0\x01\0ws.test\0"),
+        server([0, 0x5a, 0, 0, 0, 0, 0, 0]),
+        client(ASK),
+    ]);
+    assert_eq!(seen.words, ["socks4 ws.test:443 Some(2)"]);
+    assert_eq!(seen.frames.client, ASK.as_bytes());
+}
+
+#[test]
+fn what_only_begins_like_socks_is_no_tunnel() {
+    let greeting = || client([5, 1, 0]);
+    for answer in [
+        &[5, 0xff][..],
+        &[5, 2],
+        &[7, 0],
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ] {
+        let seen = play(&[greeting(), server(answer), client(ASK)]);
+        assert_eq!(seen.words, ["client Unknown"], "{answer:?}");
+        assert!(seen.opaque);
+    }
+    let refused = [server([5, 0]), client([5, 1, 0, 1, 192, 0, 2, 7, 0, 80])];
+    let [choice, request] = refused;
+    let reply = server([5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);
+    assert!(play(&[greeting(), choice.clone(), request, reply]).opaque);
+    let gap = lost(ServerToClient, 10);
+    assert!(play(&[greeting(), choice, gap]).opaque);
+}

@@ -81,9 +81,7 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
     }
     if capture.tunnels.count > 0 {
         let count = counted(capture.tunnels.count, "tunnel");
-        found.push(format!(
-            "{count} through a proxy"
-        ));
+        found.push(format!("{count} through a proxy"));
     }
     if capture.http_exchanges > 0 {
         let count = counted(capture.http_exchanges, "ordinary HTTP exchange");
