@@ -34,6 +34,11 @@ const KNOWN: &[Known] = &[
         line: "stream 0 client ",
         why: "tshark takes what follows the request in its segment for HTTP",
     },
+    Known {
+        fixture: "handshake-through-connect-proxy",
+        line: "stream 0 client ",
+        why: "tshark reads what the client sends in a tunnel as data of CONNECT",
+    },
 ];
 
 /// What one side of one TCP stream sent, as either program tells it.
