@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{Attempt, MoreAttempts};
+use crate::session::{Attempt, MoreAttempts, Session};
 
 /// Rationale: a handful of clients can be looked at one by one; with more, what they dial is to blame.
 const CLIENTS: usize = 3;
@@ -77,7 +77,12 @@ pub(super) fn dials<'a>(overview: &Overview<'a>, fits: impl Fn(&Attempt) -> bool
         &fitting,
         &overview.capture.more_attempts,
     ));
-    let tied: HashSet<SocketAddr> = overview.sessions.iter().map(|s| s.leg.server).collect();
+    let far_end = |session: &Session| session.leg.far_end().parse().ok();
+    let ends = overview
+        .sessions
+        .iter()
+        .flat_map(|session| [Some(session.leg.server), far_end(session)]);
+    let tied: HashSet<SocketAddr> = ends.flatten().collect();
     let groups = grouping(&items, &tied);
     let mut dials = collect(items, &groups, &tied);
     for dial in &mut dials {

@@ -222,11 +222,8 @@ fn causes(
     response: &Response,
     who: Option<&Responder>,
 ) -> Finding {
-    let finding = match (&session.leg.proxied, response.status) {
-        (Some((_, at)), 400) => finding.evidence(*at, "a PROXY protocol header").cause(
-            Confidence::Likely,
-            "the server doesn't expect the PROXY protocol header that came before the request",
-        ),
+    let finding = match response.status {
+        400 => tunnel::about_proxy_header(finding, session, Confidence::Likely),
         _ => finding,
     };
     let breaches = &session.handshake.request_breaches;

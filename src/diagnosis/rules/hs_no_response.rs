@@ -154,13 +154,8 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
         end.at,
         format!("{word}, server to client, nothing before it"),
     );
-    let finding = match &session.leg.proxied {
-        Some((_, at)) => finding.evidence(*at, "a PROXY protocol header").cause(
-            Confidence::Possible,
-            "the server doesn't expect the PROXY protocol header that came before the request",
-        ),
-        None => finding,
-    };
+    let finding = tunnel::about_proxy_header(finding, session, Confidence::Possible);
+    let finding = tunnel::about_missing_proxy_header(finding, session, case.capture);
     let finding = if at_once {
         finding
             .cause(

@@ -57,7 +57,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         _ => return,
     };
     let request = Evidence::new(handshake.request.last, "the upgrade request, in plaintext");
-    let server = session.leg.server;
+    let far_end = session.leg.far_end();
+    let server = Secrets::Redacted.authority(&far_end);
     let summary =
         format!("the client speaks plaintext to {server}, a TLS port: the answer is {what}");
     findings.push(

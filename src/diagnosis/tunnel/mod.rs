@@ -1,9 +1,11 @@
 //! Tunnels that a proxy didn't open: CONNECTs that were refused or never
 //! answered, grouped, and what ties them to WebSocket.
 
+mod prefix;
 mod refused;
 mod unanswered;
 
+pub(super) use prefix::{about_missing_proxy_header, about_proxy_header};
 pub(super) use refused::check as refused;
 pub(super) use unanswered::check as unanswered;
 

@@ -106,6 +106,11 @@ impl Subject {
                 let leg = self.leg();
                 leg.forwarded_for = header.source;
                 leg.proxied = Some((header.clone(), at));
+                let servers = &mut shared.capture.proxied_servers;
+                // Rationale: who sends such headers sends them to a handful of backends.
+                if servers.len() < 16 && !servers.contains(&leg.server) {
+                    servers.push(leg.server);
+                }
             }
             _ => {}
         }
