@@ -43,11 +43,16 @@ fn failures<'a>(
         let Some(request) = attempt.connects.last() else {
             continue;
         };
-        if !fits(attempt, request) || is_overcome(overview, attempt, request) {
+        if !fits(attempt, request) {
             continue;
         }
-        let loud = alone || is_tied(overview, request);
         let status = request.response.as_ref().map(|response| response.status);
+        let overcome = is_overcome(overview, attempt, request);
+        if overcome && status == Some(ASKS_FOR_CREDENTIALS) {
+            // A step on the way, not a failure.
+            continue;
+        }
+        let loud = !overcome && (alone || is_tied(overview, request));
         let target = request.target.as_str();
         let leg = &attempt.leg;
         let key = (leg.client.ip(), leg.server, status, loud.then_some(target));
@@ -72,6 +77,9 @@ fn failures<'a>(
     }
     found.into_iter().map(|(_, failure)| failure).collect()
 }
+
+/// RFC 9110, section 15.5.8.
+const ASKS_FOR_CREDENTIALS: u16 = 407;
 
 /// The same client got its tunnel later: with credentials, or at the next attempt.
 fn is_overcome(overview: &Overview<'_>, attempt: &Attempt, request: &TunnelRequest) -> bool {

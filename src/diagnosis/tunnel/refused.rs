@@ -1,11 +1,16 @@
 //! A proxy answered CONNECT with a status other than 2xx (`hs-http-status`).
 
-use super::{Failure, failures};
+use std::time::Duration;
+
+use super::{ASKS_FOR_CREDENTIALS, Failure, failures};
 use crate::diagnosis::refusal::without;
 use crate::diagnosis::responder::responder;
 use crate::diagnosis::{Confidence, Evidence, Finding, Overview, Rule, Value};
 use crate::session::Response;
 use Confidence::{Likely, Possible};
+
+/// Rationale: a client that has credentials asks again within a round trip or two.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The refused CONNECTs that no later one overcame.
 pub(in crate::diagnosis) fn check(
@@ -38,7 +43,14 @@ fn finding(failure: &Failure<'_>, overview: &Overview<'_>, rule: &'static Rule) 
     );
     let asked = Evidence::new(request.last, "CONNECT, client to proxy");
     let leg = &attempt.leg;
-    let mut finding = Finding::of_connection(rule, leg, Confidence::Certain, asked, summary);
+    let seen_after = attempt.horizon.time.saturating_since(response.last.time);
+    let first_step = response.status == ASKS_FOR_CREDENTIALS && request.credentials.is_none();
+    let confidence = match first_step && seen_after < RETRY {
+        // The capture may have ended before the same request with credentials.
+        true => Confidence::Likely,
+        false => Confidence::Certain,
+    };
+    let mut finding = Finding::of_connection(rule, leg, confidence, asked, summary);
     for earlier in attempt.connects.iter() {
         if let Some(answer) = &earlier.response
             && answer.first < response.first
@@ -288,6 +300,25 @@ mod tests {
         for told in [same.told(), next.told()] {
             assert!(told.of("hs-http-status").is_empty());
         }
+    }
+
+    #[test]
+    fn a_capture_that_ends_behind_a_407_may_lack_the_next_step() {
+        let asked = || ask(Script::new().handshake(), "");
+        let refused = || asked().answer("407 Auth", "", "").fin(ClientToServer);
+        let sure = |told: Told| told.only("hs-http-status").confidence.name();
+        assert_eq!(sure(refused().told()), "likely");
+        assert_eq!(
+            sure(refused().wait_s(2.0).fin(ServerToClient).told()),
+            "certain"
+        );
+    }
+
+    #[test]
+    fn a_refusal_that_the_next_attempt_overcomes_is_worth_knowing_only() {
+        let first = ask(Script::new().handshake(), "").answer("503 Busy", "", "");
+        let told = open(ask(first.at_port(40_002).handshake(), "")).told();
+        assert_eq!(told.only("hs-http-status").severity, Severity::Info);
     }
 
     #[test]

@@ -31,9 +31,15 @@ pub(in crate::diagnosis) fn check(
         let Some(end) = end_of(failure.first, failure.request, overview) else {
             continue;
         };
+        // A FIN of the client that comes later shows that none came before.
+        let sure = match failure.first.leg.fin.client {
+            Some(_) => Certain,
+            None => Likely,
+        };
         let (at, kind, what, confidence) = match end {
-            End::Fin(at) => (at, "fin", "ended the connection with a FIN", Certain),
-            End::Reset(at) => (at, "rst", "ended the connection with a reset", Certain),
+            End::Fin(at) => (at, "fin", "ended the connection with a FIN", sure),
+            // The socket may have been gone before.
+            End::Reset(at) => (at, "rst", "ended the connection with a reset", Likely),
             End::GaveUp(at) => (
                 at,
                 "client-gave-up",
