@@ -32,6 +32,9 @@ pub struct Connection {
     pub(super) outstanding: VecDeque<Question>,
     /// Whether requests may have been missed, so that answers don't wait for them.
     pub(super) requests_missed: bool,
+    /// The first packet of the first request behind missing ones: what the
+    /// server sent before it answers none that was seen.
+    pub(super) missed_until: Option<PacketRef>,
     /// What client and server say before a tunnel of SOCKS stands.
     pub(super) socks: Option<Box<Dialogue>>,
     /// The body of a refusal while it comes.

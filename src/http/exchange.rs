@@ -1,6 +1,8 @@
 //! What a complete head does to the connection: requests are queued, answers
 //! are paired with them; a 101 opens the WebSocket, a 2xx to CONNECT the tunnel.
 
+use std::mem;
+
 use super::body::Body;
 use super::connect::Asked;
 use super::connection::{Connection, Mode, Phase, Place, Question};
@@ -25,7 +27,9 @@ impl Connection {
         let half = &mut self.halves.client;
         half.begun = true;
         half.phase = phase_of(Some(Body::of_request(&head)));
-        self.requests_missed = false;
+        if mem::take(&mut self.requests_missed) {
+            self.missed_until = Some(place.first);
+        }
         if self.halves.server.phase == Phase::Search {
             // The answers to the older ones were lost: a client seldom asks before it has them.
             self.outstanding.clear();
@@ -82,7 +86,11 @@ impl Connection {
             }
             return;
         }
-        let question = self.outstanding.pop_front();
+        let of_missed = self.missed_until.is_some_and(|first| place.last < first);
+        let question = match of_missed {
+            true => None,
+            false => self.outstanding.pop_front(),
+        };
         if status == 101 {
             return self.on_switch(&head, bytes, place, question, out);
         }

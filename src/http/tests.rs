@@ -971,3 +971,14 @@ fn what_only_begins_like_socks_is_no_tunnel() {
     let gap = lost(ServerToClient, 10);
     assert!(play(&[greeting(), choice, gap]).opaque);
 }
+
+#[test]
+fn an_answer_from_before_a_request_behind_a_gap_is_another_ones() {
+    let seen = words(&[
+        server(TUNNEL),
+        lost(ClientToServer, 40),
+        client(ASK),
+        server(ACCEPT),
+    ]);
+    assert_eq!(seen, ["client head lost", "ask /ws", "upgraded"]);
+}
