@@ -156,6 +156,13 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
     );
     let finding = tunnel::about_proxy_header(finding, session, Confidence::Possible);
     let finding = tunnel::about_missing_proxy_header(finding, session, case.capture);
+    let finding = match session.leg.via.is_empty() {
+        true => finding,
+        false => finding.cause(
+            Confidence::Possible,
+            "the forward proxy lost the target, or opened the tunnel before it had reached it",
+        ),
+    };
     let finding = if at_once {
         finding
             .cause(
@@ -310,6 +317,21 @@ mod tests {
         assert_eq!(long.only("hs-no-response").confidence.name(), "likely");
         let short = other(asked().wait_s(3.0));
         assert!(short.of("hs-no-response").is_empty());
+    }
+
+    #[test]
+    fn in_a_tunnel_the_proxy_may_have_lost_the_target() {
+        let inside = |script: Script| {
+            let told = script.request("").fin(ServerToClient).told();
+            let causes = told.only("hs-no-response").causes.clone();
+            causes.iter().any(|cause| cause.text.contains("tunnel"))
+        };
+        let tunnel = Script::new()
+            .handshake()
+            .bytes(ClientToServer, b"CONNECT h:80 HTTP/1.1\r\n\r\n")
+            .bytes(ServerToClient, b"HTTP/1.1 200 OK\r\n\r\n");
+        assert!(inside(tunnel));
+        assert!(!inside(Script::new().handshake()));
     }
 
     #[test]

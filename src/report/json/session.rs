@@ -103,6 +103,7 @@ fn via(session: &Session, secrets: Secrets) -> Json {
             "proxy": proxy,
             "request_packet": tunnel.asked.number,
             "response_packet": tunnel.opened.map(|at| at.number),
+            "open_ms": tunnel.opened.and_then(|at| at.time.since(tunnel.asked.time)).map(ms),
             "next": next,
         })
     })
