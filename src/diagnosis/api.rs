@@ -29,7 +29,10 @@ pub enum ClientKind {
 impl ClientKind {
     /// From the User-Agent, or the lack of one.
     pub fn of(session: &Session) -> Self {
-        let Some(agent) = session.handshake.request.headers.first("User-Agent") else {
+        let Some(request) = session.handshake.seen_request() else {
+            return Self::Other;
+        };
+        let Some(agent) = request.headers.first("User-Agent") else {
             // `ws` sends none; it shares that with hand-written clients, which report much the same.
             return Self::NodeWs;
         };

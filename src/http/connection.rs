@@ -98,7 +98,7 @@ impl Connection {
 
     /// Takes the next event of either direction.
     pub fn on_stream(&mut self, event: StreamEvent<'_>, out: &mut impl FnMut(Output<'_>)) {
-        let direction = sender(&event);
+        let direction = event.direction();
         let half = &self.halves[direction];
         match self.mode {
             Mode::Opaque => return,
@@ -173,7 +173,7 @@ impl Connection {
 
     /// A gap where an answer should be is told at once: the request may be missing as well.
     fn keeps_waiting(&self, event: &StreamEvent<'_>) -> bool {
-        let direction = sender(event);
+        let direction = event.direction();
         let answer_lost = direction == ServerToClient && matches!(event, StreamEvent::Gap(_));
         self.waits(direction) && !answer_lost
     }
@@ -239,14 +239,6 @@ pub(super) struct Place {
     pub(super) first: PacketRef,
     pub(super) last: PacketRef,
     pub(super) end: u64,
-}
-
-const fn sender(event: &StreamEvent<'_>) -> Direction {
-    match event {
-        StreamEvent::Chunk(chunk) => chunk.direction,
-        StreamEvent::Gap(gap) => gap.direction,
-        StreamEvent::End(direction, _) => *direction,
-    }
 }
 
 /// The chunk without its first `taken` bytes, if any are left.

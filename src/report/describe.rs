@@ -10,6 +10,9 @@ use crate::session::redact::Secrets;
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
     let handshake = &session.handshake;
+    if handshake.mid_stream.is_some() {
+        return "not-captured";
+    }
     if handshake.answer_lost.is_some() && handshake.response.is_none() {
         return "not-captured";
     }
@@ -30,14 +33,14 @@ pub(super) fn outcome(session: &Session) -> &'static str {
 }
 
 /// The target of the request, redacted, without an absolute form's origin.
-pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
-    let target = &session.handshake.request.target;
+pub(super) fn path(session: &Session, secrets: Secrets) -> Option<Cow<'_, str>> {
+    let target = &session.handshake.seen_request()?.target;
     let origin_form = target
         .split_once("://")
         .map_or(target.as_str(), |(_, rest)| {
             rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/")
         });
-    secrets.target(origin_form)
+    Some(secrets.target(origin_form))
 }
 
 /// The Host field, without credentials that somebody put before it.
@@ -46,11 +49,11 @@ pub(super) fn host(session: &Session) -> Option<&str> {
     Some(field.rsplit_once('@').map_or(field, |(_, host)| host))
 }
 
-/// `ws://host/path`, redacted.
-pub(super) fn url(session: &Session, secrets: Secrets) -> String {
+/// `ws://host/path`, redacted; `None` where the request is not in the capture.
+pub(super) fn url(session: &Session, secrets: Secrets) -> Option<String> {
     let server = session.leg.server.to_string();
     let host = host(session).unwrap_or(&server);
-    format!("ws://{host}{}", path(session, secrets))
+    Some(format!("ws://{host}{}", path(session, secrets)?))
 }
 
 /// The client that a proxy names: a PROXY header, Forwarded, X-Forwarded-For.

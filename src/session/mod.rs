@@ -18,7 +18,7 @@ pub use attempt::Attempt;
 pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
-pub use handshake::Handshake;
+pub use handshake::{Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use record::{Record, RecordKind};
@@ -154,11 +154,21 @@ impl Session {
         request: http::Request,
         breaches: Vec<http::HandshakeBreach>,
     ) -> Self {
-        let horizon = request.last;
+        Self::with(id, leg, Handshake::new(request, breaches))
+    }
+
+    /// A session whose opening request is not in the capture; `at` is the first
+    /// packet of it that is.
+    pub fn without_request(id: u32, leg: Leg, at: PacketRef) -> Self {
+        Self::with(id, leg, Handshake::without_request(at))
+    }
+
+    fn with(id: u32, leg: Leg, handshake: Handshake) -> Self {
+        let horizon = handshake.request.last;
         Self {
             id,
             leg,
-            handshake: Handshake::new(request, breaches),
+            handshake,
             frames: Sides::default(),
             messages: Sides::default(),
             last_frame: Sides::default(),

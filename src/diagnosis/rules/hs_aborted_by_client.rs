@@ -42,7 +42,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         return;
     };
     let answered = handshake.response.is_some()
-        || handshake.answer_lost.is_some()
+        || handshake.is_upgraded()
         || handshake.not_http.is_some();
     let leg = &session.leg;
     // Where the server's direction was not captured, its answer may have come.

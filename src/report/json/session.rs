@@ -35,8 +35,12 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "subprotocol": agreement.subprotocol.as_deref().map(|name| {
             secrets.text(&secrets.subprotocol(name), &session.handshake.secrets()).into_owned()
         }),
-        "offered_subprotocols": secrets.subprotocols(session.handshake.offered_subprotocols()),
-        "extensions": agreement.extensions,
+        "offered_subprotocols": session.handshake.seen_request().map(|_| {
+            secrets.subprotocols(session.handshake.offered_subprotocols())
+        }),
+        // What an answer that wasn't captured settled isn't known.
+        "extensions": (session.handshake.response.is_some() || !session.handshake.is_upgraded())
+            .then_some(&agreement.extensions),
         "application": null,
         "handshake": handshake(session, secrets),
         "frames": sides(&session.frames, frames),
@@ -72,10 +76,11 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
     let leg = &session.leg;
     let syn = leg.syns.client.first();
     let tcp = syn.and_then(|syn| leg.established?.time.since(syn.time));
+    let request = handshake.seen_request();
     let http = handshake
         .response
         .as_ref()
-        .and_then(|r| r.first.time.since(handshake.request.first.time));
+        .and_then(|r| r.first.time.since(request?.first.time));
     let breaches: Vec<Json> = handshake
         .request_breaches
         .iter()
@@ -89,7 +94,7 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
         "tcp_ms": tcp.map(ms),
         "tls_ms": null,
         "http_ms": http.map(ms),
-        "request_packet": handshake.request.first.number,
+        "request_packet": request.map(|r| r.first.number),
         "response_packet": handshake.response.as_ref().map(|r| r.first.number),
         "breaches": breaches,
     })

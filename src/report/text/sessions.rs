@@ -22,6 +22,8 @@ const SESSIONS_SHOWN: usize = 20;
 /// Which column holds the path, and what it keeps of it at least.
 const PLACE: usize = 2;
 const PLACE_LEAST: usize = 12;
+/// In place of the path of a session whose request is not in the capture.
+const UNKNOWN_PATH: &str = "(began before the capture)";
 
 pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if report.sessions.is_empty() {
@@ -60,8 +62,8 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
 
 fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String; 6] {
     let session = reported.session;
-    let path = describe::path(session, report.secrets);
-    let place = if hosts {
+    let path = describe::path(session, report.secrets).unwrap_or(Cow::Borrowed(UNKNOWN_PATH));
+    let place = if hosts && session.handshake.seen_request().is_some() {
         format!("{}{path}", host(session))
     } else {
         path.into_owned()
