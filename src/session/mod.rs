@@ -31,6 +31,7 @@ pub use crate::http::{
     Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
 };
 pub use crate::tcp::Reset;
+pub use crate::websocket::Confidence as FrameConfidence;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
 use crate::stream::{Direction, GapCause, PacketRef, Sides};
@@ -278,6 +279,7 @@ impl Session {
             E::LostSync { direction, at } => {
                 self.lost_sync[*direction].get_or_insert(*at);
             }
+            E::Resynced { .. } | E::Unread { .. } => {}
             E::ContextLost { direction, at } => {
                 self.context_lost[*direction].get_or_insert(*at);
             }

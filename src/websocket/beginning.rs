@@ -130,6 +130,7 @@ impl Half {
             header_len: len,
             payload_len,
             at,
+            confidence: self.confidence_at(offset),
         };
         out(Event::Frame(frame));
         let mut breaches = Vec::new();

@@ -133,7 +133,11 @@ impl Half {
                 let detail = format!("{} of {} bytes", open.seen, open.frame.payload_len);
                 Some((open.frame.offset, detail))
             }
-            State::Boundary(None) | State::Inside(_) | State::Lost | State::Ended => None,
+            State::Boundary(None)
+            | State::Inside(_)
+            | State::Lost
+            | State::Searching(_)
+            | State::Ended => None,
         };
         let inside = match &self.state {
             State::Inside(open) if open.frame.opcode.is_data() => Some(open.frame.fin),

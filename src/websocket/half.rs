@@ -6,7 +6,8 @@ use super::breach::MAX_CONTROL;
 use super::deflate::Inflater;
 use super::ending::settle_text;
 use super::mask::unmask;
-use super::{Breach, Event, Frame, Opcode, Parameters, Wants};
+use super::resync::Search;
+use super::{Breach, Confidence, Deflate, Event, Frame, Opcode, Parameters, Wants};
 use crate::stream::{Chunk, Direction, Gap, PacketRef};
 
 /// One direction of a connection.
@@ -22,6 +23,11 @@ pub(super) struct Half {
     pub(super) inflater: Inflater,
     /// A Close frame was sent.
     pub(super) closed: bool,
+    /// Frames that begin before this offset were found by a search and are only likely.
+    certain_from: u64,
+    /// Since frames were found again no message began: a continuation goes on
+    /// with one that was lost.
+    pub(super) adrift: bool,
 }
 
 /// Where in the stream of frames we stand.
@@ -33,6 +39,8 @@ pub(super) enum State {
     Inside(Open),
     /// Nobody knows.
     Lost,
+    /// Nobody knows yet: looking for frames.
+    Searching(Box<Search>),
     /// After the last byte.
     Ended,
 }
@@ -100,6 +108,28 @@ impl Half {
             message: None,
             inflater: Inflater::new(takeover),
             closed: false,
+            certain_from: 0,
+            adrift: false,
+        }
+    }
+
+    /// A direction that begins anywhere, with unknown extensions.
+    pub(super) fn mid_stream(direction: Direction, wants: Wants) -> Self {
+        let parameters = Parameters {
+            deflate: Some(Deflate::default()),
+            wants,
+        };
+        Self {
+            state: State::Searching(Box::new(Search::new(direction))),
+            ..Self::new(direction, &parameters)
+        }
+    }
+
+    pub(super) const fn confidence_at(&self, offset: u64) -> Confidence {
+        if offset < self.certain_from {
+            Confidence::Likely
+        } else {
+            Confidence::Certain
         }
     }
 
@@ -115,7 +145,7 @@ impl Half {
                 State::Boundary(_) => self.read_header(rest, offset, arrival, out),
                 State::Inside(_) => self.read_payload(rest, arrival, out),
                 // The place to look for the next provable frame start.
-                State::Lost | State::Ended => return,
+                State::Lost | State::Searching(_) | State::Ended => return,
             };
             offset = offset.saturating_add(before.saturating_sub(rest.len()) as u64);
         }
@@ -131,7 +161,7 @@ impl Half {
         } = gap;
         let skipped = match &self.state {
             State::Inside(open) => len.filter(|&len| len <= open.frame.payload_len - open.position),
-            State::Boundary(_) | State::Lost | State::Ended => None,
+            State::Boundary(_) | State::Lost | State::Searching(_) | State::Ended => None,
         };
         out(Event::Gap {
             direction,
@@ -142,14 +172,14 @@ impl Half {
         match (skipped, &self.state) {
             (Some(len), _) => self.skip(len, out),
             (None, State::Boundary(_) | State::Inside(_)) => self.lose(at, out),
-            (None, State::Lost | State::Ended) => {}
+            (None, State::Lost | State::Searching(_) | State::Ended) => {}
         }
     }
 
     pub(super) fn on_end(&mut self, at: PacketRef, out: &mut impl FnMut(Event)) {
         let inside_frame = match &self.state {
             State::Inside(open) => Some((open.seen, open.frame.payload_len)),
-            State::Boundary(_) | State::Lost => None,
+            State::Boundary(_) | State::Lost | State::Searching(_) => None,
             State::Ended => return,
         };
         self.judge_end(at, out);
@@ -174,7 +204,7 @@ impl Half {
     pub(super) fn buffered(&self) -> usize {
         let control = match &self.state {
             State::Inside(open) => open.control.capacity(),
-            State::Boundary(_) | State::Lost | State::Ended => 0,
+            State::Boundary(_) | State::Lost | State::Searching(_) | State::Ended => 0,
         };
         let message = self.message.as_ref().map_or(0, Assembly::buffered);
         control

@@ -221,6 +221,19 @@ fn line(event: &Event) -> Option<String> {
         }
         Event::Gap { in_step, .. } => format!("gap, in step: {in_step}"),
         Event::LostSync { direction, .. } => format!("{} lost", direction.sender()),
+        Event::Resynced {
+            direction,
+            offset,
+            skipped,
+            confidence,
+            ..
+        } => format!(
+            "{} found at {offset} after {skipped}: {confidence:?}",
+            direction.sender()
+        ),
+        Event::Unread {
+            direction, bytes, ..
+        } => format!("{} unread: {bytes}", direction.sender()),
         Event::ContextLost { direction, .. } => format!("{} context lost", direction.sender()),
         Event::End {
             direction,
@@ -246,6 +259,7 @@ fn hello_is_answered() {
         compressed: false,
         fragments: 1,
         complete: true,
+        confidence: Confidence::Certain,
         first: packet(1),
         last: packet(1),
         available: packet(1),
