@@ -62,6 +62,10 @@ pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> S
     if !session.handshake.is_upgraded() {
         return of_failed_handshake(session, end);
     }
+    // Codes are encrypted.
+    if session.is_inferred() {
+        return Sees::default();
+    }
     if refuses_answer(session) {
         let client = ClientKind::of(session);
         let code = matches!(

@@ -144,6 +144,23 @@ impl Connection {
         self.mode == Mode::Opaque
     }
 
+    /// Whether bytes are missing and the place of the next head isn't known in a
+    /// direction: a handshake may have been among them. Where only the answer
+    /// to a handshake is missing, this layer goes on by itself.
+    pub fn is_searching(&self) -> bool {
+        let searching = |half: &Half| half.phase == Phase::Search;
+        self.mode == Mode::Http
+            && !self.awaits_upgrade()
+            && self.halves.iter().any(|(_, half)| searching(half))
+    }
+
+    /// Exchanges the two sides: the first guess at who is the client was wrong.
+    /// Only while nothing was read.
+    pub fn swap_sides(&mut self) {
+        self.halves.swap();
+        self.requests_missed |= self.halves.client.begun;
+    }
+
     /// The connection or the capture is over: tells what is still held.
     pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
         self.requests_missed = true;

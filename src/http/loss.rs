@@ -130,7 +130,7 @@ impl Connection {
         }
     }
 
-    fn awaits_upgrade(&self) -> bool {
+    pub(super) fn awaits_upgrade(&self) -> bool {
         matches!(self.outstanding.back(), Some(Question::WebSocket { .. }))
     }
 

@@ -84,6 +84,7 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
     });
     match (closing.kind, code) {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
+        (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {

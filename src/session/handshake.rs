@@ -6,13 +6,25 @@ use crate::stream::{PacketRef, Sides};
 /// How a session was found of whose opening handshake nothing is in the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MidStream {
-    /// The packet with the first frame that was read.
-    pub at: PacketRef,
+    /// What shows that it is a WebSocket.
+    pub by: FoundBy,
     /// Bytes of each sender that were captured before its first frame that could be told.
     pub skipped: Sides<u64>,
     /// The connection began in the capture, which lacks the handshake: not only
     /// the beginning is missing.
     pub lost: bool,
+}
+
+/// What shows that bytes without a handshake are a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// Frames, proven by their structure; the masks tell who the client is.
+    Frames,
+    /// TLS records without a key: their sizes suggest it, no more.
+    RecordSizes {
+        /// The records that have the size of a Close frame and its answer.
+        close: Sides<PacketRef>,
+    },
 }
 
 /// Request, answer, and what they break.

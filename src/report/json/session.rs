@@ -16,18 +16,19 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         pings,
     } = reported;
     let secrets = report.secrets;
+    let readable = !session.is_inferred();
     let headers = &session.handshake.request.headers;
     let agreement = &session.handshake.agreement;
     json!({
         "id": session.name(),
         "tcp_stream": session.leg.tcp_stream,
         "community_id": community::id(session.leg.client, session.leg.server),
-        "inferred": false,
+        "inferred": session.is_inferred(),
         "client": session.leg.client.to_string(),
         "server": session.leg.server.to_string(),
         "forwarded_for": describe::forwarded_for(session),
-        "transport": "http/1.1",
-        "tls": null,
+        "transport": if session.is_inferred() { "unknown" } else { "http/1.1" },
+        "tls": tls(session),
         "url": describe::url(session, secrets),
         "host": describe::host(session),
         "path": describe::path(session, secrets),
@@ -43,10 +44,15 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
             .then_some(&agreement.extensions),
         "application": null,
         "handshake": handshake(session, secrets),
-        "frames": sides(&session.frames, frames),
-        "messages": sides(&session.messages, messages),
-        // From this packet on the sender's frames could not be told any more.
+        "frames": readable.then(|| sides(&session.frames, frames)),
+        "messages": readable.then(|| sides(&session.messages, messages)),
+        // At this packet the place of the sender's next frame was lost for the first time.
         "lost_sync": sides(&session.lost_sync, |at| json!(at.map(|at| at.number))),
+        // How often it was found again, by proof, and the captured bytes that are in no frame.
+        "resynced": sides(&session.resyncs, |found| json!({
+            "count": found.count, "skipped_bytes": found.skipped, "unread_bytes": found.unread,
+            "last_packet": found.last.map(|at| at.number),
+        })),
         "closing": {
             "kind": closing.kind.name(),
             "ended_by": closing.ended_by.name(),
@@ -69,6 +75,17 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "tcp": tcp(session),
         "findings": report.about(session.id),
     })
+}
+
+/// What is known of the encryption. Only sessions in the clear can be read yet.
+fn tls(session: &Session) -> Json {
+    match session.is_inferred() {
+        true => json!({
+            "version": null, "cipher": null, "sni": null, "alpn": null, "resumed": null,
+            "decrypted": false, "undecrypted_reason": "no-client-hello",
+        }),
+        false => Json::Null,
+    }
 }
 
 fn handshake(session: &Session, secrets: Secrets) -> Json {
