@@ -6,7 +6,7 @@ use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
 use crate::session::redact::Secrets;
-use crate::session::{Distribution, FrameCounts, MessageCounts, PingLedger, Session};
+use crate::session::{Distribution, FrameCounts, MessageCounts, PingLedger, Resyncs, Session};
 use crate::stream::{Direction, Sides};
 
 pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
@@ -49,10 +49,7 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         // At this packet the place of the sender's next frame was lost for the first time.
         "lost_sync": sides(&session.lost_sync, |at| json!(at.map(|at| at.number))),
         // How often it was found again, by proof, and the captured bytes that are in no frame.
-        "resynced": sides(&session.resyncs, |found| json!({
-            "count": found.count, "skipped_bytes": found.skipped, "unread_bytes": found.unread,
-            "last_packet": found.last.map(|at| at.number),
-        })),
+        "resynced": sides(&session.resyncs, resyncs),
         "closing": {
             "kind": closing.kind.name(),
             "ended_by": closing.ended_by.name(),
@@ -66,10 +63,10 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
             "at": closing.terminator.map(|end| rfc3339(end.at.time)),
             "packet": closing.terminator.map(|end| end.at.number),
         },
-        "ping": {
+        "ping": readable.then(|| json!({
             "client": ping(&session.pings.client, &pings.client),
             "server": ping(&session.pings.server, &pings.server),
-        },
+        })),
         "heartbeat": null,
         "latency": null,
         "tcp": tcp(session),
@@ -132,6 +129,16 @@ fn messages(counts: &MessageCounts) -> Json {
     json!({
         "count": counts.count, "bytes": counts.bytes, "wire_bytes": counts.wire_bytes,
         "incomplete": counts.incomplete,
+    })
+}
+
+fn resyncs(found: &Resyncs) -> Json {
+    if *found == Resyncs::default() {
+        return Json::Null;
+    }
+    json!({
+        "count": found.count, "skipped_bytes": found.skipped, "unread_bytes": found.unread,
+        "last_packet": found.last.map(|at| at.number),
     })
 }
 
