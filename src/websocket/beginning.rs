@@ -150,6 +150,8 @@ impl Half {
             self.begin_fragment(&frame, held.arrival, &breaches, out);
         }
         self.closed |= opcode == Opcode::Close;
+        self.habits.zero_key |= mask == Some([0; 4]);
+        self.habits.binary |= opcode == Opcode::Binary && rsv == 0;
         let (arrival, control) = (held.arrival, Vec::new());
         self.state = State::Inside(Open {
             frame,
@@ -170,7 +172,7 @@ impl Half {
     fn judge_sequence(&mut self, frame: &Frame, found: &mut impl FnMut(Breach, String)) {
         let open = self.message.as_mut();
         match frame.opcode {
-            Opcode::Continuation if open.is_none() => {
+            Opcode::Continuation if open.is_none() && !self.adrift => {
                 found(
                     Breach::UnexpectedContinuation,
                     "nothing to continue".to_owned(),
@@ -221,6 +223,14 @@ impl Half {
         if self.message.is_none() {
             let started = self.start_message(frame, out);
             self.message = Some(started);
+            // Its first fragments came before frames were found again.
+            if frame.opcode == Opcode::Continuation
+                && self.adrift
+                && let Some(message) = &mut self.message
+            {
+                message.cut();
+            }
+            self.adrift = false;
         }
         if let Some(message) = &mut self.message {
             breaches.iter().for_each(|&breach| message.note(breach));

@@ -99,7 +99,8 @@ pub(super) fn read(bytes: &[u8]) -> Boundary {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Header> {
+/// Reads a frame header, if all of it is there, whatever else could begin so.
+pub(super) fn parse(bytes: &[u8]) -> Option<Header> {
     let (&first, rest) = bytes.split_first()?;
     let opcode = Opcode::from_code(first & 0x0f);
     if !matches!(opcode, Opcode::Reserved(_)) {

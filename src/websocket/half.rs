@@ -6,8 +6,8 @@ use super::breach::MAX_CONTROL;
 use super::deflate::Inflater;
 use super::ending::settle_text;
 use super::mask::unmask;
-use super::resync::Search;
-use super::{Breach, Confidence, Deflate, Event, Frame, Opcode, Parameters, Wants};
+use super::search::Search;
+use super::{Breach, Deflate, Event, Frame, Opcode, Parameters, Wants};
 use crate::stream::{Chunk, Direction, Gap, PacketRef};
 
 /// One direction of a connection.
@@ -24,10 +24,21 @@ pub(super) struct Half {
     /// A Close frame was sent.
     pub(super) closed: bool,
     /// Frames that begin before this offset were found by a search and are only likely.
-    certain_from: u64,
+    pub(super) certain_from: u64,
     /// Since frames were found again no message began: a continuation goes on
     /// with one that was lost.
     pub(super) adrift: bool,
+    /// What a search has to know of the frames so far.
+    pub(super) habits: Habits,
+}
+
+/// What frames of this direction were seen to be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Habits {
+    /// A masking key was zero.
+    pub(super) zero_key: bool,
+    /// A binary message came that wasn't compressed.
+    pub(super) binary: bool,
 }
 
 /// Where in the stream of frames we stand.
@@ -110,6 +121,7 @@ impl Half {
             closed: false,
             certain_from: 0,
             adrift: false,
+            habits: Habits::default(),
         }
     }
 
@@ -119,18 +131,10 @@ impl Half {
             deflate: Some(Deflate::default()),
             wants,
         };
-        Self {
-            state: State::Searching(Box::new(Search::new(direction))),
-            ..Self::new(direction, &parameters)
-        }
-    }
-
-    pub(super) const fn confidence_at(&self, offset: u64) -> Confidence {
-        if offset < self.certain_from {
-            Confidence::Likely
-        } else {
-            Confidence::Certain
-        }
+        let mut this = Self::new(direction, &parameters);
+        this.inflater.lose_context();
+        this.search();
+        this
     }
 
     pub(super) fn on_chunk(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Event)) {
@@ -144,14 +148,24 @@ impl Half {
             rest = match self.state {
                 State::Boundary(_) => self.read_header(rest, offset, arrival, out),
                 State::Inside(_) => self.read_payload(rest, arrival, out),
-                // The place to look for the next provable frame start.
-                State::Lost | State::Searching(_) | State::Ended => return,
+                State::Searching(_) => {
+                    let rest = Chunk {
+                        offset,
+                        bytes: rest,
+                        ..*chunk
+                    };
+                    return self.search_chunk(&rest, out);
+                }
+                State::Lost | State::Ended => return,
             };
             offset = offset.saturating_add(before.saturating_sub(rest.len()) as u64);
         }
     }
 
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Event)) {
+        if let State::Searching(_) = self.state {
+            return self.search_gap(gap, out);
+        }
         let &Gap {
             direction,
             len,
@@ -171,12 +185,16 @@ impl Half {
         });
         match (skipped, &self.state) {
             (Some(len), _) => self.skip(len, out),
-            (None, State::Boundary(_) | State::Inside(_)) => self.lose(at, out),
+            (None, State::Boundary(_) | State::Inside(_)) => {
+                self.lose(at, out);
+                self.search();
+            }
             (None, State::Lost | State::Searching(_) | State::Ended) => {}
         }
     }
 
     pub(super) fn on_end(&mut self, at: PacketRef, out: &mut impl FnMut(Event)) {
+        self.search_end(out);
         let inside_frame = match &self.state {
             State::Inside(open) => Some((open.seen, open.frame.payload_len)),
             State::Boundary(_) | State::Lost | State::Searching(_) => None,
@@ -195,6 +213,7 @@ impl Half {
 
     /// The capture ended: hands over what is incomplete.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(Event)) {
+        self.search_end(out);
         self.cut_off(out);
         self.state = State::Ended;
         self.inflater.release();
@@ -204,7 +223,8 @@ impl Half {
     pub(super) fn buffered(&self) -> usize {
         let control = match &self.state {
             State::Inside(open) => open.control.capacity(),
-            State::Boundary(_) | State::Lost | State::Searching(_) | State::Ended => 0,
+            State::Searching(search) => search.buffered(),
+            State::Boundary(_) | State::Lost | State::Ended => 0,
         };
         let message = self.message.as_ref().map_or(0, Assembly::buffered);
         control

@@ -7,15 +7,18 @@
 mod assembly;
 mod beginning;
 mod breach;
+mod candidate;
 mod close;
 mod deflate;
 mod ending;
 mod frame;
 mod half;
+mod held;
 mod mask;
 mod message;
 mod recognition;
 mod resync;
+mod search;
 #[cfg(test)]
 mod tests;
 mod utf8;
