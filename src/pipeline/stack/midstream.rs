@@ -1,6 +1,7 @@
 //! What becomes of a connection on which something was found that has no handshake.
 
 use super::followed::{Followed, Layer};
+use super::order::in_capture_order;
 use super::rhythm::Suggested;
 use super::sought::{Found, Sought, reversed};
 use super::subject::Subject;
@@ -80,14 +81,14 @@ impl Followed {
         let (subject, pending) = (&mut self.subject, &mut self.pending);
         let wants = shared.options.wants;
         let (recognition, acked, waiting) = found.into_parts();
-        let mut websocket = recognition.into_connection(wants, &mut |event| {
-            subject.on_websocket(event, pending, shared);
-        });
+        let mut events = Vec::new();
+        let mut websocket = recognition.into_connection(wants, &mut |event| events.push(event));
         for event in waiting.iter().map(|kept| kept.event()) {
             let event = if swapped { reversed(event) } else { event };
-            websocket.on_stream(&event, &mut |event| {
-                subject.on_websocket(event, pending, shared);
-            });
+            websocket.on_stream(&event, &mut |event| events.push(event));
+        }
+        for event in in_capture_order(events) {
+            subject.on_websocket(event, pending, shared);
         }
         for ack in acked {
             subject.on_acked(turned(ack.direction), ack.upto, ack.at, pending, shared);

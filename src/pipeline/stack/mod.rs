@@ -2,6 +2,7 @@
 
 mod followed;
 mod midstream;
+mod order;
 mod quality;
 mod rhythm;
 mod sought;
