@@ -2,7 +2,6 @@
 
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::breach;
-use super::deflate::Context;
 use super::frame::{self, Boundary, Header, MAX_HEADER};
 use super::half::{Half, Open, State};
 use super::{Breach, Event, Frame, Opcode};
@@ -221,7 +220,7 @@ impl Half {
             self.cut_message(out);
         }
         if self.message.is_none() {
-            let started = self.start_message(frame, out);
+            let started = self.start_message(frame);
             self.message = Some(started);
             // Its first fragments came before frames were found again.
             if frame.opcode == Opcode::Continuation
@@ -239,19 +238,13 @@ impl Half {
     }
 
     #[inline]
-    fn start_message(&mut self, frame: &Frame, out: &mut impl FnMut(Event)) -> Assembly {
+    fn start_message(&mut self, frame: &Frame) -> Assembly {
         let compressed = self.deflate && frame.rsv1() && frame.opcode != Opcode::Continuation;
-        let reading = match compressed.then(|| self.inflater.begin()) {
-            None => Reading::Plain,
-            Some(Context::Whole) => Reading::Inflated,
-            Some(Context::Lost) => Reading::Unreadable,
-            Some(Context::JustLost) => {
-                out(Event::ContextLost {
-                    direction: self.direction,
-                    at: frame.at,
-                });
-                Reading::Unreadable
-            }
+        let reading = if compressed {
+            self.inflater.begin();
+            Reading::Inflated
+        } else {
+            Reading::Plain
         };
         // A bit that nothing explains may mean that the payload isn't what it seems.
         let opaque = if compressed {

@@ -184,8 +184,17 @@ fn settle_inflating(
     let Some((stop, place)) = message.stopped.take().map(|stopped| *stopped) else {
         return;
     };
-    let Stop::Broken(after) = stop else {
-        return inflater.lose_context();
+    let after = match stop {
+        Stop::Broken(after) => after,
+        Stop::TooLarge => return inflater.lose_context(),
+        Stop::OutOfContext => {
+            if inflater.is_first_unread() {
+                let (direction, at) = (message.message.direction, message.message.first);
+                out(Event::ContextLost { direction, at });
+            }
+            message.message.len = 0;
+            return inflater.lose_context();
+        }
     };
     let mut why = format!("invalid deflate data after {after} bytes");
     if message.message.complete && message.retry(place, wants, inflater) {

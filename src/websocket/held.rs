@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::assembly::Arrival;
-use crate::stream::{Chunk, Direction, Gap};
+use crate::stream::{Chunk, Direction, Gap, PacketRef};
 
 /// What such a piece costs beyond its bytes.
 const PIECE_BYTES: usize = size_of::<Piece>();
@@ -13,6 +13,7 @@ const PIECE_BYTES: usize = size_of::<Piece>();
 pub(super) enum Piece {
     Bytes(Bytes),
     Gap(Gap),
+    End(Direction, PacketRef),
 }
 
 /// A chunk of one's own.
@@ -90,6 +91,6 @@ impl Held {
 fn size_of_piece(piece: &Piece) -> usize {
     match piece {
         Piece::Bytes(bytes) => bytes.bytes.capacity().saturating_add(PIECE_BYTES),
-        Piece::Gap(_) => PIECE_BYTES,
+        Piece::Gap(_) | Piece::End(..) => PIECE_BYTES,
     }
 }

@@ -55,7 +55,7 @@ impl Half {
         self.adrift = true;
         let first = found.held.pieces.iter().find_map(|piece| match piece {
             Piece::Bytes(bytes) => bytes.chunk(found.start),
-            Piece::Gap(_) => None,
+            Piece::Gap(_) | Piece::End(..) => None,
         });
         if let Some(first) = first {
             out(Event::Resynced {
@@ -74,6 +74,7 @@ impl Half {
                     }
                 }
                 Piece::Gap(gap) => self.on_gap(gap, out),
+                Piece::End(..) => {}
             }
         }
     }

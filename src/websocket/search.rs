@@ -254,7 +254,7 @@ impl Search {
     fn holds(&self, start: u64) -> bool {
         let first = self.held.pieces.iter().find_map(|piece| match piece {
             Piece::Bytes(bytes) => Some(bytes.offset),
-            Piece::Gap(_) => None,
+            Piece::Gap(_) | Piece::End(..) => None,
         });
         first.is_some_and(|first| first <= start)
     }
@@ -270,6 +270,7 @@ impl Search {
             let old = match piece {
                 Piece::Bytes(bytes) => bytes.end() <= keep,
                 Piece::Gap(gap) => gap.offset < keep,
+                Piece::End(..) => true,
             };
             let too_much = found.is_none() && self.held.size() > MAX_HELD;
             if !old && !too_much {
@@ -283,7 +284,7 @@ impl Search {
         let held = std::mem::take(&mut self.held);
         let kept = |piece: &Piece| match piece {
             Piece::Bytes(bytes) => bytes.chunk(start).map_or(0, |chunk| chunk.bytes.len()),
-            Piece::Gap(_) => 0,
+            Piece::Gap(_) | Piece::End(..) => 0,
         };
         let kept: usize = held.pieces.iter().map(kept).sum();
         Some(Found {

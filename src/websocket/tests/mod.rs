@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tungstenite::protocol::{Role, WebSocket};
 
+mod resync;
+
 use super::*;
 use crate::stream::Direction::{ClientToServer, ServerToClient};
 use crate::stream::{Chunk, Gap};
