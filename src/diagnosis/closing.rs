@@ -93,10 +93,13 @@ fn terminator(session: &Session) -> Option<Terminator> {
 }
 
 fn first_close(session: &Session) -> Option<Direction> {
-    let inferred = session.handshake.mid_stream.and_then(|found| match found.by {
-        FoundBy::RecordSizes { close } => Some(close),
-        FoundBy::Frames => None,
-    });
+    let inferred = session
+        .handshake
+        .mid_stream
+        .and_then(|found| match found.by {
+            FoundBy::RecordSizes { close } => Some(close),
+            FoundBy::Frames => None,
+        });
     let at = |direction: Direction| {
         let read = session.close[direction].as_ref();
         read.map(|close| close.control.frame.at)

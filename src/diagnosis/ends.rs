@@ -247,7 +247,8 @@ fn judge_timers(ends: &mut [End<'_>]) {
                 .collect()
         };
         let spread = spread_of(ends, &may);
-        let idle = spread > TOGETHER && is_cluster(&of(|end| Some(end.closing.idle.unwrap_or_default())));
+        let idle =
+            spread > TOGETHER && is_cluster(&of(|end| Some(end.closing.idle.unwrap_or_default())));
         let ages = of(|end| end.age);
         let of_age = (spread > TOGETHER && !idle && is_cluster(&ages)).then_some(ages.len());
         let count = may.len();

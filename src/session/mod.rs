@@ -149,6 +149,8 @@ pub struct Session {
     /// The first frame of each sender that could be told, and how sure it is,
     /// where the opening handshake is not in the capture.
     pub found: Sides<Option<(PacketRef, FrameConfidence)>>,
+    /// Since when frames of a direction are searched for, while they are.
+    pub searching: Sides<Option<PacketRef>>,
     /// Frames of a direction that were found again after a gap.
     pub resyncs: Sides<Resyncs>,
     /// Compressed messages of a direction can't be read any more from here on.
@@ -200,6 +202,7 @@ impl Session {
             pings: Sides::default(),
             lost_sync: Sides::default(),
             found: Sides::default(),
+            searching: Sides::default(),
             resyncs: Sides::default(),
             context_lost: Sides::default(),
             frame_gaps: Vec::new(),
@@ -298,6 +301,7 @@ impl Session {
             }
             E::LostSync { direction, at } => {
                 self.lost_sync[*direction].get_or_insert(*at);
+                self.searching[*direction] = Some(*at);
             }
             E::Resynced {
                 direction,
@@ -309,6 +313,7 @@ impl Session {
             E::Unread {
                 direction, bytes, ..
             } => {
+                self.searching[*direction] = None;
                 let unread = &mut self.resyncs[*direction].unread;
                 *unread = unread.saturating_add(*bytes);
             }
@@ -320,6 +325,7 @@ impl Session {
                 at,
                 inside_frame,
             } => {
+                self.searching[*direction] = None;
                 let (at, inside_frame) = (*at, *inside_frame);
                 self.ends[*direction].get_or_insert(StreamEnd { at, inside_frame });
             }
@@ -351,6 +357,7 @@ impl Session {
         found: (PacketRef, FrameConfidence),
         skipped: u64,
     ) {
+        self.searching[direction] = None;
         let resyncs = &mut self.resyncs[direction];
         if let Some(mid_stream) = &mut self.handshake.mid_stream
             && self.found[direction].is_none()
@@ -419,7 +426,11 @@ impl Session {
     /// How sure its first frames are.
     pub fn found_with(&self) -> FrameConfidence {
         let found = [self.found.client, self.found.server];
-        let surest = found.into_iter().flatten().map(|(_, confidence)| confidence).max();
+        let surest = found
+            .into_iter()
+            .flatten()
+            .map(|(_, confidence)| confidence)
+            .max();
         surest.unwrap_or_default()
     }
 

@@ -59,9 +59,14 @@ fn of_frames(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
         (1, 0) => "1 session was already open when the capture began".to_owned(),
         (_, 0) => format!("{count} sessions were already open when the capture began"),
         (_, _) if lost == count => {
-            format!("the capture lacks the opening handshake of {}", counted(count, "session"))
+            format!(
+                "the capture lacks the opening handshake of {}",
+                counted(count, "session")
+            )
         }
-        _ => format!("the capture lacks the opening handshake of {count} sessions, which began before it or in a gap"),
+        _ => format!(
+            "the capture lacks the opening handshake of {count} sessions, which began before it or in a gap"
+        ),
     };
     let skipped: u64 = sessions
         .iter()
@@ -81,7 +86,8 @@ fn of_frames(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
         (Confidence::Likely, "likely")
     };
     let theirs = if count == 1 { "its" } else { "their" };
-    let summary = format!("{began}; {theirs} frames are read from the first provable one on{passed}");
+    let summary =
+        format!("{began}; {theirs} frames are read from the first provable one on{passed}");
     let evidence = Evidence::new(first.found_at(), "the first frame that could be told");
     Some(
         of_all(sessions, confidence, evidence, summary)
@@ -109,8 +115,14 @@ fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
         .advice("start the capture before the client connects, and keep the SSLKEYLOGFILE");
     Some(match found.by {
         FoundBy::RecordSizes { close } => finding
-            .evidence(close.client.min(close.server), "a record of the size of a Close frame")
-            .evidence(close.client.max(close.server), "its answer's size: four bytes apart, the mask"),
+            .evidence(
+                close.client.min(close.server),
+                "a record of the size of a Close frame",
+            )
+            .evidence(
+                close.client.max(close.server),
+                "its answer's size: four bytes apart, the mask",
+            ),
         FoundBy::Frames => finding,
     })
 }

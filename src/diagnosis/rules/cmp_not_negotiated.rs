@@ -53,7 +53,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let what = "set RSV1 although no compression was agreed on";
         let mut finding = violation
             .finding(&RULE, case, kind, what)
-            .evidence_if(session.handshake.seen_request().map(|request| request.last), "the request")
+            .evidence_if(
+                session.handshake.seen_request().map(|request| request.last),
+                "the request",
+            )
             .evidence_if(
                 session
                     .handshake

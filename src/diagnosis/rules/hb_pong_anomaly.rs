@@ -96,7 +96,8 @@ fn unsolicited(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
     let first = ledger.first_unsolicited?;
     // Not if their Pings may be among what the capture lacks.
     if session.handshake.mid_stream.is_some()
-        || may_hide_since(session, pinger, session.handshake.request.first) {
+        || may_hide_since(session, pinger, session.handshake.request.first)
+    {
         return None;
     }
     let peer = pinger.receiver();

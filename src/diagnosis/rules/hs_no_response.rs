@@ -48,9 +48,8 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
     let handshake = &session.handshake;
-    let answered = handshake.response.is_some()
-        || handshake.is_upgraded()
-        || handshake.not_http.is_some();
+    let answered =
+        handshake.response.is_some() || handshake.is_upgraded() || handshake.not_http.is_some();
     // An answer may hide in what was not captured.
     let leg = &session.leg;
     let server_spoke = leg

@@ -262,6 +262,7 @@ impl Followed {
             Layer::Opaque => {}
         }
         shared.records.end_of_session(&mut self.pending);
+        shared.records.hold(self.subject.leg().tcp_stream, None);
         let unknown = matches!(self.sought, Sought::Idle | Sought::Looking(_));
         match self.subject {
             Subject::Session(mut session) => {

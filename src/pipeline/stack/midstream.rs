@@ -65,19 +65,20 @@ impl Followed {
     }
 
     /// The frames that were found are a session's from here on.
-    fn adopt(
-        &mut self,
-        found: Found,
-        shared: &mut Shared,
-        finished: &mut Vec<Finished>,
-    ) -> bool {
+    fn adopt(&mut self, found: Found, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
         let Some(swapped) = self.orient(found.client, shared) else {
             self.layer = Layer::Opaque;
             return false;
         };
         let first = found.first;
         self.begin(FoundBy::Frames, first, shared, finished);
-        let turned = |direction: Direction| if swapped { direction.reverse() } else { direction };
+        let turned = |direction: Direction| {
+            if swapped {
+                direction.reverse()
+            } else {
+                direction
+            }
+        };
         let (subject, pending) = (&mut self.subject, &mut self.pending);
         let wants = shared.options.wants;
         let (recognition, acked, waiting) = found.into_parts();
@@ -87,11 +88,11 @@ impl Followed {
             let event = if swapped { reversed(event) } else { event };
             websocket.on_stream(&event, &mut |event| events.push(event));
         }
+        for ack in acked {
+            subject.on_acked(turned(ack.direction), ack.upto, ack.at, pending);
+        }
         for event in in_capture_order(events) {
             subject.on_websocket(event, pending, shared);
-        }
-        for ack in acked {
-            subject.on_acked(turned(ack.direction), ack.upto, ack.at, pending, shared);
         }
         self.layer = Layer::WebSocket(Box::new(websocket));
         swapped
@@ -128,12 +129,7 @@ impl Followed {
     }
 
     /// What the sizes of records suggest is a session too, marked as inferred.
-    fn infer(
-        &mut self,
-        suggested: Suggested,
-        shared: &mut Shared,
-        finished: &mut Vec<Finished>,
-    ) {
+    fn infer(&mut self, suggested: Suggested, shared: &mut Shared, finished: &mut Vec<Finished>) {
         let Some(swapped) = self.orient(suggested.client, shared) else {
             return;
         };

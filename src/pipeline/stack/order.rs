@@ -8,10 +8,7 @@ use crate::websocket::Event;
 pub(super) fn in_capture_order(events: Vec<Event>) -> impl Iterator<Item = Event> {
     let of_client = |event: &Event| place(event).0 == Direction::ClientToServer;
     let (client, server): (Vec<_>, Vec<_>) = events.into_iter().partition(of_client);
-    let (mut client, mut server) = (
-        client.into_iter().peekable(),
-        server.into_iter().peekable(),
-    );
+    let (mut client, mut server) = (client.into_iter().peekable(), server.into_iter().peekable());
     std::iter::from_fn(move || match (client.peek(), server.peek()) {
         (Some(up), Some(down)) if place(down).1 < place(up).1 => server.next(),
         (Some(_), _) => client.next(),

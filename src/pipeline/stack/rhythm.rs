@@ -137,7 +137,12 @@ impl Rhythm {
         let answered = closer.direction != other.direction
             && closer.len.abs_diff(other.len) == MASK
             && alerts > 0;
-        let client = if closer.len > other.len { closer } else { other }.direction;
+        let client = if closer.len > other.len {
+            closer
+        } else {
+            other
+        }
+        .direction;
         let size = closer.len.min(other.len);
         // RFC 6455, section 5.5: two bytes of header, at most 125 of payload; one alone is no status code.
         let may_be_close = ADDED.iter().any(|added| {

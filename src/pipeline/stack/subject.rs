@@ -4,7 +4,7 @@ use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, MidStream, Session};
-use crate::stream::{Direction, PacketRef, StreamEvent};
+use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 use crate::tcp;
 use crate::websocket;
 
@@ -84,6 +84,7 @@ impl Subject {
         let (id, leg) = self.next_session(shared);
         let mut session = Session::without_request(id, leg, at);
         session.handshake.mid_stream = Some(found);
+        session.searching = Sides::from_fn(|_| Some(at));
         self.replace(session, pending, shared, finished);
     }
 
@@ -102,6 +103,7 @@ impl Subject {
     ) {
         let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
+            shared.records.hold(before.leg.tcp_stream, None);
             shared.records.end_of_session(pending);
             before.end(Ended::Settled, shared.capture.last);
             finished.push(Finished::Session(before));
@@ -130,6 +132,9 @@ impl Subject {
                     ..
                 } = *event
                 {
+                    if session.searching[direction].is_some() {
+                        pending.on_early_ack(direction, upto, at);
+                    }
                     shared.records.on_acked(pending, direction, upto, at);
                 }
             }
@@ -143,11 +148,10 @@ impl Subject {
         upto: u64,
         at: PacketRef,
         pending: &mut Pending,
-        shared: &mut Shared,
     ) {
         if let Self::Session(session) = self {
             session.pings[direction].on_acked(upto, at);
-            shared.records.on_acked(pending, direction, upto, at);
+            pending.on_early_ack(direction, upto, at);
         }
     }
 
@@ -218,8 +222,14 @@ impl Subject {
         shared: &mut Shared,
     ) {
         let Self::Session(session) = self else { return };
+        let searching = session.searching;
         let noted = session.on_websocket(&event);
         if shared.options.records {
+            if searching != session.searching {
+                let now = session.searching;
+                let since = [now.client, now.server].into_iter().flatten().min();
+                shared.records.hold(session.leg.tcp_stream, since);
+            }
             shared.records.on_event(
                 session,
                 event,

@@ -10,8 +10,8 @@ use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject};
 use crate::report::Report;
 use crate::report::messages::shown;
 use crate::report::when::clock;
-use crate::session::Session;
 use crate::report::wrap::{wrapped, wrapped_after};
+use crate::session::Session;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const EVIDENCE_SHOWN: usize = 4;
@@ -120,13 +120,20 @@ fn quiet_verdict(report: &Report) -> String {
     let all_opened = report.sessions.iter().filter(opened).count() == count;
     match (count, clean) {
         _ if report.sessions.iter().any(Session::is_inferred) => {
-            let many = if count == 1 { "the session" } else { "all sessions" };
+            let many = if count == 1 {
+                "the session"
+            } else {
+                "all sessions"
+            };
             match clean == count {
                 true => format!("No fault found: {many} closed, as far as sizes tell."),
                 false => format!("No fault found in {count} sessions, as far as sizes tell."),
             }
         }
-        (1, 1) if !all_opened => "Nothing broke: the session closed as it should; its opening is not in the capture.".to_owned(),
+        (1, 1) if !all_opened => {
+            "Nothing broke: the session closed as it should; its opening is not in the capture."
+                .to_owned()
+        }
         (1.., clean) if clean == count && !all_opened => {
             format!("Nothing broke: all {count} sessions closed as they should.")
         }
