@@ -56,12 +56,13 @@ impl Recognition {
     /// Of a connection of which nothing was seen yet.
     pub fn new() -> Self {
         let search = |masked| {
-            Search::new(Expected {
+            let expected = Expected {
                 masked,
                 rsv1: true,
                 keys_vary: true,
                 binary: false,
-            })
+            };
+            Search::new(expected, 0)
         };
         Self {
             searches: Sides::from_fn(|_| [search(true), search(false)]),

@@ -73,7 +73,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn new(expected: Expected) -> Self {
+    /// `torn` bytes count as passed over before anything comes.
+    pub(super) fn new(expected: Expected, torn: u64) -> Self {
         Self {
             expected,
             candidates: BTreeMap::new(),
@@ -84,7 +85,7 @@ impl Search {
             segments: 0,
             seen: None,
             latest: None,
-            looked: 0,
+            looked: torn,
             held: Held::default(),
         }
     }
