@@ -176,6 +176,10 @@ impl Recognition {
     fn ask(&mut self, direction: Direction, mut take: impl FnMut(&mut Search) -> bool) {
         let [as_client, as_server] = &mut self.searches[direction];
         let (client, server) = (take(as_client), take(as_server));
+        // Other protocols have records of the same form (MQTT's SUBSCRIBE has), but
+        // none whose other side masks.
+        let [peer, _] = &self.searches[direction.reverse()];
+        let server = server && peer.is_plausible();
         if client {
             self.answer = Recognised::Frames { client: direction };
         } else if server {

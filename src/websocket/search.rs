@@ -151,6 +151,12 @@ impl Search {
         (self.looked, self.latest)
     }
 
+    /// Nothing came, or what came last could be frames.
+    pub(super) fn is_plausible(&self) -> bool {
+        let fits = |candidate: &Candidate| candidate.fits_segments && candidate.chance > 0;
+        self.looked == 0 || self.candidates.values().any(fits)
+    }
+
     /// Bytes of memory held.
     pub(super) fn buffered(&self) -> usize {
         let candidates = self.candidates.len().saturating_mul(size_of::<Candidate>());

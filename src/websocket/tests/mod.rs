@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use tungstenite::protocol::{Role, WebSocket};
 
 mod cuts;
+mod recognition;
 mod resync;
 
 use super::*;

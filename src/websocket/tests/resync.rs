@@ -3,7 +3,7 @@
 use super::*;
 
 /// A client's frame with a key of its own, made from `seed`.
-fn keyed(first: u8, seed: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn keyed(first: u8, seed: u32, payload: &[u8]) -> Vec<u8> {
     let key = seed.wrapping_add(1).wrapping_mul(0x9e37_79b1).to_be_bytes();
     framed(first, Some(key), payload)
 }
