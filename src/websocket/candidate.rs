@@ -9,8 +9,10 @@
 //! equal bytes) that happens to look like headers. A header that fits is worth
 //! 5 bits, whatever the payload: of random bytes one in 50 looks like a legal
 //! header, of Russian text, which is full of 0x81 and 0x82, one in 40. One that
-//! repeats the last header is worth less, and an empty data frame nothing, or
-//! a run of zeros would prove itself. Unmasked text is worth nothing, since a
+//! repeats the last header is worth less. An empty data frame is worth nothing,
+//! nor is a fragment that goes on and doesn't end: else zeros would prove
+//! themselves, and so would any protocol whose records begin with their
+//! length in 16 or 32 bits. Unmasked text is worth nothing, since a
 //! text's remainder is text too. Text under a masking key of its own is worth
 //! half a bit for each printable character; that it is UTF-8 alone would not
 //! do: two bytes of one masked text, under the same byte of the key, give an
@@ -226,7 +228,9 @@ impl Candidate {
             None => false,
         };
         self.scrambled &= own_key;
-        let link = match (header.opcode.is_data() && header.payload_len == 0, repeated) {
+        let empty = header.opcode.is_data() && header.payload_len == 0;
+        let middle = header.opcode == Opcode::Continuation && !header.fin;
+        let link = match (empty || middle, repeated) {
             (true, _) => 0,
             (false, true) if header.mask.is_some() => 0,
             (false, true) => 1,

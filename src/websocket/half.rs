@@ -133,7 +133,7 @@ impl Half {
         };
         let mut this = Self::new(direction, &parameters);
         this.inflater.lose_context();
-        this.search();
+        this.search(0);
         this
     }
 
@@ -186,8 +186,12 @@ impl Half {
         match (skipped, &self.state) {
             (Some(len), _) => self.skip(len, out),
             (None, State::Boundary(_) | State::Inside(_)) => {
+                let held = match &self.state {
+                    State::Boundary(Some(held)) => held.len as u64,
+                    _ => 0,
+                };
                 self.lose(at, out);
-                self.search();
+                self.search(held);
             }
             (None, State::Lost | State::Searching(_) | State::Ended) => {}
         }

@@ -56,12 +56,13 @@ impl Recognition {
     /// Of a connection of which nothing was seen yet.
     pub fn new() -> Self {
         let search = |masked| {
-            Search::new(Expected {
+            let expected = Expected {
                 masked,
                 rsv1: true,
                 keys_vary: true,
                 binary: false,
-            })
+            };
+            Search::new(expected, 0)
         };
         Self {
             searches: Sides::from_fn(|_| [search(true), search(false)]),
@@ -175,6 +176,10 @@ impl Recognition {
     fn ask(&mut self, direction: Direction, mut take: impl FnMut(&mut Search) -> bool) {
         let [as_client, as_server] = &mut self.searches[direction];
         let (client, server) = (take(as_client), take(as_server));
+        // Other protocols have records of the same form (MQTT's SUBSCRIBE has), but
+        // none whose other side masks.
+        let [peer, _] = &self.searches[direction.reverse()];
+        let server = server && peer.is_plausible();
         if client {
             self.answer = Recognised::Frames { client: direction };
         } else if server {

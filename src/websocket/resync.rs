@@ -8,14 +8,16 @@ use super::{Confidence, Event};
 use crate::stream::{Chunk, Direction, Gap};
 
 impl Half {
-    /// From here on frames are searched for.
-    pub(super) fn search(&mut self) {
-        self.state = State::Searching(Box::new(Search::new(Expected {
+    /// From here on frames are searched for. `torn`: bytes of a header whose
+    /// rest is missing, which are in no frame.
+    pub(super) fn search(&mut self, torn: u64) {
+        let expected = Expected {
             masked: self.direction == Direction::ClientToServer,
             rsv1: self.deflate,
             keys_vary: !self.habits.zero_key,
             binary: self.habits.binary,
-        })));
+        };
+        self.state = State::Searching(Box::new(Search::new(expected, torn)));
     }
 
     pub(super) fn search_chunk(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Event)) {

@@ -73,7 +73,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn new(expected: Expected) -> Self {
+    /// `torn` bytes count as passed over before anything comes.
+    pub(super) fn new(expected: Expected, torn: u64) -> Self {
         Self {
             expected,
             candidates: BTreeMap::new(),
@@ -84,7 +85,7 @@ impl Search {
             segments: 0,
             seen: None,
             latest: None,
-            looked: 0,
+            looked: torn,
             held: Held::default(),
         }
     }
@@ -148,6 +149,12 @@ impl Search {
     /// Bytes that came so far, and the latest packet.
     pub(super) const fn looked(&self) -> (u64, Option<PacketRef>) {
         (self.looked, self.latest)
+    }
+
+    /// Nothing came, or what came last could be frames.
+    pub(super) fn is_plausible(&self) -> bool {
+        let fits = |candidate: &Candidate| candidate.fits_segments && candidate.chance > 0;
+        self.looked == 0 || self.candidates.values().any(fits)
     }
 
     /// Bytes of memory held.

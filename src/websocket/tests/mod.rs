@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tungstenite::protocol::{Role, WebSocket};
 
+mod cuts;
+mod recognition;
 mod resync;
 
 use super::*;

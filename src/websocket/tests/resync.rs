@@ -3,7 +3,7 @@
 use super::*;
 
 /// A client's frame with a key of its own, made from `seed`.
-fn keyed(first: u8, seed: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn keyed(first: u8, seed: u32, payload: &[u8]) -> Vec<u8> {
     let key = seed.wrapping_add(1).wrapping_mul(0x9e37_79b1).to_be_bytes();
     framed(first, Some(key), payload)
 }
@@ -43,8 +43,12 @@ fn a_server_is_found_again_at_segment_starts() {
         ]
     );
     assert_eq!(texts(&talk)[1..], (0..12).map(words).collect::<Vec<_>>());
-    let sure = |message: &&Message| message.confidence == Confidence::Certain;
-    let first = talk.messages().iter().skip(1).position(|m| sure(&m));
+    let sure = |message: &Message| message.confidence == Confidence::Certain;
+    let first = talk
+        .messages()
+        .iter()
+        .skip(1)
+        .position(|message| sure(message));
     assert_eq!(first, Some(6));
 }
 
@@ -67,7 +71,7 @@ fn a_client_is_found_again_after_the_rest_of_a_message() {
 fn coalesced_masked_frames_need_no_segments() {
     let mut talk = Talk::plain();
     let frames: Vec<u8> = (0..20)
-        .flat_map(|n| keyed(FIN | BINARY, n, &[n as u8; 20]))
+        .flat_map(|n| keyed(FIN | BINARY, n, &n.to_be_bytes().repeat(5)))
         .collect();
     talk.lose(ClientToServer, None).client(&frames[11..]);
     talk.finish();
