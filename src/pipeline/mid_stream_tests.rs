@@ -117,9 +117,10 @@ fn the_clients_direction_alone_is_enough() {
 fn the_servers_direction_alone_is_enough() {
     let mut script = Script::new().unseen(Script::upgrade).only(ServerToClient);
     for number in 0..40 {
-        script = script
-            .text(ClientToServer, "and now?")
-            .text(ServerToClient, &format!("{{\"price\": {number}, \"of\": \"an apple\"}}"));
+        script = script.text(ClientToServer, "and now?").text(
+            ServerToClient,
+            &format!("{{\"price\": {number}, \"of\": \"an apple\"}}"),
+        );
     }
     let told = script.told();
     let session = only_session(&told);
@@ -364,6 +365,16 @@ fn other_protocols_are_no_sessions() {
             b"\0\0\x08\x06\x01\0\0\0\0\0\0\0\0\0\0\0\x01",
             b"\0\0\x0a\0\x01\0\0\0\x03\0\0\0\0\x05hello",
         ],
+    );
+    nothing_of_ours(
+        "dns",
+        &[b"\0\x1d\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\0\0\x01\0\x01"],
+        &[b"\0\x2d\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x03www\x07example\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\xc0\0\x02\x01"],
+    );
+    nothing_of_ours(
+        "ldap",
+        &[b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\0\x80\0"],
+        &[b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\0\x04\0\x04\0"],
     );
     nothing_of_ours(
         "mqtt",

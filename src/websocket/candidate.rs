@@ -168,7 +168,8 @@ impl Candidate {
             self.nesting = self.nesting.saturating_sub(inside).max(0);
             self.fits_segments = false;
         }
-        if site.aligned {
+        // A length of two bytes before each message is what such fragments look like, too.
+        if site.aligned && !is_middle(header) {
             let mean = site.offset.saturating_sub(self.start) / self.frames.max(1);
             let short = site.short_before == Some(before.offset) && before.aligned;
             let bits = hit(mean).max(if short { HIT_SHORT } else { 0 });
@@ -229,8 +230,7 @@ impl Candidate {
         };
         self.scrambled &= own_key;
         let empty = header.opcode.is_data() && header.payload_len == 0;
-        let middle = header.opcode == Opcode::Continuation && !header.fin;
-        let link = match (empty || middle, repeated) {
+        let link = match (empty || is_middle(header), repeated) {
             (true, _) => 0,
             (false, true) if header.mask.is_some() => 0,
             (false, true) => 1,
@@ -267,6 +267,11 @@ pub(super) fn may_begin(first: u8, second: u8, expected: Expected) -> bool {
     first & rsv == 0
         && matches!(first & 0x0f, 0..=2 | 8..=10)
         && (second & 0x80 != 0) == expected.masked
+}
+
+/// A fragment that neither begins nor ends a message.
+fn is_middle(header: &Header) -> bool {
+    header.opcode == Opcode::Continuation && !header.fin
 }
 
 /// Legal whatever came before.
