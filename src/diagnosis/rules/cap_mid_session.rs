@@ -168,23 +168,113 @@ fn of_unknown(overview: &Overview<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::script::Script;
-    use crate::stream::Direction::{ClientToServer, ServerToClient};
+    use super::*;
+    use crate::script::{Script, Told};
+    use crate::stream::Direction::{self, ClientToServer, ServerToClient};
+
+    fn kind(told: &Told) -> String {
+        let finding = told.only("cap-mid-session");
+        let kind = finding.data.iter().find(|(name, _)| *name == "kind");
+        match kind {
+            Some((_, Value::Text(kind))) => kind.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
-    fn frames_without_a_syn_are_told() {
+    fn frames_without_a_handshake_are_told() {
+        let mut script = Script::new().unseen(Script::upgrade);
+        for number in 0..8 {
+            script = script
+                .text(ClientToServer, &format!("question {number}"))
+                .text(ServerToClient, &format!("answer {number}"));
+        }
+        let told = script.told();
+        let finding = told.only("cap-mid-session");
+        assert_eq!(kind(&told), "frames");
+        assert_eq!(finding.subject, Subject::Session(1));
+        let packets: Vec<u64> = finding.evidence.iter().map(|e| e.at.number).collect();
+        assert_eq!(packets, [1]);
+    }
+
+    #[test]
+    fn several_sessions_are_one_finding() {
+        let talk = |mut script: Script| {
+            for number in 0..8 {
+                script = script
+                    .text(ClientToServer, &format!("question {number}"))
+                    .text(ServerToClient, &format!("answer {number}"));
+            }
+            script
+        };
+        let told = talk(Script::new().unseen(Script::upgrade))
+            .elsewhere(40_002, |script| talk(script.unseen(Script::upgrade)))
+            .told();
+        assert_eq!(told.only("cap-mid-session").subject, Subject::Capture);
+        assert_eq!(told.sessions.len(), 2);
+    }
+
+    #[test]
+    fn two_short_texts_prove_nothing() {
         let told = Script::new()
             .text(ClientToServer, "hi")
             .text(ServerToClient, "ho")
             .told();
-        let summary = &told.only("cap-mid-session").summary;
-        assert!(summary.contains("does not decode frames"));
+        assert!(told.sessions.is_empty());
+        assert_eq!(kind(&told), "unknown");
+        let packets: Vec<u64> = told
+            .only("cap-mid-session")
+            .evidence
+            .iter()
+            .map(|e| e.at.number)
+            .collect();
+        assert_eq!(packets, [1]);
+    }
+
+    /// Records of TLS 1.3 around these lengths of frames.
+    fn records(mut script: Script, frames: &[(Direction, usize)]) -> Script {
+        for (from, len) in frames {
+            let mut record = vec![0x17, 3, 3, 0, u8::try_from(len + 17).unwrap()];
+            record.resize(len + 22, 0x5c);
+            script = script.bytes(*from, &record);
+        }
+        script
+    }
+
+    const PING: [(Direction, usize); 2] = [(ClientToServer, 10), (ServerToClient, 6)];
+    const CLOSE: [(Direction, usize); 4] = [
+        (ClientToServer, 8),
+        (ServerToClient, 4),
+        (ServerToClient, 2),
+        (ClientToServer, 2),
+    ];
+
+    #[test]
+    fn sizes_that_suggest_a_websocket_are_told_as_no_more() {
+        let told = records(Script::new(), &[&PING[..], &PING, &PING, &CLOSE].concat())
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .told();
+        assert_eq!(kind(&told), "record-sizes");
+        let finding = told.only("cap-mid-session");
+        assert_eq!(finding.confidence, Confidence::Possible);
+        assert!(told.sessions[0].is_inferred());
+        let loud = told.findings.iter().filter(|f| f.severity > Severity::Info);
+        assert_eq!(loud.count(), 0, "{:?}", told.ids());
+    }
+
+    #[test]
+    fn other_tls_without_its_beginning_is_no_session() {
+        let page = [(ClientToServer, 90), (ServerToClient, 200)];
+        let told = records(Script::new(), &[page, page, page].concat())
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .told();
+        assert!(told.sessions.is_empty());
+        assert!(told.of("cap-mid-session").is_empty());
         assert_eq!(
-            told.only("cap-mid-session")
-                .evidence
-                .first()
-                .map(|e| e.at.number),
-            Some(1)
+            (told.capture.tls.connections, told.capture.tls.headless),
+            (1, 1)
         );
     }
 
