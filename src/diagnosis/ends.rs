@@ -356,6 +356,13 @@ impl End<'_> {
     /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
         let hides = |side| self.session.may_hide_frames(side);
+        // A client that sends nothing may not have taken the answer to its unseen request.
+        let unproven = self.session.handshake.request_lost
+            && self.session.frames.client.total() == 0
+            && self.terminator.direction == Direction::ClientToServer;
+        if unproven {
+            return Confidence::Possible;
+        }
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
         } else if self.terminator.of_no_socket(self.session) {

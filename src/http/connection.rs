@@ -56,6 +56,8 @@ pub(super) struct Half {
     pub(super) held: Held,
     /// Whether a head of this side was read, or bytes before the first were missing.
     pub(super) begun: bool,
+    /// Why the place of the next head isn't known, while it isn't.
+    pub(super) lost: Option<PacketRef>,
     pub(super) ended: Option<PacketRef>,
 }
 

@@ -65,7 +65,8 @@ impl Subject {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
-        if !matches!(self, Self::Session(session) if session.handshake.response.is_none()) {
+        // What was taken for another answer may have been one to an older request.
+        if !matches!(self, Self::Session(session) if session.handshake.status() != Some(101)) {
             let (id, leg) = self.next_session(shared);
             let session = Session::without_request(id, leg, at);
             self.replace(session, pending, shared, finished);
