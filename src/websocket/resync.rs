@@ -17,7 +17,7 @@ impl Half {
             keys_vary: !self.habits.zero_key,
             binary: self.habits.binary,
         };
-        self.state = State::Searching(Box::new(Search::new(expected, torn)));
+        self.state = State::Searching(Box::new(Search::new(expected, self.habits.rhythm, torn)));
     }
 
     pub(super) fn search_chunk(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Event)) {
@@ -55,6 +55,7 @@ impl Half {
         self.state = State::Boundary(None);
         self.certain_from = found.certain_from;
         self.adrift = true;
+        self.habits.rhythm = found.rhythm;
         let first = found.held.pieces.iter().find_map(|piece| match piece {
             Piece::Bytes(bytes) => bytes.chunk(found.start),
             Piece::Gap(_) | Piece::End(..) => None,

@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::candidate::{self, Candidate, Expected, SAMPLE, Site};
+use super::candidate::{self, Candidate, Expected, Rhythm, SAMPLE, Site};
 use super::frame::{self, MAX_HEADER};
 use super::held::{Held, Piece};
 use super::{Confidence, Event};
-use crate::stream::{Chunk, Gap, PacketRef};
+use crate::stream::{Chunk, Gap, GapCause, PacketRef};
 
 /// Bytes held of one direction.
 ///
@@ -47,6 +47,7 @@ pub(super) struct Found {
     pub(super) skipped: u64,
     /// What came from `start` on.
     pub(super) held: Held,
+    pub(super) rhythm: Rhythm,
 }
 
 /// The search in one direction.
@@ -70,11 +71,12 @@ pub(super) struct Search {
     /// Bytes that came.
     looked: u64,
     held: Held,
+    rhythm: Rhythm,
 }
 
 impl Search {
     /// `torn` bytes count as passed over before anything comes.
-    pub(super) fn new(expected: Expected, torn: u64) -> Self {
+    pub(super) fn new(expected: Expected, rhythm: Rhythm, torn: u64) -> Self {
         Self {
             expected,
             candidates: BTreeMap::new(),
@@ -87,6 +89,7 @@ impl Search {
             latest: None,
             looked: torn,
             held: Held::default(),
+            rhythm,
         }
     }
 
@@ -113,7 +116,7 @@ impl Search {
 
     /// Bytes are missing.
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Event)) -> Option<Found> {
-        let found = self.look(false);
+        let found = self.look(false).or_else(|| self.listen(gap));
         self.held.push(Piece::Gap(*gap));
         self.latest = self.latest.max(Some(gap.at));
         (self.seen, self.segment) = (None, None);
@@ -199,6 +202,27 @@ impl Search {
             self.tail = rest.to_vec();
         }
         found
+    }
+
+    /// The rest of a segment was cut off: how does it fit the ones before it?
+    fn listen(&mut self, gap: &Gap) -> Option<(u64, u64)> {
+        let (GapCause::SnapLength, Some(len), Some(segment)) = (gap.cause, gap.len, self.segment)
+        else {
+            return None;
+        };
+        let first = self.candidates.values();
+        let first = first.copied().find(|candidate| candidate.start == segment);
+        let Some(candidate) = first else {
+            let mut all = self.candidates.values();
+            if !all.any(|other| other.start < segment && other.fits_segments) {
+                self.rhythm = Rhythm::default();
+            }
+            return None;
+        };
+        let cut_off = candidate.next() < gap.offset.saturating_add(len);
+        let likely = cut_off && candidate.is_in_rhythm(self.rhythm) && self.holds(segment);
+        candidate.add_to(&mut self.rhythm);
+        likely.then_some((segment, u64::MAX))
     }
 
     /// A frame may begin here.
@@ -299,6 +323,7 @@ impl Search {
             certain_from,
             skipped: self.looked.saturating_sub(kept as u64),
             held,
+            rhythm: self.rhythm,
         })
     }
 
