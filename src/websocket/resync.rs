@@ -69,14 +69,20 @@ impl Half {
                 confidence: self.confidence_at(found.start),
             });
         }
+        // What is only likely accuses nobody.
+        let certain_from = found.certain_from;
+        let mut out: &mut dyn FnMut(Event) = &mut |event| match event {
+            Event::Breach { offset, .. } if offset < certain_from => {}
+            event => out(event),
+        };
         for piece in &found.held.pieces {
             match piece {
                 Piece::Bytes(bytes) => {
                     if let Some(chunk) = bytes.chunk(found.start) {
-                        self.on_chunk(&chunk, out);
+                        self.on_chunk(&chunk, &mut out);
                     }
                 }
-                Piece::Gap(gap) => self.on_gap(gap, out),
+                Piece::Gap(gap) => self.on_gap(gap, &mut out),
                 Piece::End(..) => {}
             }
         }

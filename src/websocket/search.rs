@@ -120,6 +120,7 @@ impl Search {
         self.held.push(Piece::Gap(*gap));
         self.latest = self.latest.max(Some(gap.at));
         (self.seen, self.segment) = (None, None);
+        self.at = gap.offset;
         self.starts.clear();
         match gap.len {
             Some(len) => {
@@ -181,20 +182,15 @@ impl Search {
         let tail = std::mem::take(&mut self.tail);
         let mut rest = tail.as_slice();
         let mut found = None;
-        while found.is_none()
-            && let [first, _, ..] = rest
-        {
+        while found.is_none() {
+            let uninteresting = self.uninteresting(rest);
+            rest = rest.get(uninteresting..).unwrap_or_default();
+            self.at = self.at.saturating_add(uninteresting as u64);
             let enough = rest.len() >= MAX_HEADER + SAMPLE || !more;
-            let due = self.candidates.first_key_value().map(|(&at, _)| at) == Some(self.at);
-            let second = rest.get(1).copied().unwrap_or_default();
-            if due || candidate::may_begin(*first, second, self.expected) {
-                if !enough && is_short(rest) {
-                    break;
-                }
-                found = self.try_here(rest);
-            } else {
-                self.site();
+            if rest.len() < 2 || !enough && is_short(rest) {
+                break;
             }
+            found = self.try_here(rest);
             rest = rest.get(1..).unwrap_or_default();
             self.at = self.at.saturating_add(1);
         }
@@ -202,6 +198,21 @@ impl Search {
             self.tail = rest.to_vec();
         }
         found
+    }
+
+    /// How many bytes pass before one that may begin a frame, that a chain
+    /// leads to, or that begins a segment.
+    fn uninteresting(&self, bytes: &[u8]) -> usize {
+        let due = self.candidates.keys().next();
+        let events = [due, self.starts.front()].into_iter().flatten();
+        let event = events.min().map(|event| event.saturating_sub(self.at));
+        let until = event.and_then(|event| usize::try_from(event).ok());
+        let most = until.unwrap_or(usize::MAX).min(bytes.len());
+        let mut pairs = bytes.iter().zip(bytes.iter().skip(1)).take(most);
+        let may_begin =
+            |(&first, &second): (&u8, &u8)| candidate::may_begin(first, second, self.expected);
+        let before = pairs.position(may_begin);
+        before.unwrap_or_else(|| most.min(bytes.len().saturating_sub(1)))
     }
 
     /// The rest of a segment was cut off: how does it fit the ones before it?
