@@ -71,6 +71,21 @@ const CERTAIN: (i32, i32) = (40, 24);
 /// Bits that make a frame likely, where all of the chain sits well in its segments.
 const LIKELY: (i32, i32) = (20, 8);
 
+/// Bits that make the frames of a cut segment likely: those that its own
+/// headers are worth, and the logarithm of how many segments in a row began with a frame.
+const IN_RHYTHM: i32 = 12;
+
+/// Segments in a row that began with a frame, as it seems, and of which too
+/// little was captured to follow a chain from one to the next.
+///
+/// A snap length does that: each segment shows the headers of its first frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rhythm {
+    segments: u32,
+    chance: i32,
+    nesting: i32,
+}
+
 /// What the frames of a direction look like.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
@@ -202,6 +217,21 @@ impl Candidate {
         } else {
             None
         }
+    }
+
+    /// Adds what speaks for it to what the segments before it told.
+    pub(super) const fn add_to(&self, rhythm: &mut Rhythm) {
+        rhythm.segments = rhythm.segments.saturating_add(1);
+        rhythm.chance = rhythm.chance.saturating_add(self.chance);
+        rhythm.nesting = rhythm.nesting.saturating_add(self.nesting);
+    }
+
+    /// Its frames lie in one segment of a sender of this rhythm, and nothing
+    /// more of the chain can be seen: they are likely.
+    pub(super) fn is_in_rhythm(&self, rhythm: Rhythm) -> bool {
+        let proven = rhythm.chance >= CERTAIN.0 && (self.scrambled || rhythm.nesting >= CERTAIN.1);
+        let broken = i32::try_from(rhythm.segments.max(1).ilog2()).unwrap_or(0);
+        proven && self.is_likely_from_its_start() && self.chance.saturating_add(broken) >= IN_RHYTHM
     }
 
     /// The frames that count too little by themselves are likely, once the

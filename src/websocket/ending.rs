@@ -3,7 +3,7 @@
 use super::assembly::{Assembly, Place, Reading};
 use super::deflate::{Inflater, Stop};
 use super::half::{Half, Open, State};
-use super::{Breach, CloseFrame, Control, Event, Opcode, Wants};
+use super::{Breach, CloseFrame, Confidence, Control, Event, Opcode, Wants};
 use crate::stream::PacketRef;
 
 /// Said of a compressed message that can be read only without what came before it.
@@ -59,7 +59,11 @@ impl Half {
 
     #[inline]
     fn hand_over(&mut self, out: &mut impl FnMut(Event)) {
-        if let Some(message) = self.message.take() {
+        if let Some(mut message) = self.message.take() {
+            // What is only likely accuses nobody.
+            if message.message.confidence != Confidence::Certain {
+                message.message.breaches.clear();
+            }
             out(Event::Message(message.seal()));
         }
     }
@@ -123,6 +127,9 @@ impl Half {
 
     /// What the end of the transport breaks off.
     pub(super) fn judge_end(&mut self, at: PacketRef, out: &mut impl FnMut(Event)) {
+        if self.certain_from == u64::MAX {
+            return;
+        }
         let cut = match &mut self.state {
             State::Boundary(Some(held)) => {
                 Some((held.offset, format!("{} bytes of a header", held.len)))

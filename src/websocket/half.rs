@@ -3,6 +3,7 @@
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::beginning::Carry;
 use super::breach::MAX_CONTROL;
+use super::candidate::Rhythm;
 use super::deflate::Inflater;
 use super::ending::settle_text;
 use super::mask::unmask;
@@ -39,6 +40,8 @@ pub(super) struct Habits {
     pub(super) zero_key: bool,
     /// A binary message came that wasn't compressed.
     pub(super) binary: bool,
+    /// What segments told that the snap length cut.
+    pub(super) rhythm: Rhythm,
 }
 
 /// Where in the stream of frames we stand.

@@ -1,6 +1,6 @@
 //! Connections whose opening handshake wasn't captured: is this WebSocket at all?
 
-use super::candidate::Expected;
+use super::candidate::{Expected, Rhythm};
 use super::held::{Held, Piece};
 use super::search::Search;
 use super::{Connection, Event, Wants};
@@ -62,7 +62,7 @@ impl Recognition {
                 keys_vary: true,
                 binary: false,
             };
-            Search::new(expected, 0)
+            Search::new(expected, Rhythm::default(), 0)
         };
         Self {
             searches: Sides::from_fn(|_| [search(true), search(false)]),

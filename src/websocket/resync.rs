@@ -17,7 +17,7 @@ impl Half {
             keys_vary: !self.habits.zero_key,
             binary: self.habits.binary,
         };
-        self.state = State::Searching(Box::new(Search::new(expected, torn)));
+        self.state = State::Searching(Box::new(Search::new(expected, self.habits.rhythm, torn)));
     }
 
     pub(super) fn search_chunk(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Event)) {
@@ -55,6 +55,7 @@ impl Half {
         self.state = State::Boundary(None);
         self.certain_from = found.certain_from;
         self.adrift = true;
+        self.habits.rhythm = found.rhythm;
         let first = found.held.pieces.iter().find_map(|piece| match piece {
             Piece::Bytes(bytes) => bytes.chunk(found.start),
             Piece::Gap(_) | Piece::End(..) => None,
@@ -68,14 +69,20 @@ impl Half {
                 confidence: self.confidence_at(found.start),
             });
         }
+        // What is only likely accuses nobody.
+        let certain_from = found.certain_from;
+        let mut out: &mut dyn FnMut(Event) = &mut |event| match event {
+            Event::Breach { offset, .. } if offset < certain_from => {}
+            event => out(event),
+        };
         for piece in &found.held.pieces {
             match piece {
                 Piece::Bytes(bytes) => {
                     if let Some(chunk) = bytes.chunk(found.start) {
-                        self.on_chunk(&chunk, out);
+                        self.on_chunk(&chunk, &mut out);
                     }
                 }
-                Piece::Gap(gap) => self.on_gap(gap, out),
+                Piece::Gap(gap) => self.on_gap(gap, &mut out),
                 Piece::End(..) => {}
             }
         }

@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::candidate::{self, Candidate, Expected, SAMPLE, Site};
+use super::candidate::{self, Candidate, Expected, Rhythm, SAMPLE, Site};
 use super::frame::{self, MAX_HEADER};
 use super::held::{Held, Piece};
 use super::{Confidence, Event};
-use crate::stream::{Chunk, Gap, PacketRef};
+use crate::stream::{Chunk, Gap, GapCause, PacketRef};
 
 /// Bytes held of one direction.
 ///
@@ -47,6 +47,7 @@ pub(super) struct Found {
     pub(super) skipped: u64,
     /// What came from `start` on.
     pub(super) held: Held,
+    pub(super) rhythm: Rhythm,
 }
 
 /// The search in one direction.
@@ -70,11 +71,12 @@ pub(super) struct Search {
     /// Bytes that came.
     looked: u64,
     held: Held,
+    rhythm: Rhythm,
 }
 
 impl Search {
     /// `torn` bytes count as passed over before anything comes.
-    pub(super) fn new(expected: Expected, torn: u64) -> Self {
+    pub(super) fn new(expected: Expected, rhythm: Rhythm, torn: u64) -> Self {
         Self {
             expected,
             candidates: BTreeMap::new(),
@@ -87,6 +89,7 @@ impl Search {
             latest: None,
             looked: torn,
             held: Held::default(),
+            rhythm,
         }
     }
 
@@ -113,10 +116,11 @@ impl Search {
 
     /// Bytes are missing.
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Event)) -> Option<Found> {
-        let found = self.look(false);
+        let found = self.look(false).or_else(|| self.listen(gap));
         self.held.push(Piece::Gap(*gap));
         self.latest = self.latest.max(Some(gap.at));
         (self.seen, self.segment) = (None, None);
+        self.at = gap.offset;
         self.starts.clear();
         match gap.len {
             Some(len) => {
@@ -178,20 +182,15 @@ impl Search {
         let tail = std::mem::take(&mut self.tail);
         let mut rest = tail.as_slice();
         let mut found = None;
-        while found.is_none()
-            && let [first, _, ..] = rest
-        {
+        while found.is_none() {
+            let uninteresting = self.uninteresting(rest);
+            rest = rest.get(uninteresting..).unwrap_or_default();
+            self.at = self.at.saturating_add(uninteresting as u64);
             let enough = rest.len() >= MAX_HEADER + SAMPLE || !more;
-            let due = self.candidates.first_key_value().map(|(&at, _)| at) == Some(self.at);
-            let second = rest.get(1).copied().unwrap_or_default();
-            if due || candidate::may_begin(*first, second, self.expected) {
-                if !enough && is_short(rest) {
-                    break;
-                }
-                found = self.try_here(rest);
-            } else {
-                self.site();
+            if rest.len() < 2 || !enough && is_short(rest) {
+                break;
             }
+            found = self.try_here(rest);
             rest = rest.get(1..).unwrap_or_default();
             self.at = self.at.saturating_add(1);
         }
@@ -199,6 +198,42 @@ impl Search {
             self.tail = rest.to_vec();
         }
         found
+    }
+
+    /// How many bytes pass before one that may begin a frame, that a chain
+    /// leads to, or that begins a segment.
+    fn uninteresting(&self, bytes: &[u8]) -> usize {
+        let due = self.candidates.keys().next();
+        let events = [due, self.starts.front()].into_iter().flatten();
+        let event = events.min().map(|event| event.saturating_sub(self.at));
+        let until = event.and_then(|event| usize::try_from(event).ok());
+        let most = until.unwrap_or(usize::MAX).min(bytes.len());
+        let mut pairs = bytes.iter().zip(bytes.iter().skip(1)).take(most);
+        let may_begin =
+            |(&first, &second): (&u8, &u8)| candidate::may_begin(first, second, self.expected);
+        let before = pairs.position(may_begin);
+        before.unwrap_or_else(|| most.min(bytes.len().saturating_sub(1)))
+    }
+
+    /// The rest of a segment was cut off: how does it fit the ones before it?
+    fn listen(&mut self, gap: &Gap) -> Option<(u64, u64)> {
+        let (GapCause::SnapLength, Some(len), Some(segment)) = (gap.cause, gap.len, self.segment)
+        else {
+            return None;
+        };
+        let first = self.candidates.values();
+        let first = first.copied().find(|candidate| candidate.start == segment);
+        let Some(candidate) = first else {
+            let mut all = self.candidates.values();
+            if !all.any(|other| other.start < segment && other.fits_segments) {
+                self.rhythm = Rhythm::default();
+            }
+            return None;
+        };
+        let cut_off = candidate.next() < gap.offset.saturating_add(len);
+        let likely = cut_off && candidate.is_in_rhythm(self.rhythm) && self.holds(segment);
+        candidate.add_to(&mut self.rhythm);
+        likely.then_some((segment, u64::MAX))
     }
 
     /// A frame may begin here.
@@ -299,6 +334,7 @@ impl Search {
             certain_from,
             skipped: self.looked.saturating_sub(kept as u64),
             held,
+            rhythm: self.rhythm,
         })
     }
 

@@ -132,10 +132,14 @@ impl Talk {
     }
 
     fn lose(&mut self, direction: Direction, len: Option<u64>) -> &mut Self {
+        self.lose_as(direction, len, GapCause::NotCaptured)
+    }
+
+    fn lose_as(&mut self, direction: Direction, len: Option<u64>, cause: GapCause) -> &mut Self {
         self.packets += 1;
         let offset = self.sent[direction];
         self.sent[direction] += len.unwrap_or(1000);
-        let (cause, at) = (GapCause::NotCaptured, packet(self.packets));
+        let at = packet(self.packets);
         self.on(&StreamEvent::Gap(Gap {
             direction,
             offset,

@@ -268,3 +268,38 @@ fn a_full_window_is_a_whole_context() {
     talk.server(&bare(FIN | RSV1 | TEXT, b"\xff\xff\xff"));
     assert_eq!(talk.breaches(), [Breach::InflateFailed]);
 }
+
+/// Segments of several small frames, of which the snap length leaves the first 30 bytes.
+fn coalesced_and_cut(direction: Direction) -> Talk {
+    let mut talk = Talk::plain();
+    for n in 0..60 {
+        let frames: Vec<u8> = (0..6)
+            .flat_map(|k| {
+                let text = format!("tick {n}.{k}");
+                match direction {
+                    ClientToServer => keyed(FIN | TEXT, n * 10 + k, text.as_bytes()),
+                    ServerToClient => bare(FIN | TEXT, text.as_bytes()),
+                }
+            })
+            .collect();
+        talk.send(direction, &frames[..30]).lose_as(
+            direction,
+            Some(frames.len() as u64 - 30),
+            GapCause::SnapLength,
+        );
+    }
+    talk
+}
+
+#[test]
+fn headers_before_the_snap_length_are_read() {
+    for direction in Direction::BOTH {
+        let talk = coalesced_and_cut(direction);
+        let (frames, messages) = (talk.frames().len(), talk.messages().len());
+        assert!(frames > 80 && messages > 80, "{frames}, {messages}");
+        assert!(texts(&talk).iter().all(|text| text.starts_with("tick ")));
+        // The first segments only show how this sender writes.
+        let sure = |frame: &&Frame| frame.confidence == Confidence::Certain;
+        assert!(talk.frames().iter().filter(sure).count() < 9);
+    }
+}
