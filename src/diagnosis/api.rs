@@ -168,6 +168,7 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
 /// Frames of `sender` are missing, and not only from the middle of a known one.
 fn may_hide_close(session: &Session, sender: Direction) -> bool {
     session.lost_sync[sender].is_some()
+        || session.resyncs[sender].unread > 0
         || session.leg.last_packet[sender].is_none()
         || (session.handshake.answer_lost.is_some() && sender == Direction::ServerToClient)
         || session
