@@ -2,6 +2,8 @@
 
 mod attempts;
 mod limits;
+#[cfg(test)]
+mod mid_stream_tests;
 mod orientation;
 mod records;
 mod stack;

@@ -156,13 +156,12 @@ fn subject(report: &Report, finding: &Finding) -> String {
         }
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
         Subject::Session(id) => {
-            let path = report
-                .session(id)
-                .map(|session| (session.leg.client, describe::url(session, report.secrets)));
-            match path {
-                Some((client, url)) => format!("s{id} ({client} -> {url}): "),
-                None => format!("s{id}: "),
-            }
+            let Some(session) = report.session(id) else {
+                return format!("s{id}: ");
+            };
+            let leg = &session.leg;
+            let to = describe::url(session, report.secrets).unwrap_or(leg.server.to_string());
+            format!("s{id} ({} -> {to}): ", leg.client)
         }
     }
 }
