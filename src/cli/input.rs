@@ -8,7 +8,7 @@ use super::args::InputArgs;
 use super::faults::{Foreign, faults, readable};
 use super::filter::Filter;
 use super::output;
-use crate::packet::known_link_type;
+use crate::packet::carries_ip;
 use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::Record;
 use crate::session::redact::Secrets;
@@ -52,7 +52,7 @@ impl InputArgs {
             if let Input::Packet(packet) = &input {
                 foreign.note(packet);
                 if let Some(filter) = &mut filter
-                    && known_link_type(packet.link)
+                    && carries_ip(packet.link)
                     && !filter.matches(packet)?
                 {
                     continue;

@@ -160,8 +160,8 @@ fn every_link_type_leads_to_the_segment() {
             "{link} {header:?}"
         );
     }
-    assert!(!known_link_type(LinkType(105)));
-    assert_eq!(read(LinkType(105), &v4), "unknown-link-type");
+    assert!(!known_link_type(LinkType(147)));
+    assert_eq!(read(LinkType(147), &v4), "unknown-link-type");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn tunnels_are_seen_through() {
     let (v4, v6) = (hello(), hello_6());
     let inner = ethernet(0x0800, &v4);
     let vxlan = [&[8, 0, 0, 0, 0, 0, 1, 0][..], &inner].concat();
-    let geneve = [&[1, 0, 0x65, 0x58, 0, 0, 1, 0, 1, 2, 3, 4][..], &inner].concat();
+    let geneve = [&[1, 0, 0x65, 0x58, 0, 0, 1, 0, 1, 2, 3, 0][..], &inner].concat();
     let cases: [(&str, Vec<u8>, &str); 11] = [
         ("4 in 4", ipv4(4, &v4), HELLO),
         ("6 in 4", ipv4(41, &v6), HELLO_6),
@@ -199,13 +199,13 @@ fn tunnels_are_seen_through() {
             HELLO,
         ),
         (
-            "GRE of PPTP",
-            ipv4(47, &[&[0x20, 1, 0x88, 0x0b][..], &v4].concat()),
+            "GRE of an unknown version",
+            ipv4(47, &[&[0x20, 2, 0x88, 0x0b][..], &v4].concat()),
             "gre",
         ),
         ("VXLAN", ipv4(17, &udp(4789, &vxlan)), HELLO),
         ("Geneve", ipv4(17, &udp(6081, &geneve)), HELLO),
-        ("not VXLAN", ipv4(17, &udp(4790, &vxlan)), "udp"),
+        ("not VXLAN", ipv4(17, &udp(4789, &v4[1..])), "udp"),
     ];
     for (name, bytes, expected) in cases {
         assert_eq!(read(RAW, &bytes), expected, "{name}");
@@ -547,7 +547,7 @@ fn unfinished_datagrams_push_out_the_oldest() {
 #[test]
 fn a_cut_fragment_is_no_use() {
     let parts = fragments(1);
-    assert_eq!(read_cut(RAW, &parts[0], 27), "ip-fragment");
+    assert_eq!(read_cut(RAW, &parts[0], 27), "fragment-cut");
 }
 
 proptest! {
