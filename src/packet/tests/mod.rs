@@ -1,5 +1,9 @@
 //! Whole packets through the decoder.
 
+mod links;
+mod pieces;
+mod tunnels;
+
 use etherparse::{
     IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, PacketBuilder,
 };
@@ -35,6 +39,17 @@ fn packet(link: LinkType, bytes: &[u8], snap: usize) -> Packet<'_> {
         wire_len,
         bytes: &bytes[..snap],
     }
+}
+
+/// What is told of each datagram in a packet.
+fn all_of(link: LinkType, bytes: &[u8]) -> Vec<String> {
+    let packet = packet(link, bytes, bytes.len());
+    let mut decoder = Decoder::new();
+    let mut told = vec![tell(&decoder.decode(&packet))];
+    while decoder.has_more() {
+        told.push(tell(&decoder.decode_more(&packet)));
+    }
+    told
 }
 
 fn tell(decoded: &Decoded<'_>) -> String {
@@ -553,9 +568,13 @@ fn a_cut_fragment_is_no_use() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(
-        link in prop::sample::select(vec![0u16, 1, 101, 108, 113, 276]),
+        link in prop_oneof![prop::sample::select(vec![0u16, 1, 101, 108, 113, 276]), 0u16..300],
         wire_len: u32,
-        kind in prop::sample::select(vec![0u16, 0x0800, 0x86dd, 0x8100, 0x8847, 0x8864, 0x6558]),
+        kind in prop_oneof![
+            prop::sample::select(vec![0u16, 0x0800, 0x86dd, 0x8100, 0x8847, 0x8864, 0x6558]),
+            prop::sample::select(vec![0x22f3u16, 0x88e5, 0x88e7, 0x8903, 0x894f, 0xdada]),
+            0u16..0x600,
+        ],
         version in 0u8..16,
         protocol: u8,
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
@@ -573,8 +592,38 @@ proptest! {
         }
         let packet = Packet { wire_len, ..packet(LinkType(link), &bytes, bytes.len()) };
         let mut decoder = Decoder::new();
-        decoder.decode(&packet);
-        decoder.decode(&packet);
+        for _ in 0..2 {
+            decoder.decode(&packet);
+            let mut parts = 0;
+            while decoder.has_more() {
+                decoder.decode_more(&packet);
+                parts += 1;
+            }
+            prop_assert!(parts <= 64);
+        }
+        decoder.finish();
+    }
+
+    #[test]
+    fn noise_on_the_air_never_panics(
+        link in prop::sample::select(vec![105u16, 119, 127, 163, 192]),
+        control in prop::sample::select(vec![0x08u8, 0x88, 0x48, 0x80]),
+        flags: u8,
+        len in 0u8..40,
+        mut bytes in prop::collection::vec(any::<u8>(), 40..200),
+    ) {
+        let header: &[u8] = match link {
+            105 => &[],
+            163 => &[0x80, 0x21, 0x10, 1, 0, 0, 0, len],
+            119 => &[0x44, 0, 0, 0, len, 0, 0, 0],
+            127 => &[0, 0, len, 0],
+            _ => &[0, 0, len, 0, 105, 0, 0, 0],
+        };
+        bytes[..header.len()].copy_from_slice(header);
+        let start = if link == 105 { 0 } else { usize::from(len) };
+        bytes[start] = control;
+        bytes[start + 1] = flags;
+        all_of(LinkType(link), &bytes);
     }
 
     #[test]
