@@ -3,6 +3,7 @@
 mod findings;
 mod sessions;
 mod style;
+mod unread;
 mod verdict;
 
 use std::io::{self, Write};
@@ -94,6 +95,9 @@ fn quality(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
         .collect();
     for finding in limits {
         wrapped(out, style.width, "CAPTURE  ", &finding.summary)?;
+    }
+    if let Some(unread) = unread::unread(report) {
+        wrapped(out, style.width, "CAPTURE  ", &unread)?;
     }
     Ok(())
 }
