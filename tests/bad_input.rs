@@ -369,6 +369,11 @@ fn packets_of_a_known_link_type_are_read_beside_unknown_ones() {
         {"why": "unknown-link-type", "packets": 1},
     ]);
     assert_eq!(report["capture"]["not_decoded"], expected);
+    let text = wscope(&directory, &["a.pcapng"]).stdout;
+    assert!(
+        text.contains("\nCAPTURE  Not read: 1 packet (unknown-link-type)\n"),
+        "{text}"
+    );
     assert!(
         line.starts_with(
             "wscope: a.pcapng: offset 48: link type 147 is unknown to this version, 1 of 3 packets"

@@ -43,7 +43,14 @@ pub enum Decoded<'a> {
     Neighbour(IpAddr),
     /// Part of a datagram that is not complete yet. If it never is, [`Decoder::finish`] tells.
     Pending,
-    /// Nothing for us, and why, as a short word for the report: `udp`, `arp`, `fragment-cut`.
+    /// Nothing for us, and why, as a short word for the report. The words are stable:
+    ///
+    /// - by protocol: `udp`, `arp`, `icmp`, `icmpv6`, `igmp`, `sctp`, `esp`, `ppp`, `mpls`, `gre`, `macsec`, `lldp`,
+    ///   `stp`, `eapol`, `pppoe-discovery`, `other-ethertype`, `other-ip-protocol`, `not-ip`
+    /// - by link: `unknown-link-type`, `no-ip-on-netlink` and its like, `802.15.4`, `preempted-frame`
+    /// - on the air: `wlan-management`, `wlan-control`, `wlan-no-data`, `wlan-protected`, `wlan-fragment`, `wlan-damaged`
+    /// - pieces: `fragment-incomplete`, `fragment-duplicate`, `fragment-conflict`, `fragment-cut`, `fragment-limit`
+    /// - faults: `cut-short` by the snap length, `malformed`, `malformed-tcp`, `too-many-headers`
     Ignored(&'static str),
 }
 

@@ -31,11 +31,10 @@ pub(super) fn bare(rest: Rest<'_>) -> bool {
         return false;
     }
     match rest.bytes {
-        [first, ..] if first >> 4 == 4 => {
+        [first, _, l0, l1, ..] if first >> 4 == 4 => {
             let len = usize::from(first & 0x0f) * 4;
-            rest.bytes
-                .get(..len)
-                .is_some_and(|header| sum(header, 0) == 0xffff)
+            let header = rest.bytes.get(..len);
+            [*l0, *l1] != [0, 0] && header.is_some_and(|header| sum(header, 0) == 0xffff)
         }
         _ => ipv6_payload_checks(rest.bytes),
     }
@@ -68,17 +67,19 @@ pub(super) fn ethernet(rest: Rest<'_>) -> bool {
     false
 }
 
-/// Total length, if this is a sound IPv4 header.
+/// Total length, if this is a sound IPv4 header. Segmentation offload leaves 0
+/// where the datagram is longer than the field can tell; then the checksum has to be right.
 fn ipv4_len(rest: Rest<'_>) -> Option<usize> {
     let [first, _, l0, l1, _, _, _, _, _, _, c0, c1, ..] = rest.bytes.first_chunk::<20>()?;
     let header_len = usize::from(first & 0x0f) * 4;
     let header = rest.bytes.get(..header_len.max(20))?;
     let total_len = usize::from(u16::from_be_bytes([*l0, *l1]));
-    let sound = first >> 4 == 4
-        && header_len >= 20
-        && total_len >= header_len
-        && ([*c0, *c1] == [0, 0] || sum(header, 0) == 0xffff);
-    sound.then_some(total_len)
+    let checked = sum(header, 0) == 0xffff;
+    let sound = first >> 4 == 4 && header_len >= 20 && (checked || [*c0, *c1] == [0, 0]);
+    match total_len {
+        0 => (sound && checked).then_some(rest.wire),
+        _ => (sound && total_len >= header_len).then_some(total_len),
+    }
 }
 
 /// Length with the header, if this looks like an IPv6 header.

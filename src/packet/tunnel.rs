@@ -1,25 +1,29 @@
 //! Tunnels that IP or Ethernet names: packets inside packets.
 
 use super::ethernet::ether_type;
-use super::layer::{Layer, Rest, Step, Why};
+use super::layer::{CUT_SHORT, Layer, Rest, Step, Why};
 use super::proof;
+
+/// Rationale: a tunnel's header of 16 bytes, Ethernet with two tags, IPv6. With
+/// less than that, what is inside a tunnel may be there and can't be proven.
+pub(super) const BEFORE_IP: usize = 16 + 22 + 40;
 
 /// A label stack down to the label with the S bit (RFC 3032, section 2.1).
 ///
 /// What follows has no type field: a 4 or 6 in the first nibble is IP, a 0 the
 /// control word of an Ethernet pseudowire (RFC 4385, section 3), and without a
-/// control word the first nibble is an address's. So what is proven goes first.
+/// control word the first nibble is an address's. So IP is believed with a
+/// sound header only.
 pub(super) fn mpls(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     let (label, rest) = rest.take::<4>()?;
     let is_bottom = label[2] & 1 == 1;
     if !is_bottom {
         return Ok(Step::Next(Layer::EtherType(ether_type::MPLS), rest));
     }
-    let nibble = rest.bytes.first().map(|byte| byte >> 4);
     if proof::ip(rest) {
         return Ok(Step::Next(Layer::Ip, rest));
     }
-    if nibble == Some(0)
+    if rest.bytes.first().is_some_and(|byte| byte >> 4 == 0)
         && let Ok(behind) = rest.skip(4)
         && proof::ethernet(behind)
     {
@@ -28,9 +32,10 @@ pub(super) fn mpls(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     if proof::ethernet(rest) {
         return Ok(Step::Next(Layer::Ethernet, rest));
     }
-    match nibble {
-        Some(4 | 6) => Ok(Step::Next(Layer::Ip, rest)),
-        Some(0) => Ok(Step::Next(Layer::Ethernet, rest.skip(4)?)),
+    match rest.bytes {
+        // RFC 4448, section 4.6: the control word's 12 bits after the nibble are zero.
+        [0, 0, ..] => Ok(Step::Next(Layer::Ethernet, rest.skip(4)?)),
+        _ if rest.bytes.len() < rest.wire.min(BEFORE_IP) => Err(CUT_SHORT),
         _ => Err("mpls"),
     }
 }

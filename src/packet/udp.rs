@@ -4,7 +4,7 @@
 use etherparse::UdpHeaderSlice;
 
 use super::ethernet::ether_type;
-use super::layer::{Layer, Rest, Step, Why};
+use super::layer::{CUT_SHORT, Layer, Rest, Step, Why};
 use super::{ppp, proof, tunnel};
 
 /// What is inside, and how to read it.
@@ -20,7 +20,13 @@ pub(super) fn udp(rest: Rest<'_>) -> Result<Step<'_>, Why> {
     };
     let inner = rest.skip(header.slice().len()).map_err(|_| "udp")?;
     let ports = [header.source_port(), header.destination_port()];
-    Step::from(encapsulated(ports, inner).ok_or("udp"))
+    let cut = inner.bytes.len() < inner.wire.min(tunnel::BEFORE_IP);
+    let otherwise = match header.destination_port() {
+        // Nothing is decided by this but the word.
+        VXLAN | VXLAN_OF_LINUX | GENEVE | GTP if cut => CUT_SHORT,
+        _ => "udp",
+    };
+    Step::from(encapsulated(ports, inner).ok_or(otherwise))
 }
 
 fn encapsulated(ports: [u16; 2], rest: Rest<'_>) -> Inner<'_> {
@@ -55,9 +61,13 @@ fn by_port(ports: [u16; 2], rest: Rest<'_>) -> Inner<'_> {
 }
 
 const L2TP: u16 = 1701;
+const GTP: u16 = 2152;
 const LISP: u16 = 4341;
 const GRE: u16 = 4754;
+const VXLAN: u16 = 4789;
+const GENEVE: u16 = 6081;
 const MPLS: u16 = 6635;
+const VXLAN_OF_LINUX: u16 = 8472;
 const TZSP: u16 = 37008;
 
 /// VXLAN (RFC 7348, section 5): the I flag, a network identifier, reserved

@@ -629,7 +629,7 @@ proptest! {
     #[test]
     fn a_cut_never_changes_what_is_told(
         payload in prop::collection::vec(any::<u8>(), 0..40),
-        tunnel in 0u8..5,
+        tunnel in 0u8..9,
         cut in 0.0f64..1.0,
     ) {
         let tcp = [&hello_tcp()[..20], &payload].concat();
@@ -640,6 +640,10 @@ proptest! {
             1 => ethernet(0x86dd, &ipv6(6, &tcp)),
             2 => ethernet(0x8100, &[&[0, 7][..], &inner[12..]].concat()),
             3 => ethernet(0x0800, &ipv4(17, &udp(4789, &vxlan))),
+            4 => ethernet(0x8847, &[&[0, 0, 0x11, 64, 0x45, 0, 0, 40, 0, 0][..], &inner[6..]].concat()),
+            5 => ethernet(0x8847, &[&[0, 0, 0x11, 64, 0, 0, 0, 0][..], &inner].concat()),
+            6 => ethernet(0x0800, &ipv4(17, &udp(6081, &[&[0, 0, 0x65, 0x58, 0, 0, 1, 0][..], &inner].concat()))),
+            7 => ethernet(0x0800, &ipv4(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1][..], &[0x10; 8], &inner].concat())),
             _ => ethernet(0x86dd, &ipv6(4, &ipv4(6, &tcp))),
         };
         let mut decoder = Decoder::new();

@@ -70,7 +70,9 @@ fn labels_lead_to_ip_or_to_a_pseudowire() {
     assert_eq!(mpls(&[0x10; 40]), "mpls", "an associated channel");
     let mut offloaded = hello();
     offloaded[10..12].fill(0x11);
-    assert_eq!(mpls(&offloaded), HELLO, "a checksum that is wrong");
+    assert_eq!(mpls(&offloaded), "mpls", "an address, or a broken header");
+    offloaded[10..12].fill(0);
+    assert_eq!(mpls(&offloaded), HELLO, "a checksum left to the card");
     assert_eq!(
         read(RAW, &ipv4(137, &[&label[..], &hello()].concat())),
         HELLO
@@ -337,6 +339,43 @@ fn a_tunnel_is_believed_only_with_a_sound_packet_inside() {
     let mut offloaded = hello();
     offloaded[10..12].fill(0);
     assert_eq!(alone(offloaded), "udp", "no checksum speaks for it");
+}
+
+#[test]
+fn a_tunnel_that_the_snap_length_cut_is_no_ordinary_udp() {
+    let vxlan = [&[8, 0, 0, 0, 0, 0, 1, 0][..], &ethernet(0x0800, &hello())].concat();
+    let told = |port, snap| read_cut(RAW, &ipv4(17, &udp(port, &vxlan)), snap);
+    assert_eq!(told(4789, 60), "cut-short");
+    assert_eq!(told(53, 60), "udp");
+    assert_eq!(
+        told(4789, 28 + 22 + 40),
+        "192.0.2.1:1000 > 198.51.100.2:80 7  of 5"
+    );
+}
+
+#[test]
+fn offloaded_segments_without_a_length_are_seen_in_a_tunnel() {
+    let mut inner = hello();
+    inner[2..4].fill(0);
+    inner[10..12].fill(0);
+    let told = |inner: &[u8]| {
+        let frame = ethernet(0x0800, inner);
+        let vxlan = [&[8, 0, 0, 0, 0, 0, 1, 0][..], &frame].concat();
+        read(RAW, &ipv4(17, &udp(4789, &vxlan)))
+    };
+    assert_eq!(told(&inner), "udp", "neither length nor checksum");
+    let sum: u32 = inner[..20]
+        .chunks(2)
+        .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])))
+        .sum();
+    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    inner[10..12].copy_from_slice(&checksum.to_be_bytes());
+    assert_eq!(told(&inner), HELLO);
+    assert_eq!(
+        read(RAW, &ipv4(17, &udp(5555, &inner))),
+        "udp",
+        "no tunnel speaks for it"
+    );
 }
 
 #[test]
