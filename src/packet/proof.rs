@@ -24,7 +24,21 @@ pub(super) fn filled(rest: Rest<'_>) -> bool {
     }
 }
 
-/// The same without any header of a tunnel to speak for it: then the checksum
+/// An IPv4 header whose checksum is wrong, as those who make captures anonymous
+/// leave it, and which fills `rest` but for the padding of a short frame.
+pub(super) fn anonymous(rest: Rest<'_>) -> bool {
+    /// IEEE 802.3, section 3.2.7: what is shorter is padded.
+    const SHORTEST: usize = 46;
+    let Some([first, _, l0, l1, _, _, flags, _, ttl, ..]) = rest.bytes.first_chunk::<20>() else {
+        return false;
+    };
+    let total_len = usize::from(u16::from_be_bytes([*l0, *l1]));
+    let fits =
+        total_len == rest.wire || (20..rest.wire).contains(&total_len) && rest.wire <= SHORTEST;
+    matches!(first, 0x45..=0x4f) && flags & 0x80 == 0 && *ttl > 0 && fits
+}
+
+/// As [`filled`], without any header of a tunnel to speak for it: then the checksum
 /// has to. IPv6 has none of its own, so that of its payload counts.
 pub(super) fn bare(rest: Rest<'_>) -> bool {
     if !filled(rest) {

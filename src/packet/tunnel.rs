@@ -33,6 +33,7 @@ pub(super) fn mpls(rest: Rest<'_>) -> Result<Step<'_>, Why> {
         return Ok(Step::Next(Layer::Ethernet, rest));
     }
     match rest.bytes {
+        _ if proof::anonymous(rest) => Ok(Step::Next(Layer::Ip, rest)),
         // RFC 4448, section 4.6: the control word's 12 bits after the nibble are zero.
         [0, 0, ..] => Ok(Step::Next(Layer::Ethernet, rest.skip(4)?)),
         _ if rest.bytes.len() < rest.wire.min(BEFORE_IP) => Err(CUT_SHORT),

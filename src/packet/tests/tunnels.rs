@@ -70,7 +70,10 @@ fn labels_lead_to_ip_or_to_a_pseudowire() {
     assert_eq!(mpls(&[0x10; 40]), "mpls", "an associated channel");
     let mut offloaded = hello();
     offloaded[10..12].fill(0x11);
+    assert_eq!(mpls(&offloaded), HELLO, "a capture made anonymous");
+    offloaded[3] += 9;
     assert_eq!(mpls(&offloaded), "mpls", "an address, or a broken header");
+    offloaded[3] -= 9;
     offloaded[10..12].fill(0);
     assert_eq!(mpls(&offloaded), HELLO, "a checksum left to the card");
     assert_eq!(
