@@ -3,6 +3,7 @@
 mod findings;
 mod sessions;
 mod style;
+mod unread;
 mod verdict;
 mod ways;
 
@@ -124,6 +125,9 @@ fn quality(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
         .collect();
     for finding in limits {
         wrapped(out, style.width, "CAPTURE  ", &finding.summary)?;
+    }
+    if let Some(unread) = unread::unread(report) {
+        wrapped(out, style.width, "CAPTURE  ", &unread)?;
     }
     Ok(())
 }
