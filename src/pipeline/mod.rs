@@ -2,6 +2,8 @@
 
 mod attempts;
 mod limits;
+#[cfg(test)]
+mod mid_stream_tests;
 mod orientation;
 mod records;
 mod stack;
@@ -9,14 +11,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
 use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable};
-use crate::source::{Input, Packet};
+use crate::source::{Input, KeyLogSummary, Packet, read_key_log};
 use crate::stream::PacketRef;
+use crate::tls::Keys;
 use crate::websocket::Wants;
 use attempts::Attempts;
 use records::Records;
@@ -51,6 +55,8 @@ pub(crate) struct Shared {
     next_stream: u32,
     records: Records,
     attempts: Attempts,
+    /// The secrets at hand; shared, since a stack holds them while it works.
+    keys: Arc<Keys>,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -74,6 +80,7 @@ impl Analyzer {
                 next_stream: 0,
                 records: Records::default(),
                 attempts: Attempts::default(),
+                keys: Arc::default(),
             },
         }
     }
@@ -90,39 +97,28 @@ impl Analyzer {
         match input {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
-            Input::KeyLog(_) => self.shared.capture.key_logs += 1,
+            Input::KeyLog(text) => {
+                self.shared.capture.key_logs += 1;
+                self.add_keys(text);
+            }
             // Only a live capture ticks.
             Input::Tick(_) => {}
         }
     }
 
-    fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(packet.at);
-        match self.decoder.decode(packet) {
-            Decoded::Tcp(segment) => {
-                on_segment(&mut self.table, &mut self.shared, &segment, finished);
-            }
-            Decoded::Icmp(error) => self.on_icmp(&error),
-            Decoded::Neighbour(host) => {
-                self.shared.heard(host);
-                self.shared.ignored("arp");
-            }
-            Decoded::Pending => {}
-            Decoded::Ignored(why) => self.shared.ignored(why),
-        }
+    /// Takes the text of a key log (RFC 9850). Connections whose records wait
+    /// for keys don't look at it before [`keys_are_in`](Self::keys_are_in).
+    pub fn add_keys(&mut self, text: &[u8]) -> KeyLogSummary {
+        let keys = Arc::make_mut(&mut self.shared.keys);
+        read_key_log(text, |secret| keys.add(secret))
     }
 
-    fn on_icmp(&mut self, error: &IcmpError) {
-        self.shared
-            .ignored(if error.v6 { "icmpv6" } else { "icmp" });
-        if let Some(stack) = self.table.find(error.from, error.to) {
-            stack.on_unreachable(Unreachable {
-                at: error.at,
-                reporter: error.reporter,
-                kind: error.kind,
-                code: error.code,
-                v6: error.v6,
-            });
+    fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
+        self.shared.on_time(packet.at);
+        let (table, shared) = (&mut self.table, &mut self.shared);
+        on_decoded(table, shared, self.decoder.decode(packet), finished);
+        while self.decoder.has_more() {
+            on_decoded(table, shared, self.decoder.decode_more(packet), finished);
         }
     }
 
@@ -157,12 +153,47 @@ impl Analyzer {
         while let Some(next) = self.shared.records.next(last) {
             record(next);
         }
+        for (why, packets) in self.decoder.finish() {
+            self.shared.ignored(why, packets);
+        }
         let capture = &mut self.shared.capture;
         capture
             .not_decoded
             .sort_by_key(|(why, count)| (std::cmp::Reverse(*count), *why));
         capture.gaps.sort_by_key(|gap| gap.cause);
         self.shared.capture
+    }
+}
+
+#[inline(always)]
+fn on_decoded(
+    table: &mut Table,
+    shared: &mut Shared,
+    decoded: Decoded<'_>,
+    finished: &mut Vec<Finished>,
+) {
+    match decoded {
+        Decoded::Tcp(segment) => on_segment(table, shared, &segment, finished),
+        Decoded::Icmp(error) => on_icmp(table, shared, &error),
+        Decoded::Neighbour(host) => {
+            shared.heard(host);
+            shared.ignored("arp", 1);
+        }
+        Decoded::Pending => {}
+        Decoded::Ignored(why) => shared.ignored(why, 1),
+    }
+}
+
+fn on_icmp(table: &mut Table, shared: &mut Shared, error: &IcmpError) {
+    shared.ignored(if error.v6 { "icmpv6" } else { "icmp" }, 1);
+    if let Some(stack) = table.find(error.from, error.to) {
+        stack.on_unreachable(Unreachable {
+            at: error.at,
+            reporter: error.reporter,
+            kind: error.kind,
+            code: error.code,
+            v6: error.v6,
+        });
     }
 }
 
@@ -202,11 +233,11 @@ impl Shared {
         }
     }
 
-    fn ignored(&mut self, why: &'static str) {
+    fn ignored(&mut self, why: &'static str, packets: u64) {
         let counts = &mut self.capture.not_decoded;
         match counts.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((why, 1)),
+            Some((_, count)) => *count += packets,
+            None => counts.push((why, packets)),
         }
     }
 
@@ -228,6 +259,6 @@ impl Analyzer {
 
     pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
         self.shared.on_time(error.at);
-        self.on_icmp(error);
+        on_icmp(&mut self.table, &mut self.shared, error);
     }
 }

@@ -1,8 +1,10 @@
 //! What was read, and what of it could not be used: the report's *capture quality*.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::Undecrypted;
 use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
@@ -111,12 +113,16 @@ impl Tally {
 }
 
 /// TLS connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsTotals {
     /// Connections on which a TLS handshake or record was seen at the start.
     pub connections: u64,
     /// Those that could be decrypted.
     pub decrypted: u64,
+    /// Those of which the capture lacks the beginning: no key would help.
+    pub headless: u64,
+    /// Those that stayed closed though their beginning was captured, by the reason.
+    pub closed: BTreeMap<Undecrypted, u64>,
 }
 
 /// Failed connections of one client host to one server port, beyond those that are kept one by one.
@@ -182,6 +188,10 @@ pub struct Capture {
     pub tls_ports: Vec<u16>,
     /// Ordinary HTTP exchanges.
     pub http_exchanges: u64,
+    /// Servers to which connections begin with a PROXY protocol header: the first 16.
+    pub proxied_servers: Vec<SocketAddr>,
+    /// Tunnels through proxies.
+    pub tunnels: super::OpenedTunnels,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
     /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.

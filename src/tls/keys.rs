@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::stream::{Direction, Secret, SecretLabel};
 
 /// All secrets that key logs and captures gave.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Keys {
     by_random: HashMap<[u8; 32], Vec<Secret>, foldhash::fast::RandomState>,
     premasters: HashMap<[u8; 8], Secret>,

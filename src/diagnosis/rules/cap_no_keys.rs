@@ -30,7 +30,7 @@ RFC 9850: the SSLKEYLOGFILE format.
 };
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    let tls = overview.capture.tls;
+    let tls = &overview.capture.tls;
     let unread = tls.connections.saturating_sub(tls.decrypted);
     if unread == 0 {
         return;

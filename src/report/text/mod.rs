@@ -3,7 +3,9 @@
 mod findings;
 mod sessions;
 mod style;
+mod unread;
 mod verdict;
+mod ways;
 
 use std::io::{self, Write};
 
@@ -23,6 +25,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
     quality(report, style, out)?;
     verdict::verdict(report, style, out)?;
     sessions::sessions(report, style, out)?;
+    ways::ways(report, style, out)?;
     sessions::heartbeat(report, style, out)?;
     findings::findings(report, style, out)?;
     next_steps(report, out)
@@ -123,6 +126,9 @@ fn quality(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
     for finding in limits {
         wrapped(out, style.width, "CAPTURE  ", &finding.summary)?;
     }
+    if let Some(unread) = unread::unread(report) {
+        wrapped(out, style.width, "CAPTURE  ", &unread)?;
+    }
     Ok(())
 }
 
@@ -154,13 +160,12 @@ fn subject(report: &Report, finding: &Finding) -> String {
         }
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
         Subject::Session(id) => {
-            let path = report
-                .session(id)
-                .map(|session| (session.leg.client, describe::url(session, report.secrets)));
-            match path {
-                Some((client, url)) => format!("s{id} ({client} -> {url}): "),
-                None => format!("s{id}: "),
-            }
+            let Some(session) = report.session(id) else {
+                return format!("s{id}: ");
+            };
+            let leg = &session.leg;
+            let to = describe::url(session, report.secrets).unwrap_or(leg.server.to_string());
+            format!("s{id} ({} -> {to}): ", leg.client)
         }
     }
 }

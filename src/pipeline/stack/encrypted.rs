@@ -1,0 +1,182 @@
+//! TLS on a connection, and the layers inside it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::followed::{self, Layer};
+use super::subject::Subject;
+use crate::http;
+use crate::pipeline::records::Pending;
+use crate::pipeline::{Finished, Shared};
+use crate::stream::{Direction, Sides, StreamEvent};
+use crate::tls;
+
+/// How many records may be unacknowledged and still be told when they were.
+///
+/// Rationale: more than a send buffer of small records holds.
+const MARKS: usize = 1_024;
+
+/// TLS, and what is inside.
+#[derive(Debug)]
+pub(super) struct Encrypted {
+    tls: tls::Connection,
+    /// Reads the same bytes: what is no TLS may be HTTP that was sent to the wrong port.
+    beside: Option<Box<http::Connection>>,
+    inside: Layer,
+    /// Where chunks of TCP end, and the plaintext that they completed.
+    marks: Sides<VecDeque<(u64, u64)>>,
+    /// How much of the plaintext was acknowledged.
+    acked: Sides<u64>,
+    counted: bool,
+}
+
+impl Default for Encrypted {
+    fn default() -> Self {
+        Self {
+            tls: tls::Connection::new(WAITING),
+            beside: Some(Box::default()),
+            inside: Layer::of_unknown(),
+            marks: Sides::default(),
+            acked: Sides::default(),
+            counted: false,
+        }
+    }
+}
+
+/// How many bytes of a direction wait for their keys.
+///
+/// Rationale: a handshake and the first messages; keys are logged as they are made.
+const WAITING: usize = 256 * 1024;
+
+impl Encrypted {
+    pub(super) fn read(
+        &mut self,
+        event: &StreamEvent<'_>,
+        subject: &mut Subject,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        self.read_beside(event, subject, shared);
+        let end = match event {
+            StreamEvent::Chunk(chunk) => chunk.offset.saturating_add(chunk.bytes.len() as u64),
+            StreamEvent::Gap(_) | StreamEvent::End(..) => 0,
+        };
+        let keys = Arc::clone(&shared.keys);
+        let Self {
+            tls,
+            inside,
+            marks,
+            counted,
+            ..
+        } = self;
+        tls.on_stream(event, &keys, &mut |output| match output {
+            tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
+            tls::Output::Stream(event) => {
+                mark(marks, end, &event);
+                followed::read(inside, subject, pending, event, shared, finished);
+            }
+        });
+    }
+
+    fn read_beside(
+        &mut self,
+        event: &StreamEvent<'_>,
+        subject: &mut Subject,
+        shared: &mut Shared,
+    ) {
+        let Some(http) = &mut self.beside else {
+            return subject.on_opaque(event);
+        };
+        http.on_stream(*event, &mut |output| {
+            if let http::Output::Fact(fact) = output {
+                subject.on_http(&fact, shared);
+            }
+        });
+        if http.is_opaque() {
+            self.beside = None;
+        }
+    }
+
+    /// More keys are known.
+    pub(super) fn on_keys(
+        &mut self,
+        subject: &mut Subject,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let keys = Arc::clone(&shared.keys);
+        let Self {
+            tls,
+            inside,
+            counted,
+            ..
+        } = self;
+        tls.on_keys(&keys, &mut |output| match output {
+            tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
+            tls::Output::Stream(event) => {
+                followed::read(inside, subject, pending, event, shared, finished);
+            }
+        });
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        subject: &mut Subject,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let Self {
+            tls,
+            inside,
+            counted,
+            ..
+        } = self;
+        tls.finish(&mut |output| match output {
+            tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
+            tls::Output::Stream(event) => {
+                followed::read(inside, subject, pending, event, shared, finished);
+            }
+        });
+        followed::finish(inside, subject, pending, shared, finished);
+        subject.end_tls(shared);
+    }
+
+    pub(super) fn buffered(&self) -> usize {
+        let beside = self.beside.as_ref().map_or(0, |http| http.buffered());
+        self.tls.buffered() + beside + self.inside.buffered()
+    }
+
+    /// Up to where the plaintext is acknowledged, when the stream around it is up to `upto`.
+    pub(super) fn inside(&mut self, direction: Direction, upto: u64) -> u64 {
+        let marks = &mut self.marks[direction];
+        while let Some((end, plain)) = marks.front().copied()
+            && end <= upto
+        {
+            self.acked[direction] = plain;
+            marks.pop_front();
+        }
+        self.acked[direction]
+    }
+}
+
+/// Notes which bytes around carry the end of these inside.
+fn mark(marks: &mut Sides<VecDeque<(u64, u64)>>, end: u64, event: &StreamEvent<'_>) {
+    let StreamEvent::Chunk(chunk) = event else {
+        return;
+    };
+    let plain = chunk.offset.saturating_add(chunk.bytes.len() as u64);
+    let marks = &mut marks[chunk.direction];
+    if let Some(last) = marks.back_mut()
+        && last.0 == end
+    {
+        last.1 = plain;
+        return;
+    }
+    if marks.len() == MARKS {
+        marks.pop_front();
+    }
+    marks.push_back((end, plain));
+}
