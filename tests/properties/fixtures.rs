@@ -43,14 +43,33 @@ pub(crate) fn may_come_with_a_loss(id: &str) -> bool {
         || ["close-code-meaning", "hb-pong-missing"].contains(&id)
 }
 
-struct Owned {
-    at: PacketRef,
+/// A captured packet.
+#[derive(Clone)]
+pub(crate) struct Owned {
+    pub(crate) at: PacketRef,
     link: LinkType,
     wire_len: u32,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
-fn fixtures() -> Vec<(String, Vec<Owned>)> {
+impl Owned {
+    /// The same packet as another capture point sees it, a hop further on or not.
+    pub(crate) fn copy(&self, hop: bool) -> Self {
+        let mut copy = self.clone();
+        // The TTL of IPv4 over Ethernet.
+        if let (true, [0x08, 0x00], Some(ttl)) = (
+            hop,
+            self.bytes.get(12..14).unwrap_or(&[]),
+            copy.bytes.get_mut(22),
+        ) {
+            *ttl = ttl.saturating_sub(1);
+        }
+        copy
+    }
+}
+
+/// The captures under `fixtures/`, by the names of their folders.
+pub(crate) fn fixtures() -> Vec<(String, Vec<Owned>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let mut folders: Vec<PathBuf> = std::fs::read_dir(root)
         .unwrap()
@@ -70,10 +89,13 @@ fn fixtures() -> Vec<(String, Vec<Owned>)> {
     fixtures
 }
 
-fn packets(path: &Path) -> Vec<Owned> {
-    let mut file = CaptureFile::open(path, 0).unwrap();
+/// The packets of a capture; none if it can't be read.
+pub(crate) fn packets(path: &Path) -> Vec<Owned> {
+    let Ok(mut file) = CaptureFile::open(path, 0) else {
+        return Vec::new();
+    };
     let mut packets = Vec::new();
-    while let Some(input) = file.next().unwrap() {
+    while let Ok(Some(input)) = file.next() {
         if let Input::Packet(packet) = input {
             packets.push(Owned {
                 at: packet.at,
@@ -86,7 +108,7 @@ fn packets(path: &Path) -> Vec<Owned> {
     packets
 }
 
-fn told<'a>(packets: impl IntoIterator<Item = &'a Owned>) -> Told {
+pub(crate) fn told<'a>(packets: impl IntoIterator<Item = &'a Owned>) -> Told {
     let mut listener = Listener::new(options());
     for packet in packets {
         listener.push(&Input::Packet(Packet {

@@ -17,6 +17,7 @@
 mod capture;
 mod fixtures;
 mod generated;
+mod mutated;
 mod play;
 mod told;
 mod wire;

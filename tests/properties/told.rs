@@ -1,6 +1,7 @@
 //! What wscope tells of a capture, as far as two captures of the same traffic
 //! have to agree on it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,6 +27,7 @@ pub(crate) struct Heard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Story {
     pub(crate) client: SocketAddr,
+    pub(crate) server: SocketAddr,
     pub(crate) messages: Sides<Vec<Heard>>,
     pub(crate) control: Sides<Vec<String>>,
     /// Bytes of control frames.
@@ -53,6 +55,8 @@ pub(crate) struct Told {
     pub(crate) stories: Vec<Story>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) capture: Capture,
+    /// The two addresses of each session, the lower one first.
+    pub(crate) ends: BTreeMap<u32, Vec<String>>,
     /// The most bytes that were held after a packet.
     pub(crate) most_held: usize,
 }
@@ -132,11 +136,14 @@ impl Listener {
         let thresholds = Thresholds::default();
         let mut findings = Vec::new();
         let mut stories = Vec::new();
+        let mut ends = BTreeMap::new();
         for session in &sessions {
             let of_session = diagnosis::diagnose(session, &capture, &thresholds);
             let records = records.iter().filter(|r| r.session == session.id);
             stories.push(story(session, records, &of_session));
             findings.extend(of_session);
+            let (a, b) = (session.leg.client, session.leg.server);
+            ends.insert(session.id, vec![a.min(b).to_string(), a.max(b).to_string()]);
         }
         stories.sort_by_key(|story| story.client);
         findings.extend(diagnosis::diagnose_capture(
@@ -149,6 +156,7 @@ impl Listener {
             stories,
             findings,
             capture,
+            ends,
             most_held: self.most_held,
         }
     }
@@ -162,6 +170,7 @@ fn story<'a>(
     let closing = diagnosis::closing::close_of(session);
     let mut story = Story {
         client: session.leg.client,
+        server: session.leg.server,
         messages: Sides::from_fn(|_| Vec::new()),
         control: Sides::from_fn(|_| Vec::new()),
         control_bytes: Sides::default(),

@@ -1,0 +1,386 @@
+//! The fixtures once more, each cut, thinned out, shuffled and doubled at
+//! random places: nothing is told that nobody sent, nothing certain comes from
+//! a loss, and a copy is no second event.
+//!
+//! `PROPTEST_CASES` says how many times each fixture is mutated, and
+//! `PROPTEST_RNG_SEED` by which dice. `WSCOPE_CAPTURES=DIR` with `--ignored`
+//! does the same to every `capture.pcap` below that folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use wscope::diagnosis::{Confidence, Finding, Severity, Subject, Value};
+use wscope::time::Timestamp;
+
+use crate::fixtures::{Owned, fixtures, packets, told};
+use crate::told::Told;
+
+/// Rationale: enough for each of the four kinds and their sizes to meet each fixture some 15 times.
+const MUTATIONS: u64 = 200;
+
+/// SplitMix64: the same dice on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    /// Below `sides`, which is above 0.
+    fn below(&mut self, sides: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(sides).unwrap()).unwrap()
+    }
+}
+
+/// What happened to a capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mutation {
+    /// It has only the packets from the first place to before the second.
+    Cut(usize, usize),
+    /// It lacks these packets.
+    Without(Vec<usize>),
+    /// It lacks what one side sent.
+    OneWay(bool),
+    /// These packets came so many places later, with the stamps of those places or with their own.
+    Later(Vec<(usize, usize)>, bool),
+    /// These packets are there again, so many places later, a hop further on or not.
+    Again(Vec<(usize, usize)>, bool),
+    /// Every packet is there again so many nanoseconds later, a hop further on or not.
+    Doubled(i64, bool),
+}
+
+/// Rationale: a queue of a network card, or a reordered path, puts a packet
+/// behind a few others, within milliseconds.
+const REORDERED: (usize, i64) = (4, 3_000_000);
+/// Rationale: copies of the same packet are taken within 1 ms.
+const COPIED: (usize, i64) = (4, 900_000);
+
+impl Mutation {
+    fn roll(dice: &mut Dice, packets: &[Owned]) -> Self {
+        let len = packets.len();
+        let mut places = |most: usize| -> Vec<usize> {
+            let count = 1 + dice.below(most);
+            let mut places: Vec<_> = (0..count).map(|_| dice.below(len)).collect();
+            places.sort_unstable();
+            places.dedup();
+            places
+        };
+        let some = places(6);
+        let pairs = |dice: &mut Dice, window: (usize, i64)| -> Vec<(usize, usize)> {
+            let mut pairs: Vec<(usize, usize)> = Vec::new();
+            for place in some.clone() {
+                let to = place + 1 + dice.below(window.0);
+                let free = pairs.last().is_none_or(|(from, by)| from + by < place);
+                let near = packets
+                    .get(to)
+                    .is_some_and(|later| nanos(later) - nanos(&packets[place]) <= window.1);
+                if free && near {
+                    pairs.push((place, to - place));
+                }
+            }
+            pairs
+        };
+        match dice.below(12) {
+            0 | 1 => Self::Cut(0, dice.below(len)),
+            2 => Self::Cut(dice.below(len), len),
+            3 => {
+                let (a, b) = (dice.below(len), dice.below(len));
+                Self::Cut(a.min(b), a.max(b))
+            }
+            4 | 5 => Self::Without(some),
+            6 => {
+                let (from, count) = (dice.below(len), 1 + dice.below(20));
+                Self::Without((from..len.min(from + count)).collect())
+            }
+            7 => match dice.below(4) {
+                0 => Self::OneWay(true),
+                1 => Self::OneWay(false),
+                _ => {
+                    let one_in = 2 + dice.below(20);
+                    Self::Without((0..len).filter(|_| dice.below(one_in) == 0).collect())
+                }
+            },
+            8 => Self::Later(pairs(dice, REORDERED), false),
+            9 => {
+                let mut overtaken = pairs(dice, REORDERED);
+                // On the network what one side sent changes places, and not with what answers it.
+                overtaken.retain(|(from, by)| {
+                    let ends = sender(&packets[*from]);
+                    packets[from + 1..=from + by]
+                        .iter()
+                        .all(|p| sender(p) == ends)
+                });
+                Self::Later(overtaken, true)
+            }
+            10 => Self::Again(pairs(dice, COPIED), dice.below(2) == 0),
+            _ => Self::Doubled(
+                [0, 3_000, 200_000, 900_000][dice.below(4)],
+                dice.below(2) == 0,
+            ),
+        }
+    }
+
+    fn apply(&self, whole: &[Owned]) -> Vec<Owned> {
+        match self {
+            Self::Cut(from, to) => whole[*from..*to].to_vec(),
+            Self::Without(gone) => {
+                let kept = whole
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| !gone.contains(at));
+                kept.map(|(_, packet)| packet.clone()).collect()
+            }
+            Self::OneWay(first) => {
+                let of = whole.first().and_then(sender);
+                let kept = whole
+                    .iter()
+                    .filter(|packet| (sender(packet) == of) == *first);
+                kept.cloned().collect()
+            }
+            Self::Later(pairs, restamped) => {
+                let mut order: Vec<usize> = (0..whole.len()).collect();
+                for (from, by) in pairs {
+                    order[*from..=from + by].rotate_left(1);
+                }
+                let shuffled = order.iter().enumerate().map(|(place, from)| {
+                    let mut packet = whole[*from].clone();
+                    if *restamped {
+                        packet.at.time = whole[place].at.time;
+                    }
+                    packet
+                });
+                shuffled.collect()
+            }
+            Self::Again(pairs, hop) => {
+                let mut doubled = Vec::new();
+                for (place, packet) in whole.iter().enumerate() {
+                    doubled.push(packet.clone());
+                    let copies = pairs.iter().filter(|(from, by)| from + by == place);
+                    for (from, _) in copies {
+                        let mut copy = whole[*from].copy(*hop);
+                        copy.at.time = packet.at.time;
+                        doubled.push(copy);
+                    }
+                }
+                doubled
+            }
+            Self::Doubled(nanos, hop) => {
+                let copies = whole.iter().map(|packet| {
+                    let mut copy = packet.copy(*hop);
+                    copy.at.time = Timestamp::from_nanos(copy.at.time.as_nanos() + nanos);
+                    copy
+                });
+                let mut doubled: Vec<Owned> = whole.iter().cloned().chain(copies).collect();
+                doubled.sort_by_key(|packet| packet.at.time);
+                doubled
+            }
+        }
+    }
+}
+
+fn nanos(packet: &Owned) -> i64 {
+    packet.at.time.as_nanos()
+}
+
+/// The sender's address and port, as raw bytes, of a packet over Ethernet and IPv4.
+fn sender(packet: &Owned) -> Option<(Vec<u8>, Vec<u8>)> {
+    let ip = packet.bytes.get(14..)?;
+    let ports = ip.get(usize::from(ip.first()? & 15) * 4..)?;
+    Some((ip.get(12..16)?.to_vec(), ports.get(..2)?.to_vec()))
+}
+
+/// A message by its connection, sender, opcode, length and digest.
+type Messages = BTreeMap<([String; 2], bool, String, u64, [u8; 32]), usize>;
+
+fn messages(told: &Told) -> Messages {
+    let mut messages = Messages::new();
+    for story in &told.stories {
+        for (from, heard) in story.messages.iter() {
+            let sender = match from.sender() {
+                "client" => story.client,
+                _ => story.server,
+            };
+            let ends = pair(story.client, story.server);
+            let lower = sender.to_string() == ends[0];
+            for message in heard.iter().filter(|message| message.complete) {
+                let digest = message.sha256.expect("a complete message has its digest");
+                let opcode = format!("{:?}", message.opcode);
+                let key = (ends.clone(), lower, opcode, message.wire_len, digest);
+                *messages.entry(key).or_default() += 1;
+            }
+        }
+    }
+    messages
+}
+
+fn pair(a: std::net::SocketAddr, b: std::net::SocketAddr) -> [String; 2] {
+    let (a, b) = (a.min(b), a.max(b));
+    [a.to_string(), b.to_string()]
+}
+
+/// A finding by its rule, what it is about, and its kind.
+type Named = (&'static str, Vec<String>, String);
+
+fn named(finding: &Finding, told: &Told) -> Named {
+    let about = match finding.subject {
+        Subject::Capture => Vec::new(),
+        Subject::Connection { client, server } => pair(client, server).to_vec(),
+        Subject::Session(id) => told.ends.get(&id).cloned().unwrap_or_default(),
+    };
+    let kind = finding.data.iter().find(|(name, _)| *name == "kind");
+    let kind = match kind {
+        Some((_, Value::Text(kind))) => kind.clone(),
+        _ => String::new(),
+    };
+    (finding.rule.id, about, kind)
+}
+
+fn certain(told: &Told) -> Vec<Named> {
+    let certain = |finding: &&Finding| finding.confidence == Confidence::Certain;
+    let findings = told.findings.iter().filter(certain);
+    findings.map(|finding| named(finding, told)).collect()
+}
+
+/// Findings that a lack of packets may add, certain or not: they say what the capture is.
+fn may_come_with_a_lack(finding: &Finding) -> bool {
+    let id = finding.rule.id;
+    id.starts_with("cap-") || id == "end-unknown"
+}
+
+/// Faults of what is told of `mutated`, in words.
+fn faults(mutation: &Mutation, whole: &Told, told: &Told) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (sent, heard) = (messages(whole), messages(told));
+    for (message, count) in &heard {
+        let known = sent.get(message).copied().unwrap_or(0);
+        if *count > known {
+            let (_, _, opcode, len, _) = message;
+            faults.push(format!(
+                "{opcode} of {len} bytes told {count} times, sent {known} times"
+            ));
+        }
+    }
+    let known = certain(whole);
+    for finding in &told.findings {
+        let name = named(finding, told);
+        let new = finding.confidence == Confidence::Certain && !known.contains(&name);
+        if new && !may_come_with_a_lack(finding) {
+            faults.push(format!(
+                "certain: {} {}: {}",
+                name.0, name.2, finding.summary
+            ));
+        }
+    }
+    if matches!(
+        mutation,
+        Mutation::Cut(..) | Mutation::Without(_) | Mutation::OneWay(_)
+    ) {
+        return faults;
+    }
+    if sent != heard {
+        faults.push(format!(
+            "{} messages, not {}",
+            heard.values().sum::<usize>(),
+            sent.values().sum::<usize>()
+        ));
+    }
+    let ends = |told: &Told| -> Vec<_> {
+        let of = told.stories.iter();
+        of.map(|s| (s.client, s.codes, s.end)).collect()
+    };
+    if ends(whole) != ends(told) {
+        faults.push(format!("ends {:?}, not {:?}", ends(told), ends(whole)));
+    }
+    let all = |told: &Told| -> Vec<_> {
+        let about = |f: &&Finding| !["cap-duplicates", "cap-clock"].contains(&f.rule.id);
+        let findings = told.findings.iter().filter(about);
+        let mut all: Vec<_> = findings
+            .map(|f| (named(f, told), f.severity >= Severity::Warn))
+            .collect();
+        all.sort();
+        all
+    };
+    let (before, after) = (all(whole), all(told));
+    for name in after.iter().filter(|name| !before.contains(name)) {
+        faults.push(format!("new: {name:?}"));
+    }
+    for name in before.iter().filter(|name| !after.contains(name)) {
+        faults.push(format!("gone: {name:?}"));
+    }
+    faults
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn check(name: &str, whole: &[Owned], found: &mut BTreeMap<String, Vec<String>>) {
+    let plain = told(whole);
+    let seed = number("PROPTEST_RNG_SEED").unwrap_or(6_455);
+    for case in 0..number("PROPTEST_CASES").unwrap_or(MUTATIONS) {
+        let mut dice = Dice(seed.wrapping_mul(1_000_003).wrapping_add(case));
+        let mutation = Mutation::roll(&mut dice, whole);
+        let told = told(&mutation.apply(whole));
+        for fault in faults(&mutation, &plain, &told) {
+            found
+                .entry(fault)
+                .or_default()
+                .push(format!("{name} {mutation:?}"));
+        }
+    }
+}
+
+fn assert_none(found: &BTreeMap<String, Vec<String>>) {
+    let lines: Vec<_> = found
+        .iter()
+        .map(|(fault, places)| format!("{fault}\n    {} times, first {}", places.len(), places[0]))
+        .collect();
+    assert!(lines.is_empty(), "\n{}\n", lines.join("\n"));
+}
+
+#[test]
+fn a_fixture_mutated_anyhow_invents_nothing() {
+    let mut found = BTreeMap::new();
+    for (name, packets) in fixtures() {
+        check(&name, &packets, &mut found);
+    }
+    assert_none(&found);
+}
+
+/// Captures below a folder, by their paths.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            paths.extend(below(&path));
+        } else if path
+            .extension()
+            .is_some_and(|end| end == "pcap" || end == "pcapng")
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
+}
+
+#[test]
+#[ignore = "takes minutes: WSCOPE_CAPTURES=DIR, the folder whose captures to mutate"]
+fn a_recording_mutated_anyhow_invents_nothing() {
+    let mut found = BTreeMap::new();
+    let folder = std::env::var_os("WSCOPE_CAPTURES").expect("WSCOPE_CAPTURES is a folder");
+    for path in below(Path::new(&folder)) {
+        let packets = packets(&path);
+        // Rationale: what is larger shows nothing that smaller ones don't, and takes hours.
+        let bytes: usize = packets.iter().map(|packet| packet.bytes.len()).sum();
+        if (1..2_000_000).contains(&bytes) {
+            check(&path.display().to_string(), &packets, &mut found);
+        }
+    }
+    assert_none(&found);
+}
