@@ -11,6 +11,7 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+mod lacks;
 mod path;
 mod provenance;
 mod refusal;

@@ -101,6 +101,8 @@ pub struct PingLedger {
     pub unsolicited: u64,
     /// The first of them.
     pub first_unsolicited: Option<PacketRef>,
+    /// `last_pong` met no Ping that it answers: how many payload bytes its sender had sent with it.
+    stray: Option<u64>,
     /// What the other side's TCP acknowledged last: all before this offset.
     acked: Option<(u64, PacketRef)>,
     /// Data frames of both sides when the newest Ping came.
@@ -141,7 +143,7 @@ impl PingLedger {
             self.outstanding.pop_front();
             self.forgotten += 1;
         }
-        self.outstanding.push_back(Ping {
+        let ping = Ping {
             at,
             end,
             payload: payload.to_vec(),
@@ -151,14 +153,75 @@ impl PingLedger {
                 .filter(|(upto, _)| end <= *upto)
                 .map(|(_, at)| at),
             peer_bytes,
-        });
+        };
+        if !self.was_answered_already(&ping) {
+            self.outstanding.push_back(ping);
+        }
         since_last
+    }
+
+    /// The capture has records out of order: the Pong that echoes this Ping was
+    /// read before it, and is stamped later.
+    fn was_answered_already(&mut self, ping: &Ping) -> bool {
+        let Some(bytes) = self.stray else {
+            return false;
+        };
+        let Some((pong, payload)) = &self.last_pong else {
+            return false;
+        };
+        let (pong, echoes) = (*pong, *payload == ping.payload);
+        if pong.time <= ping.at.time {
+            return false;
+        }
+        let mismatched = self.mismatched.last() == Some(&pong);
+        match (echoes, mismatched) {
+            (true, true) => {
+                self.mismatched.pop();
+                self.mismatched_count -= 1;
+            }
+            (_, false) => {
+                self.unsolicited = self.unsolicited.saturating_sub(1);
+                self.first_unsolicited = self.first_unsolicited.filter(|first| *first != pong);
+            }
+            (false, true) => {}
+        }
+        if !echoes {
+            if !mismatched {
+                self.mismatch(pong);
+            }
+            return false;
+        }
+        self.stray = None;
+        self.answer(ping, pong, bytes);
+        true
+    }
+
+    fn mismatch(&mut self, pong: PacketRef) {
+        self.mismatched_count += 1;
+        if self.mismatched.len() < KEPT {
+            self.mismatched.push(pong);
+        }
+    }
+
+    fn answer(&mut self, ping: &Ping, pong: PacketRef, peer_bytes: u64) -> Exchange {
+        let exchange = Exchange {
+            ping: ping.at,
+            pong,
+            rtt: pong.time.saturating_since(ping.at.time),
+            acked: ping.acked.filter(|acked| *acked < pong),
+            bytes_between: peer_bytes.saturating_sub(ping.peer_bytes),
+        };
+        self.answered += 1;
+        self.rtt.record(exchange.rtt);
+        keep_worst(&mut self.slowest, exchange, |e| e.rtt);
+        exchange
     }
 
     /// The other side sent a Pong, which this side could have at `at`, as the
     /// last of `peer_bytes` payload bytes so far.
     pub fn on_pong(&mut self, at: PacketRef, payload: &[u8], peer_bytes: u64) -> PongKind {
         self.last_pong = Some((at, payload.to_vec()));
+        self.stray = Some(peer_bytes);
         let Some(index) = self
             .outstanding
             .iter()
@@ -169,30 +232,18 @@ impl PingLedger {
                 self.first_unsolicited.get_or_insert(at);
                 return PongKind::Unsolicited;
             }
-            self.mismatched_count += 1;
-            if self.mismatched.len() < KEPT {
-                self.mismatched.push(at);
-            }
+            self.mismatch(at);
             return PongKind::Mismatch;
         };
         // RFC 6455, section 5.5.3: an endpoint may answer only the newest Ping,
         // so those before this one are settled too.
         self.superseded += index as u64;
         self.outstanding.drain(..index);
-        let exchange = self.outstanding.pop_front().map(|ping| Exchange {
-            ping: ping.at,
-            pong: at,
-            rtt: at.time.saturating_since(ping.at.time),
-            acked: ping.acked.filter(|acked| *acked < at),
-            bytes_between: peer_bytes.saturating_sub(ping.peer_bytes),
-        });
-        let Some(exchange) = exchange else {
+        let Some(ping) = self.outstanding.pop_front() else {
             return PongKind::Unsolicited;
         };
-        self.answered += 1;
-        self.rtt.record(exchange.rtt);
-        keep_worst(&mut self.slowest, exchange, |e| e.rtt);
-        PongKind::Answer(exchange)
+        self.stray = None;
+        PongKind::Answer(self.answer(&ping, at, peer_bytes))
     }
 
     /// The other side's TCP acknowledged everything before `upto`.

@@ -194,7 +194,8 @@ impl Leg {
                 ..
             } => {
                 if let Some(payload) = covers {
-                    self.last_delivered[direction] = Some((payload, at));
+                    self.last_delivered[direction] =
+                        self.last_delivered[direction].max(Some((payload, at)));
                 }
                 // An acknowledgment of a FIN, or of a probe, covers no payload.
                 let covered = self.last_delivered[direction].map(|(payload, _)| payload);
@@ -259,7 +260,8 @@ impl Leg {
             unacked.after = self.previous_packet;
         }
         self.first_payload[direction].get_or_insert(at);
-        self.last_payload[direction] = Some(at);
+        // In a capture that is out of order the newest isn't the last one read.
+        self.last_payload[direction] = self.last_payload[direction].max(Some(at));
         self.payload_bytes[direction] += u64::from(len);
         if self.largest_segment[direction].is_none_or(|(largest, _)| len > largest) {
             self.largest_segment[direction] = Some((len, at));

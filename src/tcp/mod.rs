@@ -26,6 +26,17 @@ use half::{Half, Taken};
 pub struct Connection {
     halves: Sides<Half>,
     patience: Patience,
+    /// A reset that ends both streams as soon as nothing from before it can still come.
+    ending: Option<Ending>,
+}
+
+/// A reset that its receiver takes.
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    direction: Direction,
+    at: PacketRef,
+    /// Where it stands in its sender's stream.
+    offset: u64,
 }
 
 impl Connection {
@@ -34,6 +45,7 @@ impl Connection {
         Self {
             halves: Sides::default(),
             patience,
+            ending: None,
         }
     }
 
@@ -45,12 +57,21 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         let at = segment.at;
-        let half = &self.halves[direction];
-        if half.recent.is_duplicate(segment) || half.is_copy(segment) {
-            out(Output::Fact(Event::Duplicate { direction, at }));
+        let heard = self.halves[direction.reverse()].last_segment;
+        if let Some(copied) = self.halves[direction].copied(segment, heard) {
+            out(Output::Fact(Event::Duplicate {
+                direction,
+                at,
+                first: copied.first(),
+            }));
             return;
         }
-        if self.halves[direction].reset && !segment.flags.rst() {
+        // A capture may have its records out of order; what is stamped earlier came earlier.
+        if self.ending.is_some_and(|ending| at.time >= ending.at.time) {
+            self.end_by_reset(out);
+        }
+        let reset = self.halves[direction].reset;
+        if reset.is_some_and(|reset| at.time >= reset.time) && !segment.flags.rst() {
             out(Output::Fact(Event::SentAfterReset { direction, at }));
         }
         if segment.flags.syn() {
@@ -150,6 +171,7 @@ impl Connection {
             match taken {
                 Taken::New => out(Output::Fact(Event::Payload { direction, at, len })),
                 Taken::Late => {
+                    half.came_late(segment);
                     out(Output::Fact(Event::OutOfOrder { direction, at }));
                     out(Output::Fact(Event::Payload { direction, at, len }));
                 }
@@ -164,6 +186,14 @@ impl Connection {
                 Taken::Probe => out(Output::Fact(Event::Probe { direction, at })),
             }
             half.take(direction, segment, out);
+            if let Some((upto, ack)) = half.overtaken(segment) {
+                out(Output::Fact(Event::Acked {
+                    direction,
+                    upto,
+                    at: ack,
+                    covers: Some(at),
+                }));
+            }
         }
         if segment.flags.fin() {
             let repeated = half.on_fin(segment);
@@ -193,13 +223,27 @@ impl Connection {
         if !counts {
             return;
         }
-        self.halves[direction].reset = true;
+        let (own, at) = (&mut self.halves[direction], segment.at);
+        own.reset = Some(at);
+        let offset = own.place_of(segment);
+        self.ending.get_or_insert(Ending {
+            direction,
+            at,
+            offset,
+        });
+    }
+
+    fn end_by_reset(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        let Some(ending) = self.ending.take() else {
+            return;
+        };
+        let (direction, at) = (ending.direction, ending.at);
         let own = &mut self.halves[direction];
-        own.flush(direction, segment.at, out);
-        own.reach(direction, segment, out);
+        own.flush(direction, at, out);
+        own.reach(direction, ending.offset, at, out);
         for direction in Direction::BOTH {
-            self.halves[direction].flush(direction, segment.at, out);
-            self.halves[direction].end(direction, segment.at, out);
+            self.halves[direction].flush(direction, at, out);
+            self.halves[direction].end(direction, at, out);
         }
     }
 
@@ -213,6 +257,7 @@ impl Connection {
     /// The capture, or what we keep of this connection, is over: hands over
     /// what is held, holes as gaps.
     pub fn finish(&mut self, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        self.end_by_reset(out);
         for direction in Direction::BOTH {
             self.halves[direction].flush(direction, at, out);
         }
@@ -242,7 +287,7 @@ impl Connection {
 
     /// Both sides have ended, by FIN or reset.
     pub fn is_closed(&self) -> bool {
-        self.halves.client.ended && self.halves.server.ended
+        self.ending.is_some() || self.halves.client.ended && self.halves.server.ended
     }
 
     /// A SYN, or its answer, with these numbers opens another connection between the same
@@ -273,7 +318,7 @@ impl Connection {
     fn crosses_opening(&self, direction: Direction) -> bool {
         let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
         let only_syn = peer.isn.is_some() && peer.highest == 0 && peer.fin.is_none();
-        own.segments == 0 && only_syn && !peer.reset
+        own.segments == 0 && only_syn && peer.reset.is_none()
     }
 
     /// Exchanges the two sides: the first guess at who is the client was wrong.

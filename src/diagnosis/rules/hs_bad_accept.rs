@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::session::Session;
 
@@ -87,7 +88,7 @@ fn finding(
         None => format!("the 101 is not valid: {what}{aside}"),
     };
     let request = Evidence::new(handshake.request.last, "the request with its key");
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+    let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
         .evidence(response.first, "the 101")
         .data("kind", Value::Text(kind.to_owned()))
         .data("client_went_on", Value::Flag(went_on));

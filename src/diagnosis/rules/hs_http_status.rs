@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::refusal::{body_of, shown};
 use crate::diagnosis::status::{WRONG_VERSION, reading_of};
 use crate::diagnosis::wording::span;
@@ -94,7 +95,7 @@ fn finding(
         (None, Refusal::Status) => Severity::Error,
         _ => Severity::Info,
     };
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+    let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
         .severity(severity)
         .evidence(response.first, format!("the answer: {status}"))
         .data("status", Value::Count(u64::from(response.status)))

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, api::ClientKind,
 };
@@ -95,7 +96,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let list = names.join(", ");
     let summary = format!("the server chose no subprotocol, offered: {list}{effect}");
     let request = Evidence::new(handshake.request.last, "the request with its offers");
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+    let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
         .severity(severity)
         .evidence(response.first, "the 101, without Sec-WebSocket-Protocol")
         .evidence_if(

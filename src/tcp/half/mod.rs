@@ -41,7 +41,7 @@ pub(super) struct Half {
     /// The layer above was told that nothing more comes.
     pub(super) ended: bool,
     /// This side sent a reset.
-    pub(super) reset: bool,
+    pub(super) reset: Option<PacketRef>,
     pub(super) held: Held,
     /// What showed the hole at `next`: a segment from behind it.
     hole: Option<Origin>,
@@ -148,6 +148,18 @@ impl Half {
             covers: settled.covers,
             round_trip: settled.round_trip,
         })
+    }
+
+    /// The acknowledgment that was captured before the payload which it covers,
+    /// and up to where it reaches.
+    pub(super) fn overtaken(&self, segment: &Segment<'_>) -> Option<(u64, PacketRef)> {
+        let unseen = self.unseen?;
+        let acked = self.without_fin(self.acked?);
+        let end = self
+            .offset_of(first_byte(segment))?
+            .saturating_add(i64::from(segment.wire_len));
+        let covered = u64::try_from(end).is_ok_and(|end| end <= acked);
+        covered.then_some((acked, unseen.since))
     }
 
     /// A FIN takes a sequence number, but is no byte of the stream.
