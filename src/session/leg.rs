@@ -154,8 +154,12 @@ impl Leg {
 
     /// A segment came, whatever is in it.
     pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
-        self.previous_packet = self.last_packet.client.max(self.last_packet.server);
-        self.last_packet[direction] = Some(at);
+        let newest = self.last_packet.client.max(self.last_packet.server);
+        // A record that is out of order has nothing before it that it could follow.
+        if newest <= Some(at) {
+            self.previous_packet = newest;
+        }
+        self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         if self.established.is_none()
             && direction == Direction::ClientToServer
             && let Some(syn_ack) = self.syns.server.first().copied()
@@ -224,6 +228,12 @@ impl Leg {
     fn on_syn(&mut self, direction: Direction, at: PacketRef) {
         self.syn_count[direction] += 1;
         keep(&mut self.syns[direction], at);
+        // What refused it was read before it: nothing else comes before a SYN.
+        for reset in &mut self.resets {
+            if reset.direction != direction && reset.at > at {
+                (reset.refuses_syn, reset.answers) = (true, Some(at));
+            }
+        }
         if direction == Direction::ServerToClient
             && self.syn_count.server == 1
             && self.syn_count.client == 1
@@ -294,6 +304,14 @@ impl Leg {
         }
     }
 
+    /// From here on the connection is another session's: its end, if that was read already, too.
+    pub fn end_before(&mut self, next: PacketRef) {
+        for direction in Direction::BOTH {
+            self.fin[direction] = self.fin[direction].filter(|fin| *fin < next);
+        }
+        self.resets.retain(|reset| reset.at < next);
+    }
+
     /// An ICMP error.
     pub fn on_unreachable(&mut self, error: Unreachable) {
         keep(&mut self.unreachable, error);
@@ -314,6 +332,9 @@ impl Leg {
         swap(&mut self.rtt);
         swap(&mut self.probes);
         swap(&mut self.unacked);
+        for reset in &mut self.resets {
+            reset.direction = reset.direction.reverse();
+        }
     }
 
     /// The newest payload of either side.

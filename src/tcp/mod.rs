@@ -308,7 +308,7 @@ impl Connection {
             // Whatever came before was the end of an older connection.
             None => {
                 let seen = self.halves.client.segments + self.halves.server.segments > 0;
-                seen && !self.crosses_opening(direction)
+                seen && !self.crosses_opening(direction) && !self.was_refused(direction, segment)
             }
         }
     }
@@ -321,9 +321,18 @@ impl Connection {
         own.segments == 0 && only_syn && peer.reset.is_none()
     }
 
+    /// The capture has the reset that refuses this SYN before it.
+    fn was_refused(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
+        own.segments == 0 && own.begins_at(segment.seq.plus(1)) && peer.refuses(segment.at)
+    }
+
     /// Exchanges the two sides: the first guess at who is the client was wrong.
     pub fn swap_sides(&mut self) {
         std::mem::swap(&mut self.halves.client, &mut self.halves.server);
+        if let Some(ending) = &mut self.ending {
+            ending.direction = ending.direction.reverse();
+        }
     }
 }
 

@@ -185,13 +185,12 @@ fn nanos(packet: &Owned) -> i64 {
     packet.at.time.as_nanos()
 }
 
-/// The sender's address and port, as raw bytes, of a packet over Ethernet and
-/// IPv4. What one host sent keeps its order among them.
+/// The sender's address and port, as raw bytes, of TCP over IPv4 over Ethernet.
 fn sender(packet: &Owned) -> Option<(Vec<u8>, Vec<u8>)> {
     let [0x08, 0x00] = packet.bytes.get(12..14)? else {
         return None;
     };
-    let ip = packet.bytes.get(14..)?;
+    let ip = packet.bytes.get(14..).filter(|ip| ip.get(9) == Some(&6))?;
     let ports = ip.get(usize::from(ip.first()? & 15) * 4..)?;
     Some((ip.get(12..16)?.to_vec(), ports.get(..2)?.to_vec()))
 }

@@ -110,19 +110,28 @@ impl Followed {
         });
     }
 
-    /// Who is the client, where no SYN told: the first payload may. Returns
-    /// true if the sides were the wrong way round and have been exchanged.
+    /// Who is the client, where no SYN told: the first payload may, or a SYN
+    /// that the capture has behind its answer. Returns true if the sides were
+    /// the wrong way round and have been exchanged.
     pub(super) fn tell_sides(&mut self, segment: &Segment<'_>, client: Endpoint) -> bool {
         let leg = self.subject.leg();
+        let syn = segment.flags.syn();
         if leg.orientation != Orientation::Provisional
-            || segment.payload.is_empty()
+            || segment.payload.is_empty() && !syn
             || leg.has_payload()
         {
             return false;
         }
-        let told = sender_of(segment);
+        let told = match (syn, segment.flags.ack()) {
+            (true, false) => Sender::Client,
+            (true, true) => Sender::Server,
+            (false, _) => sender_of(segment),
+        };
+        if syn {
+            leg.orientation = Orientation::Syn;
+        }
         let from_client = segment.from == client;
-        if told != Sender::Unknown {
+        if told != Sender::Unknown && !syn {
             leg.orientation = Orientation::Payload;
         }
         let wrong = matches!(

@@ -50,7 +50,7 @@ impl Subject {
     ) {
         let id = shared.next_session;
         shared.next_session += 1;
-        let leg = self.leg().clone();
+        let (leg, first) = (self.leg().clone(), request.first);
         let mut session = Session::new(id, leg, request, breaches);
         if let Self::Attempt(attempt) = self {
             // A server that speaks first has told what it is before it was asked.
@@ -59,6 +59,7 @@ impl Subject {
         let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.end_of_session(pending);
+            before.leg.end_before(first);
             before.end(Ended::Settled, shared.capture.last);
             finished.push(Finished::Session(before));
         }

@@ -143,7 +143,7 @@ impl Half {
     /// Where a reset stands in this side's stream; 0 where that isn't known.
     pub(in crate::tcp) fn place_of(&self, segment: &Segment<'_>) -> u64 {
         let offset = self.offset_of(segment.seq).unwrap_or(0);
-        self.without_fin(u64::try_from(offset).unwrap_or(0))
+        u64::try_from(offset).unwrap_or(0)
     }
 
     /// A reset stands behind all that its sender sent: what is missing up to there was sent.
@@ -154,6 +154,7 @@ impl Half {
         at: PacketRef,
         out: &mut impl FnMut(Output<'_>),
     ) {
+        let end = self.without_fin(end);
         if self.segments > 0 && end > self.next {
             let len = end.saturating_sub(self.next);
             self.gap(direction, len, GapCause::NotCaptured, at, out);

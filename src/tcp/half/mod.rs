@@ -90,6 +90,16 @@ impl Half {
         Some(unwrap_offset(self.base?, self.next, seq))
     }
 
+    /// Its stream begins with this number, as far as is known.
+    pub(super) fn begins_at(&self, seq: Seq) -> bool {
+        self.base == Some(seq)
+    }
+
+    /// All that was seen of it is a reset that is stamped after `syn`.
+    pub(super) fn refuses(&self, syn: PacketRef) -> bool {
+        self.segments == 1 && self.reset.is_some_and(|reset| reset.time >= syn.time)
+    }
+
     /// The first segment after this side's SYN, with nothing sent in between.
     pub(super) fn is_opening(&self, segment: &Segment<'_>) -> bool {
         self.isn.is_some_and(|isn| segment.seq == isn.plus(1)) && self.highest == 0
