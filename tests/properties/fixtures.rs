@@ -48,7 +48,7 @@ pub(crate) fn may_come_with_a_loss(id: &str) -> bool {
 pub(crate) struct Owned {
     pub(crate) at: PacketRef,
     link: LinkType,
-    wire_len: u32,
+    pub(crate) wire_len: u32,
     pub(crate) bytes: Vec<u8>,
 }
 

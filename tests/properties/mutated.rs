@@ -51,6 +51,9 @@ enum Mutation {
     Again(Vec<(usize, usize)>, bool),
     /// Every packet is there again so many nanoseconds later, a hop further on or not.
     Doubled(i64, bool),
+    /// Every packet is there again at once, with its payload cut in two at
+    /// most so many bytes; before the whole one or after it.
+    Split(usize, bool),
 }
 
 /// Rationale: a queue of a network card, or a reordered path, puts a packet
@@ -84,7 +87,7 @@ impl Mutation {
             }
             pairs
         };
-        match dice.below(12) {
+        match dice.below(14) {
             0 | 1 => Self::Cut(0, dice.below(len)),
             2 => Self::Cut(dice.below(len), len),
             3 => {
@@ -116,6 +119,11 @@ impl Mutation {
                 Self::Later(overtaken, true)
             }
             10 => Self::Again(pairs(dice, COPIED), dice.below(2) == 0),
+            12 => Self::Split([1, 100, 1_448][dice.below(3)], dice.below(2) == 0),
+            13 => Self::Doubled(
+                2_000_000 + 38_000_000 / 7 * i64::try_from(dice.below(8)).unwrap(),
+                true,
+            ),
             _ => Self::Doubled(
                 [0, 3_000, 200_000, 900_000][dice.below(4)],
                 dice.below(2) == 0,
@@ -167,6 +175,20 @@ impl Mutation {
                 }
                 doubled
             }
+            Self::Split(most, before) => {
+                let mut doubled = Vec::new();
+                for packet in whole {
+                    let parts = split(packet, *most);
+                    if *before {
+                        doubled.extend(parts.clone());
+                    }
+                    doubled.push(packet.clone());
+                    if !*before {
+                        doubled.extend(parts);
+                    }
+                }
+                doubled
+            }
             Self::Doubled(nanos, hop) => {
                 let copies = whole.iter().map(|packet| {
                     let mut copy = packet.copy(*hop);
@@ -193,6 +215,47 @@ fn sender(packet: &Owned) -> Option<(Vec<u8>, Vec<u8>)> {
     let ip = packet.bytes.get(14..).filter(|ip| ip.get(9) == Some(&6))?;
     let ports = ip.get(usize::from(ip.first()? & 15) * 4..)?;
     Some((ip.get(12..16)?.to_vec(), ports.get(..2)?.to_vec()))
+}
+
+/// The two segments into which a network card cuts one of TCP over IPv4 over
+/// Ethernet; none where there is nothing to cut.
+fn split(packet: &Owned, most: usize) -> Vec<Owned> {
+    let bytes = &packet.bytes;
+    let cut = || {
+        sender(packet)?;
+        // No fragment of an IP datagram.
+        let [0 | 0x40, 0] = &bytes[20..22] else {
+            return None;
+        };
+        let ip_len = usize::from(bytes[14] & 15) * 4;
+        let total = usize::from(u16::from_be_bytes(bytes[16..18].try_into().ok()?));
+        let tcp = 14 + ip_len;
+        let data = tcp + usize::from(bytes.get(tcp + 12)? >> 4) * 4;
+        let end = 14 + total;
+        let first = data + most.min((end.checked_sub(data)?) / 2);
+        (bytes.len() >= end && first > data).then_some((tcp, data, first, end))
+    };
+    let Some((tcp, data, first, end)) = cut() else {
+        return Vec::new();
+    };
+    let part = |from: usize, to: usize, nth: u16| {
+        let mut part = packet.clone();
+        part.bytes = [&bytes[..data], &bytes[from..to]].concat();
+        part.wire_len = u32::try_from(part.bytes.len()).unwrap();
+        let total = u16::try_from(part.bytes.len() - 14).unwrap();
+        part.bytes[16..18].copy_from_slice(&total.to_be_bytes());
+        let id = u16::from_be_bytes([bytes[18], bytes[19]]).wrapping_add(nth);
+        part.bytes[18..20].copy_from_slice(&id.to_be_bytes());
+        let seq = u32::from_be_bytes(bytes[tcp + 4..tcp + 8].try_into().unwrap());
+        let seq = seq.wrapping_add(u32::try_from(from - data).unwrap());
+        part.bytes[tcp + 4..tcp + 8].copy_from_slice(&seq.to_be_bytes());
+        if to < end {
+            // FIN and PSH go with the last part.
+            part.bytes[tcp + 13] &= !0x09;
+        }
+        part
+    };
+    vec![part(data, first, 0), part(first, end, 1)]
 }
 
 /// A message by its connection, sender, opcode, length and digest.
@@ -309,6 +372,14 @@ fn faults(mutation: &Mutation, whole: &Told, told: &Told) -> Vec<String> {
     };
     if ends(whole) != ends(told) {
         faults.push(format!("ends {:?}, not {:?}", ends(told), ends(whole)));
+    }
+    // What was sent again in two parts counts twice.
+    let copies = !matches!(mutation, Mutation::Later(..) | Mutation::Split(_, true));
+    if copies && told.resent != whole.resent {
+        faults.push(format!(
+            "{} retransmissions, not {}",
+            told.resent, whole.resent
+        ));
     }
     let all = |told: &Told| -> Vec<_> {
         let about = |f: &&Finding| !["cap-duplicates", "cap-clock"].contains(&f.rule.id);

@@ -57,6 +57,8 @@ pub(crate) struct Told {
     pub(crate) capture: Capture,
     /// The two addresses of each session, the lower one first.
     pub(crate) ends: BTreeMap<u32, Vec<String>>,
+    /// Segments of all sessions that were sent again.
+    pub(crate) resent: u64,
     /// The most bytes that were held after a packet.
     pub(crate) most_held: usize,
 }
@@ -157,6 +159,12 @@ impl Listener {
             findings,
             capture,
             ends,
+            resent: sessions
+                .iter()
+                .map(|session| {
+                    session.leg.retransmissions.client + session.leg.retransmissions.server
+                })
+                .sum(),
             most_held: self.most_held,
         }
     }
