@@ -114,6 +114,8 @@ pub struct Capture {
     pub duplicates: u64,
     /// The first of them, and its connection.
     pub first_duplicate: Option<(PacketRef, u32)>,
+    /// Of those whose first copy is known: how many, and the nanoseconds between the two, summed.
+    pub copies_apart: (u64, u64),
     /// The first packet that the snap length cut.
     pub first_cut: Option<(PacketRef, u32)>,
     /// How many packets it cut.

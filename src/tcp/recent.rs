@@ -156,11 +156,11 @@ impl Recent {
         }
     }
 
-    /// Numbered by its sender before the newest segment, where identifications count up.
+    /// Numbered by its sender not after the newest segment, where identifications count up.
     pub(super) fn is_numbered_earlier(&self, segment: &Segment<'_>) -> bool {
         match (self.counted, segment.ip_id) {
             (Some((newest, STEADY_IDS..)), Some(this)) if this != 0 => {
-                (1..0x8000).contains(&newest.wrapping_sub(this))
+                newest.wrapping_sub(this) < 0x8000
             }
             _ => false,
         }

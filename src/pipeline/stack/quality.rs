@@ -2,7 +2,7 @@
 
 use crate::pipeline::Shared;
 use crate::session::{Attempt, GapTotal, Leg, Lookalike};
-use crate::stream::{Gap, GapCause};
+use crate::stream::{Gap, GapCause, PacketRef};
 
 impl Shared {
     /// Counts a connection that was open before the capture began, unless HTTP was found on it.
@@ -21,6 +21,18 @@ impl Shared {
             && unknown
         {
             self.capture.mid_stream.add(gap.at, leg.tcp_stream);
+        }
+    }
+
+    /// Counts a packet that was captured before, on the connection `stream`.
+    pub(super) fn on_duplicate(&mut self, at: PacketRef, first: Option<PacketRef>, stream: u32) {
+        let capture = &mut self.capture;
+        capture.duplicates += 1;
+        capture.first_duplicate.get_or_insert((at, stream));
+        if let Some(first) = first {
+            let apart = at.time.as_nanos().abs_diff(first.time.as_nanos());
+            let (count, nanos) = capture.copies_apart;
+            capture.copies_apart = (count + 1, nanos.saturating_add(apart));
         }
     }
 

@@ -71,10 +71,9 @@ impl Subject {
         pending: &mut Pending,
         shared: &mut Shared,
     ) {
-        if let tcp::Event::Duplicate { at, .. } = *event {
+        if let tcp::Event::Duplicate { at, first, .. } = *event {
             let stream = self.leg().tcp_stream;
-            shared.capture.duplicates += 1;
-            shared.capture.first_duplicate.get_or_insert((at, stream));
+            shared.on_duplicate(at, first, stream);
         }
         match self {
             Self::Attempt(attempt) => attempt.leg.apply(event),
