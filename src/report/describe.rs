@@ -6,6 +6,7 @@ use super::Reported;
 use crate::diagnosis::Kind;
 use crate::session::Session;
 use crate::session::redact::Secrets;
+use crate::stream::Direction;
 
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
@@ -68,6 +69,12 @@ pub(super) fn forwarded_for(session: &Session) -> Option<String> {
     first("X-Forwarded-For").or_else(|| first("X-Real-IP"))
 }
 
+fn lacks_frames(session: &Session) -> bool {
+    Direction::BOTH
+        .into_iter()
+        .any(|side| session.may_hide_frames(side))
+}
+
 /// A session's fate in a few words: `closed 1000`, `dropped (1006)`, `refused 404`, `open`.
 pub(super) fn fate(reported: &Reported<'_>) -> String {
     let (session, closing) = (reported.session, &reported.closing);
@@ -82,6 +89,8 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
     match (closing.kind, code) {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
+        // A Close frame may be among what the capture lacks.
+        (Kind::Abnormal, _) if lacks_frames(session) => "ended, code not captured".to_owned(),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),
