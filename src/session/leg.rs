@@ -66,6 +66,8 @@ pub struct Leg {
     pub last_payload: Sides<Option<PacketRef>>,
     /// The newest payload that was acknowledged, and its acknowledgment.
     pub last_delivered: Sides<Option<(PacketRef, PacketRef)>>,
+    /// All bytes of each sender before this stream offset were acknowledged.
+    pub acked_upto: Sides<u64>,
     /// What waits for an acknowledgment.
     pub unacked: Sides<Unacked>,
     /// Payload bytes on the wire, each counted once.
@@ -128,6 +130,7 @@ impl Leg {
             first_payload: Sides::default(),
             last_payload: Sides::default(),
             last_delivered: Sides::default(),
+            acked_upto: Sides::default(),
             unacked: Sides::default(),
             payload_bytes: Sides::default(),
             mss: Sides::default(),
@@ -195,8 +198,9 @@ impl Leg {
                 direction,
                 at,
                 covers,
-                ..
+                upto,
             } => {
+                self.acked_upto[direction] = self.acked_upto[direction].max(upto);
                 if let Some(payload) = covers {
                     self.last_delivered[direction] =
                         self.last_delivered[direction].max(Some((payload, at)));
@@ -312,6 +316,13 @@ impl Leg {
         self.resets.retain(|reset| reset.at < next);
     }
 
+    /// The receiver said that it has what is missing: the network isn't to
+    /// blame. Where nothing of the receiver was captured, nobody can tell.
+    pub fn is_acknowledged(&self, gap: &Gap) -> bool {
+        self.last_packet[gap.direction.reverse()].is_none()
+            || gap.offset < self.acked_upto[gap.direction]
+    }
+
     /// An ICMP error.
     pub fn on_unreachable(&mut self, error: Unreachable) {
         keep(&mut self.unreachable, error);
@@ -332,6 +343,7 @@ impl Leg {
         swap(&mut self.rtt);
         swap(&mut self.probes);
         swap(&mut self.unacked);
+        swap(&mut self.acked_upto);
         for reset in &mut self.resets {
             reset.direction = reset.direction.reverse();
         }

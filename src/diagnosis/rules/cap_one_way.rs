@@ -60,7 +60,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::of_capture(
             &RULE,
             confidence,
-            format!("of {connections} only the {other}'s packets were captured: it acknowledges payload of the {side} that is not there"),
+            format!("of {connections} only the {other}'s packets were captured: what the {side} sent, its Pongs and Close frames too, can't be told"),
         )
         .evidence(at, format!("acknowledges payload of the {side}"))
         .data("missing", Value::Text(side.to_owned()))

@@ -54,6 +54,11 @@ impl Shared {
                 *gaps += 1;
                 *unheard = unheard.saturating_add(bytes);
             }
+            GapCause::NotCaptured if !leg.is_acknowledged(gap) => {
+                let (gaps, unresolved) = &mut self.capture.unresolved_gaps;
+                *gaps += 1;
+                *unresolved = unresolved.saturating_add(bytes);
+            }
             GapCause::NotCaptured => {
                 self.capture
                     .first_gap
