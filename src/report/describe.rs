@@ -32,19 +32,13 @@ pub(super) fn outcome(session: &Session) -> &'static str {
 
 /// The target of the request, redacted, without an absolute form's origin.
 pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
-    let target = &session.handshake.request.target;
-    let origin_form = target
-        .split_once("://")
-        .map_or(target.as_str(), |(_, rest)| {
-            rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/")
-        });
+    let origin_form = session.handshake.path().unwrap_or_default();
     secrets.target(origin_form)
 }
 
 /// The Host field, without credentials that somebody put before it.
 pub(super) fn host(session: &Session) -> Option<&str> {
-    let field = session.handshake.request.headers.first("Host")?;
-    Some(field.rsplit_once('@').map_or(field, |(_, host)| host))
+    session.handshake.host()
 }
 
 /// `ws://host/path`, redacted.

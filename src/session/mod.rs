@@ -9,13 +9,17 @@ mod distribution;
 mod handshake;
 mod keepalive;
 mod leg;
+mod pattern;
 mod record;
 pub mod redact;
 mod rtt;
+mod selector;
 mod stalls;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
+pub use capture::{
+    Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
+};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
@@ -23,6 +27,7 @@ pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
+pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 
 // The layers' words for what they noticed are the session's too: diagnosis and

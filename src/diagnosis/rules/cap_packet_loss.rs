@@ -2,7 +2,7 @@
 
 use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{FrameGap, Session};
+use crate::session::{Capture, FrameGap, Session};
 use crate::stream::GapCause;
 
 pub(super) static RULE: Rule = Rule {
@@ -56,19 +56,21 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         sessions.map(Session::name).collect()
     };
     let (unread, touched) = (of(stopped_at_a_gap), of(lacks_frames));
-    let mut finding = Finding::of_capture(
-        &RULE,
-        Confidence::Certain,
-        summary(gaps, bytes, dropped, unread.len() as u64, &touched),
-    )
-    .data("unread_sessions", Value::Count(unread.len() as u64))
-    .data("gaps", Value::Count(gaps))
-    .data("bytes", Value::Count(bytes))
-    .data("dropped", Value::Count(dropped))
-    .data(
-        "sessions",
-        Value::List(touched.into_iter().take(NAMED).collect()),
-    );
+    let left_out = left_out(capture).filter(|_| gaps > 0);
+    let mut what = what_is_missing(gaps, bytes, dropped);
+    if let Some(left_out) = &left_out {
+        what = format!("{what} ({left_out})");
+    }
+    let means = what_it_means(gaps, unread.len() as u64, &touched);
+    let mut finding = Finding::of_capture(&RULE, Confidence::Certain, format!("{what}{means}"))
+        .data("unread_sessions", Value::Count(unread.len() as u64))
+        .data("gaps", Value::Count(gaps))
+        .data("bytes", Value::Count(bytes))
+        .data("dropped", Value::Count(dropped))
+        .data(
+            "sessions",
+            Value::List(touched.into_iter().take(NAMED).collect()),
+        );
     if let Some((at, stream)) = capture.first_gap {
         finding.evidence.push(Evidence::new(
             at,
@@ -77,6 +79,12 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         finding.tcp_stream = Some(stream);
     }
     let buffer = "the capture buffer was too small, or the disk too slow";
+    if left_out.is_some() {
+        finding = finding.cause(
+            Confidence::Likely,
+            "--filter left out packets of these connections: look again without it",
+        );
+    }
     let finding = match dropped {
         0 => finding
             .cause(
@@ -85,20 +93,21 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             )
             .cause(
                 Confidence::Possible,
-                format!("{buffer}, and the file has no drop counter"),
+                format!("{buffer}, though the file counts no drops"),
             ),
         _ => finding.cause(Confidence::Likely, buffer),
     };
-    findings.push(
-        finding
-            .advice("capture again on the host itself: tcpdump -i IF -s 0 -B 65536 -w FILE 'tcp port PORT or icmp or icmp6'"),
-    );
+    findings.push(finding.advice(if left_out.is_some() {
+        "read the file again without --filter; choose sessions with --where instead"
+    } else {
+        "capture again on the host itself: tcpdump -i IF -s 0 -B 65536 -w FILE 'tcp port PORT or icmp or icmp6'"
+    }));
 }
 
 /// Rationale: a report names a handful.
 const NAMED: usize = 16;
 
-fn summary(gaps: u64, bytes: u64, dropped: u64, unread: u64, touched: &[String]) -> String {
+fn what_is_missing(gaps: u64, bytes: u64, dropped: u64) -> String {
     let lost = format!(
         "{}, {bytes} bytes: receivers acknowledged what the capture lacks",
         counted(gaps, "gap")
@@ -107,20 +116,24 @@ fn summary(gaps: u64, bytes: u64, dropped: u64, unread: u64, touched: &[String])
         "the capturing machine dropped {}",
         counted(dropped, "packet")
     );
-    let what = match (gaps, dropped) {
+    match (gaps, dropped) {
         (0, _) => format!("{dropped_here}; no connection shows a gap"),
         (_, 0) => lost,
         _ => format!("{lost}; {dropped_here}"),
-    };
+    }
+}
+
+/// `touched` are the sessions that lack frames, `unread` counts those that stay so.
+fn what_it_means(gaps: u64, unread: u64, touched: &[String]) -> String {
     let means = match touched {
         _ if gaps == 0 => "",
         [] => "; no WebSocket frame is missing",
         _ => "; that something did not happen is less sure there",
     };
     match unread {
-        0 => format!("{what}{means}"),
+        0 => means.to_owned(),
         _ => format!(
-            "{what}{means}; behind a gap the frames of {} were not decoded any more",
+            "{means}; behind a gap the frames of {} were not decoded any more",
             counted(unread, "session")
         ),
     }
@@ -130,6 +143,15 @@ fn summary(gaps: u64, bytes: u64, dropped: u64, unread: u64, touched: &[String])
 fn lacks_frames(session: &Session) -> bool {
     let lost = |gap: &FrameGap| gap.cause == GapCause::NotCaptured;
     session.frame_gaps.iter().any(lost)
+}
+
+/// A filter of ours that may be why packets are missing, in the words of a report.
+pub(super) fn left_out(capture: &Capture) -> Option<String> {
+    let filter = capture.filter.as_ref().filter(|f| f.left_out > 0)?;
+    Some(format!(
+        "--filter left out {}, perhaps those",
+        counted(filter.left_out, "packet")
+    ))
 }
 
 /// A lost frame header, after which the place of the next one isn't known.
