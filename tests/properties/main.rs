@@ -205,7 +205,7 @@ proptest! {
         let cut = told(&packets[..at.index(packets.len())]);
         assert_no_more_than(&cut.complete(), &play.messages())?;
         for id in cut.certain() {
-            prop_assert!(whole.contains(&id) || fixtures::may_come_with_a_cut(id), "{}", id);
+            prop_assert!(whole.contains(&id) || fixtures::may_come_with_a_lack(id), "{}", id);
         }
     }
 
@@ -234,7 +234,7 @@ proptest! {
             prop_assert!(bytes.sum::<u64>() <= *sent);
         }
         for id in told.certain() {
-            prop_assert!(whole.contains(&id) || fixtures::may_come_with_a_loss(id), "{}", id);
+            prop_assert!(whole.contains(&id) || fixtures::may_come_with_a_lack(id), "{}", id);
         }
     }
 
