@@ -205,7 +205,7 @@ proptest! {
         let cut = told(&packets[..at.index(packets.len())]);
         assert_no_more_than(&cut.complete(), &play.messages())?;
         for id in cut.certain() {
-            prop_assert!(whole.contains(&id) || fixtures::may_come_with_a_lack(id), "{}", id);
+            prop_assert!(whole.contains(&id) || fixtures::may_come_with_a_cut(id), "{}", id);
         }
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use wscope::diagnosis::{Confidence, Finding, Severity, Subject, Value};
 use wscope::time::Timestamp;
 
-use crate::fixtures::{Owned, fixtures, may_come_with_a_lack, packets, told};
+use crate::fixtures::{Owned, fixtures, may_come_with_a_cut, may_come_with_a_lack, packets, told};
 use crate::told::Told;
 
 /// Rationale: enough for each of the four kinds and their sizes to meet each fixture some 15 times.
@@ -342,7 +342,11 @@ fn faults(mutation: &Mutation, whole: &Told, told: &Told) -> Vec<String> {
     }
     for finding in &told.findings {
         let new = finding.confidence == Confidence::Certain && !is_known(finding, told, whole);
-        if new && !may_come_with_a_lack(finding.rule.id) {
+        let may = match mutation {
+            Mutation::Cut(..) => may_come_with_a_cut,
+            _ => may_come_with_a_lack,
+        };
+        if new && !may(finding.rule.id) {
             let (id, _, kind) = named(finding, told);
             faults.push(format!("certain: {id} {kind}: {}", finding.summary));
         }
