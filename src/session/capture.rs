@@ -187,6 +187,10 @@ pub struct Capture {
     pub tls_ports: Vec<u16>,
     /// Ordinary HTTP exchanges.
     pub http_exchanges: u64,
+    /// Servers to which connections begin with a PROXY protocol header: the first 16.
+    pub proxied_servers: Vec<SocketAddr>,
+    /// Tunnels through proxies.
+    pub tunnels: super::OpenedTunnels,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
     /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.

@@ -77,6 +77,9 @@ impl Handshake {
             Event::UpgradeRequested { .. }
             | Event::Exchange
             | Event::Proxied { .. }
+            | Event::ConnectRequested { .. }
+            | Event::ConnectRefused { .. }
+            | Event::Tunnelled(_)
             | Event::HeadLost { .. } => {}
         }
     }

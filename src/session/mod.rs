@@ -15,6 +15,7 @@ pub mod redact;
 mod rtt;
 mod selector;
 mod stalls;
+mod tunnel;
 
 pub use attempt::Attempt;
 pub use capture::{
@@ -29,11 +30,13 @@ pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
+pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
 pub use crate::http::{
-    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
+    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Proxied, ProxyFault, Request,
+    Response, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};

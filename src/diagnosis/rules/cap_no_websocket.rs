@@ -89,6 +89,16 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
         let count = counted(capture.mid_stream.count, "connection");
         found.push(format!("{count} that began before the capture"));
     }
+    let refused = overview.attempts.iter();
+    let refused = refused.filter(|attempt| attempt.connects.last().is_some());
+    if let Ok(count @ 1..) = u64::try_from(refused.count()) {
+        let count = counted(count, "connection");
+        found.push(format!("{count} to a proxy that opened no tunnel"));
+    }
+    if capture.tunnels.count > 0 {
+        let count = counted(capture.tunnels.count, "tunnel");
+        found.push(format!("{count} through a proxy"));
+    }
     if capture.http_exchanges > 0 {
         let count = counted(capture.http_exchanges, "ordinary HTTP exchange");
         found.push(format!("{count} without an upgrade"));

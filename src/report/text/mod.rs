@@ -4,6 +4,7 @@ mod findings;
 mod sessions;
 mod style;
 mod verdict;
+mod ways;
 
 use std::io::{self, Write};
 
@@ -23,6 +24,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
     quality(report, style, out)?;
     verdict::verdict(report, style, out)?;
     sessions::sessions(report, style, out)?;
+    ways::ways(report, style, out)?;
     sessions::heartbeat(report, style, out)?;
     findings::findings(report, style, out)?;
     next_steps(report, out)
