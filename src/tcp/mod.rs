@@ -308,7 +308,9 @@ impl Connection {
             // Whatever came before was the end of an older connection.
             None => {
                 let seen = self.halves.client.segments + self.halves.server.segments > 0;
-                seen && !self.crosses_opening(direction) && !self.was_refused(direction, segment)
+                seen && !self.crosses_opening(direction)
+                    && !self.was_refused(direction, segment)
+                    && !self.began_with(direction, segment)
             }
         }
     }
@@ -325,6 +327,14 @@ impl Connection {
     fn was_refused(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
         own.segments == 0 && own.begins_at(segment.seq.plus(1)) && peer.refuses(segment.at)
+    }
+
+    /// The capture has this SYN behind packets of its connection: it is stamped earlier, and
+    /// stands before them.
+    fn began_with(&self, direction: Direction, syn: &Segment<'_>) -> bool {
+        let last = |half: &Half| half.last_segment.map(|at| at.time);
+        let newest = last(&self.halves.client).max(last(&self.halves.server));
+        Some(syn.at.time) < newest && self.halves[direction].is_behind(syn.seq.plus(1))
     }
 
     /// Exchanges the two sides: the first guess at who is the client was wrong.

@@ -95,6 +95,13 @@ impl Half {
         self.base == Some(seq)
     }
 
+    /// What is known of it lies at most a window behind this number.
+    pub(super) fn is_behind(&self, seq: Seq) -> bool {
+        // Rationale: no window is larger than 1 GiB (RFC 7323, section 2.3).
+        self.base
+            .is_none_or(|base| (0..1 << 30).contains(&base.distance(seq)))
+    }
+
     /// All that was seen of it is a reset that is stamped after `syn`.
     pub(super) fn refuses(&self, syn: PacketRef) -> bool {
         self.segments == 1 && self.reset.is_some_and(|reset| reset.time >= syn.time)
