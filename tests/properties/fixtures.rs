@@ -8,9 +8,9 @@ use wscope::stream::PacketRef;
 use crate::told::{Listener, Told, options};
 
 /// Findings that a capture may have just because packets are missing in it:
-/// they say what the capture is.
+/// they say what the capture is, or lacks.
 pub(crate) fn may_come_with_a_lack(id: &str) -> bool {
-    id.starts_with("cap-") || id == "end-unknown"
+    id.starts_with("cap-") || ["end-unknown", "cmp-context-unavailable"].contains(&id)
 }
 
 /// The same for one that was cut. Rules that compare the times between Pings
