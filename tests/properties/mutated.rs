@@ -13,7 +13,7 @@ use wscope::diagnosis::{Confidence, Finding, Severity, Subject, Value};
 use wscope::time::Timestamp;
 
 use crate::fixtures::{Owned, fixtures, may_come_with_a_cut, may_come_with_a_lack, packets, told};
-use crate::told::Told;
+use crate::told::{PART, Told};
 
 /// Rationale: enough for each of the four kinds and their sizes to meet each fixture some 15 times.
 const MUTATIONS: u64 = 200;
@@ -258,7 +258,8 @@ fn split(packet: &Owned, most: usize) -> Vec<Owned> {
     vec![part(data, first, 0), part(first, end, 1)]
 }
 
-/// A message by its connection, sender, opcode, length and digest.
+/// A message by its connection, sender, opcode, length and digest; a control
+/// frame by its payload.
 type Messages = BTreeMap<([String; 2], bool, String, u64, [u8; 32]), usize>;
 
 fn messages(told: &Told) -> Messages {
@@ -277,9 +278,31 @@ fn messages(told: &Told) -> Messages {
                 let key = (ends.clone(), lower, opcode, message.wire_len, digest);
                 *messages.entry(key).or_default() += 1;
             }
+            let whole = |control: &&String| !control.starts_with(PART);
+            for control in story.control[from].iter().filter(whole) {
+                let key = (ends.clone(), lower, control.clone(), 0, [0; 32]);
+                *messages.entry(key).or_default() += 1;
+            }
         }
     }
     messages
+}
+
+/// Bytes in frames, by connection and sender.
+fn frame_bytes(told: &Told) -> BTreeMap<([String; 2], bool), u64> {
+    let mut bytes = BTreeMap::new();
+    for story in &told.stories {
+        for (from, len) in story.frame_bytes().iter() {
+            let sender = match from.sender() {
+                "client" => story.client,
+                _ => story.server,
+            };
+            let ends = pair(story.client, story.server);
+            let lower = sender.to_string() == ends[0];
+            *bytes.entry((ends, lower)).or_default() += len;
+        }
+    }
+    bytes
 }
 
 fn pair(a: std::net::SocketAddr, b: std::net::SocketAddr) -> [String; 2] {
@@ -338,6 +361,14 @@ fn faults(mutation: &Mutation, whole: &Told, told: &Told) -> Vec<String> {
             faults.push(format!(
                 "{opcode} of {len} bytes told {count} times, sent {known} times"
             ));
+        }
+    }
+    let most = frame_bytes(whole);
+    for (side, bytes) in frame_bytes(told) {
+        let sent = most.get(&side).copied().unwrap_or(0);
+        // An acknowledged FIN that wasn't captured may be a byte as well.
+        if bytes > sent + 1 {
+            faults.push(format!("{bytes} bytes in frames, {sent} were sent"));
         }
     }
     for finding in &told.findings {

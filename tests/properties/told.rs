@@ -23,6 +23,9 @@ pub(crate) struct Heard {
     pub(crate) wire_len: u64,
 }
 
+/// How a control frame begins of which some was not captured.
+pub(crate) const PART: &str = "part of ";
+
 /// A session as it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Story {
@@ -208,7 +211,8 @@ fn story<'a>(
             RecordKind::Pong(control) => ("pong", control),
             RecordKind::Close(close) => ("close", &close.control),
         };
-        story.control[from].push(format!("{name} {:?}", control.payload));
+        let part = if control.complete { "" } else { PART };
+        story.control[from].push(format!("{part}{name} {:?}", control.payload));
         story.control_bytes[from] += control.frame.end() - control.frame.offset;
     }
     story

@@ -77,9 +77,11 @@ impl Half {
     /// Returns true if the same SYN was seen before.
     pub(super) fn on_syn(&mut self, segment: &Segment<'_>) -> bool {
         let repeated = self.isn == Some(segment.seq);
-        if self.base.is_none() {
+        let first = segment.seq.plus(1);
+        // An acknowledgment that was read before it has named the same place.
+        if self.base.is_none_or(|base| base == first) {
             self.isn = Some(segment.seq);
-            self.base = Some(segment.seq.plus(1));
+            self.base = Some(first);
         }
         repeated
     }
