@@ -127,11 +127,7 @@ fn a_text_file_is_refused() {
 #[test]
 fn what_other_programs_packed_names_the_command_that_unpacks_it() {
     let directory = Directory::new("packed");
-    let packed: [(&str, &[u8], &str, &str); 3] = [
-        ("a.zst", b"\x28\xb5\x2f\xfd....", "zstd", "zstd -d"),
-        ("a.xz", b"\xfd7zXZ\0....", "xz", "xz -d"),
-        ("a.lz4", b"\x04\x22\x4d\x18....", "lz4", "lz4 -d"),
-    ];
+    let packed: [(&str, &[u8], &str, &str); 1] = [("a.bz2", b"BZh91AY&SY", "bzip2", "bzip2 -d")];
     for (name, bytes, method, command) in packed {
         directory.file(name, bytes);
         let line = format!(

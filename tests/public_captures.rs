@@ -22,10 +22,6 @@ const UNREADABLE: &[(&str, &str)] = &[
         "its first packet block has no legal length",
     ),
     (
-        "seladb+PcapPlusPlus/Tests/Pcap++Test/PcapExamples/file_heuristics/pcapng-example.pcapng.zst",
-        "zstd is named, not unpacked",
-    ),
-    (
         "arkime+arkime/tests/pcap/80211http.pcap",
         "link type IEEE802_11_RADIOTAP",
     ),

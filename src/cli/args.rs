@@ -63,7 +63,7 @@ Examples:
 /// What to read.
 #[derive(Clone, Debug, Args)]
 pub(super) struct InputArgs {
-    /// pcap or pcapng files (gzip too), a directory of them, or - for stdin; several are one vantage point
+    /// pcap or pcapng files (gzip, zstd, lz4, xz too), a directory of them, or - for stdin; several are one vantage point
     #[arg(value_name = "FILE", required = true)]
     pub(super) files: Vec<PathBuf>,
 

@@ -85,15 +85,6 @@ impl Block {
         self.buffer = Vec::new();
     }
 
-    /// The whole input again, what was read of it included. Only before anything was consumed.
-    pub(super) fn into_input(self) -> Box<dyn Read + Send> {
-        let read = io::Cursor::new(self.available().to_vec());
-        match self.input {
-            Some(input) => Box::new(read.chain(input)),
-            None => Box::new(read),
-        }
-    }
-
     /// Reads until `len` bytes are available. No more than one read beyond what is
     /// asked for: a packet from a pipe is handed over before the next one comes.
     #[cold]
@@ -144,6 +135,24 @@ impl Block {
         }
         self.input = None;
         false
+    }
+}
+
+/// The input as bytes, for those who unpack it.
+impl Read for Block {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let Some(bytes) = self.want(1) else {
+            return self.take_failure().map_or(Ok(0), Err);
+        };
+        let len = bytes.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..len), bytes.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(len);
+        Ok(len)
     }
 }
 

@@ -4,14 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
-
 use super::SourceError;
+use super::block::Block;
 use super::magic::{self, Kind};
 
 /// Replaces each directory by the captures in it, sorted by name; other paths stay as they are.
 ///
-/// A file is a capture by its magic number, also inside gzip. What lies in
+/// A file is a capture by its magic number, also when it is compressed. What lies in
 /// directories below is not looked at.
 ///
 /// # Errors
@@ -58,8 +57,9 @@ fn is_capture(path: &Path) -> bool {
 
 fn kind(path: &Path) -> io::Result<Kind> {
     match magic::recognise(&beginning(File::open(path)?)?) {
-        Kind::Gzip => {
-            let inside = beginning(GzDecoder::new(File::open(path)?)).unwrap_or_default();
+        Kind::Packed(method) => {
+            let packed = Block::new(Box::new(File::open(path)?));
+            let inside = beginning(method.reader(packed)).unwrap_or_default();
             Ok(magic::recognise(&inside))
         }
         kind => Ok(kind),

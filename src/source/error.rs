@@ -96,6 +96,12 @@ impl SourceError {
         match error.kind() {
             io::ErrorKind::NotFound => Self::NotFound { path },
             io::ErrorKind::PermissionDenied => Self::Permission { path },
+            // What unpacks says so of a file that is cut off.
+            io::ErrorKind::UnexpectedEof => Self::Header {
+                path,
+                offset,
+                what: error.to_string(),
+            },
             _ => Self::Io {
                 path,
                 offset,

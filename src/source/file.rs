@@ -6,8 +6,6 @@ use std::mem;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
 use super::block::{Block, length};
 use super::error::Breach;
 use super::item::{Found, Item, Step};
@@ -74,7 +72,7 @@ impl CaptureFile {
     }
 
     /// Reads a capture from a stream, such as stdin; `name` stands for it in messages.
-    /// A gzip stream is unpacked.
+    /// What is compressed with gzip, zstd, lz4 or xz is unpacked in a thread.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -85,17 +83,19 @@ impl CaptureFile {
     ) -> Result<Self, SourceError> {
         let mut block = Block::new(input);
         let mut kind = recognise(&mut block, &name)?;
-        if kind == Kind::Gzip {
-            block = Block::new(Box::new(MultiGzDecoder::new(block.into_input())));
+        if let Kind::Packed(method) = kind {
+            let unpacked = method.thread(block);
+            let refused = |error| SourceError::from_io(name.clone(), 0, error);
+            block = Block::new(unpacked.map_err(refused)?);
             kind = recognise(&mut block, &name)?;
         }
         match kind {
             Kind::Pcap => Self::begin(name, source, block, Format::Pcap),
             Kind::Pcapng => Self::begin(name, source, block, Format::Pcapng),
-            Kind::Gzip => Err(SourceError::NotACapture {
+            Kind::Packed(method) => Err(SourceError::NotACapture {
                 path: name,
-                found: "it is packed twice".to_owned(),
-                way_out: "unpack it with gzip -d first",
+                found: format!("it is compressed twice, the second time with {method}"),
+                way_out: "unpack it once first",
             }),
             Kind::Compressed { method, command } => Err(SourceError::Compressed {
                 path: name,
@@ -290,17 +290,19 @@ fn range(start: usize, len: usize) -> Range<usize> {
 fn recognise(block: &mut Block, path: &Path) -> Result<Kind, SourceError> {
     // Whole if it can be; a file may be shorter.
     block.want(magic::ENOUGH);
+    let kind = magic::recognise(block.available());
+    if matches!(kind, Kind::Pcap | Kind::Pcapng) {
+        // Where reading stopped is told when it was read up to there.
+        return Ok(kind);
+    }
     if let Some(error) = block.take_failure() {
-        return Err(SourceError::from_io(
-            path.to_owned(),
-            length(block.available().len()),
-            error,
-        ));
+        let offset = length(block.available().len());
+        return Err(SourceError::from_io(path.to_owned(), offset, error));
     }
     match block.available() {
         [] => Err(SourceError::Empty {
             path: path.to_owned(),
         }),
-        bytes => Ok(magic::recognise(bytes)),
+        _ => Ok(kind),
     }
 }

@@ -16,6 +16,7 @@ mod section;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 pub use directory::expand;
 pub use error::SourceError;
