@@ -20,6 +20,7 @@ pub mod rules;
 mod status;
 mod thresholds;
 pub mod timeouts;
+mod timing;
 mod violation;
 mod wording;
 
@@ -55,6 +56,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
             }
         }
     }
+    timing::discount(&mut findings, &capture.clocks);
     findings
 }
 

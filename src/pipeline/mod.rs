@@ -1,6 +1,7 @@
 //! Puts one stack of layers on each connection and carries facts to sessions.
 
 mod attempts;
+mod clock;
 mod limits;
 mod orientation;
 mod records;
@@ -19,6 +20,7 @@ use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
 use crate::websocket::Wants;
 use attempts::Attempts;
+use clock::Watch;
 use records::Records;
 use table::Table;
 
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     next_stream: u32,
     records: Records,
     attempts: Attempts,
+    watch: Watch,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -74,6 +77,7 @@ impl Analyzer {
                 next_stream: 0,
                 records: Records::default(),
                 attempts: Attempts::default(),
+                watch: Watch::default(),
             },
         }
     }
@@ -91,8 +95,8 @@ impl Analyzer {
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(packet.at);
-        match self.decoder.decode(packet) {
+        let at = self.shared.receive(packet.at);
+        match self.decoder.decode(&Packet { at, ..*packet }) {
             Decoded::Tcp(segment) => {
                 on_segment(&mut self.table, &mut self.shared, &segment, finished);
             }
@@ -181,19 +185,14 @@ fn on_segment(
 }
 
 impl Shared {
-    fn on_time(&mut self, at: PacketRef) {
+    /// Gives a packet its place.
+    fn receive(&mut self, at: PacketRef) -> PacketRef {
         let capture = &mut self.capture;
         capture.packets += 1;
-        match capture.last.time.since(at.time) {
-            Some(back) if capture.packets > 1 && !back.is_zero() => {
-                let nanos = u64::try_from(back.as_nanos()).unwrap_or(u64::MAX);
-                capture.clock_backs += 1;
-                if capture.clock_back.is_none_or(|(_, worst)| nanos > worst) {
-                    capture.clock_back = Some((at, nanos));
-                }
-            }
-            _ => capture.last = at,
-        }
+        let order = capture.packets;
+        capture.last = PacketRef { order, ..at };
+        self.watch.on_packet(capture.last, &mut capture.clocks);
+        capture.last
     }
 
     fn ignored(&mut self, why: &'static str) {
@@ -216,12 +215,13 @@ impl Shared {
 #[cfg(test)]
 impl Analyzer {
     pub(crate) fn push_segment(&mut self, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(segment.at);
-        on_segment(&mut self.table, &mut self.shared, segment, finished);
+        let at = self.shared.receive(segment.at);
+        let segment = Segment { at, ..*segment };
+        on_segment(&mut self.table, &mut self.shared, &segment, finished);
     }
 
     pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
-        self.shared.on_time(error.at);
-        self.on_icmp(error);
+        let at = self.shared.receive(error.at);
+        self.on_icmp(&IcmpError { at, ..*error });
     }
 }

@@ -202,7 +202,7 @@ impl Table {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) -> bool {
-        let mut by_age: Vec<(Timestamp, usize)> = self
+        let mut by_age: Vec<(PacketRef, usize)> = self
             .stacks
             .iter()
             .enumerate()

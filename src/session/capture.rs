@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::Clocks;
 use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
@@ -136,10 +137,8 @@ pub struct Capture {
     pub http_exchanges: u64,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
-    /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.
-    pub clock_back: Option<(PacketRef, u64)>,
-    /// How often the clock ran backwards.
-    pub clock_backs: u64,
+    /// What the clocks did.
+    pub clocks: Clocks,
     /// Failed connections that are only counted: of hosts that fail again and again.
     pub more_attempts: Vec<MoreAttempts>,
     /// Failed connections that are in no count by host: there are too many hosts.
@@ -148,7 +147,7 @@ pub struct Capture {
     pub evicted: u64,
     /// Hosts that were heard: they exist and a path from them to the capture point does.
     pub heard: Vec<IpAddr>,
-    /// The newest packet.
+    /// The packet that came last.
     pub last: PacketRef,
     /// The stack of one connection failed and was dropped: how often. Never, if we have no bugs.
     pub failures: u64,

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod capture;
+mod clock;
 mod counts;
 mod distribution;
 mod handshake;
@@ -16,6 +17,7 @@ mod stalls;
 
 pub use attempt::Attempt;
 pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
+pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;

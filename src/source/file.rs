@@ -244,6 +244,7 @@ impl CaptureFile {
             time: self.clock,
             number: self.summary.last_number,
             source: self.source,
+            order: 0,
         };
         let packet = Current::Packet {
             at,
