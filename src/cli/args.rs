@@ -75,6 +75,10 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "BPF")]
     pub(super) filter: Option<String>,
 
+    /// Read on as the files grow, and the files of a ring that come after them; Ctrl-C ends it
+    #[arg(long)]
+    pub(super) follow: bool,
+
     /// Show tokens, cookies and credentials; they are redacted otherwise
     #[arg(long)]
     pub(super) show_secrets: bool,

@@ -1,9 +1,5 @@
 //! Opening what the command line names, and reading it to its end.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
-
 use super::args::InputArgs;
 use super::faults::{Foreign, faults, readable};
 use super::filter::Filter;
@@ -13,7 +9,15 @@ use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::Record;
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
-use crate::source::{CaptureFile, Comment, FileSummary, Input, Merged, Source, expand};
+use crate::source::{Comment, FileSummary, Input};
+
+/// What [`InputArgs::read`] tells on the way.
+pub(super) enum Told {
+    /// A message or a control frame.
+    Record(Record),
+    /// Nothing comes for now: what waits to be shown should be.
+    Pause,
+}
 
 /// All that was read and settled.
 pub(super) struct Read {
@@ -33,18 +37,19 @@ impl InputArgs {
         }
     }
 
-    /// Reads all files to their ends; `record` gets messages and control frames as they settle.
+    /// Reads all files to their ends, or until somebody interrupts; `tell` gets messages and
+    /// control frames as they settle.
     ///
     /// # Errors
-    /// Nothing of an input could be read, or `record` failed.
+    /// Nothing of an input could be read, or `tell` failed.
     pub(super) fn read(
         &self,
         options: Options,
         quiet: bool,
-        mut record: impl FnMut(Record) -> anyhow::Result<()>,
+        mut tell: impl FnMut(Told) -> anyhow::Result<()>,
     ) -> anyhow::Result<Read> {
         let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
-        let (mut files, mut incomplete) = self.open()?;
+        let (mut files, mut incomplete) = self.open(quiet)?;
         let mut foreign = Foreign::default();
         let mut analyzer = Analyzer::new(options);
         let mut finished = Vec::new();
@@ -59,16 +64,20 @@ impl InputArgs {
                 }
             }
             analyzer.push(&input, &mut finished);
+            let paused = matches!(input, Input::Tick(_));
             if options.records {
                 while let Some(next) = analyzer.next_record() {
-                    record(next)?;
+                    tell(Told::Record(next))?;
                 }
+            }
+            if paused {
+                tell(Told::Pause)?;
             }
         }
         let mut failed = Ok(());
         let mut capture = analyzer.finish(&mut finished, |next| {
             if failed.is_ok() {
-                failed = record(next);
+                failed = tell(Told::Record(next));
             }
         });
         failed?;
@@ -95,51 +104,6 @@ impl InputArgs {
             ..sorted(capture, finished)
         })
     }
-
-    /// Files that can't be read at all are left out with a word as long as one
-    /// can be; the flag tells that there were such.
-    fn open(&self) -> anyhow::Result<(Merged, bool)> {
-        for key_log in &self.keys {
-            std::fs::metadata(key_log).with_context(|| {
-                format!(
-                    "{}: can't read this key log; check the name",
-                    key_log.display()
-                )
-            })?;
-        }
-        let mut merged = Merged::default();
-        let (mut opened, mut failed) = (0_u16, None);
-        for path in expand(&self.files)? {
-            match open_one(&path, opened) {
-                Ok(file) => {
-                    merged.add(file);
-                    opened = opened
-                        .checked_add(1)
-                        .context("more than 65,535 files; give fewer at once")?;
-                }
-                Err(error) => {
-                    if let Some(earlier) = failed.replace(error) {
-                        output::complain(&earlier.to_string());
-                    }
-                }
-            }
-        }
-        match failed {
-            Some(error) if opened == 0 => Err(error.into()),
-            Some(error) => {
-                output::complain(&error.to_string());
-                Ok((merged, true))
-            }
-            None => Ok((merged, false)),
-        }
-    }
-}
-
-fn open_one(path: &Path, source: u16) -> Result<CaptureFile, crate::source::SourceError> {
-    if path.as_os_str() == "-" {
-        return CaptureFile::from_reader(PathBuf::from("-"), source, Box::new(std::io::stdin()));
-    }
-    CaptureFile::open(path, source)
 }
 
 fn facts(file: FileSummary) -> FileFacts {

@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use super::Outcome;
 use super::args::{LineFormat, MessagesArgs};
-use crate::pipeline::Options;
+use super::input::Told;
+use crate::pipeline::{Options, Settle};
 use crate::report::{MessageFormat, Messages};
 use crate::websocket::Wants;
 
@@ -23,6 +24,10 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
     };
     let options = Options {
         records: true,
+        settle: match args.input.follow {
+            true => Settle::Soon,
+            false => Settle::Patiently,
+        },
         wants: Wants {
             payload: (!args.no_payload).then_some(kept),
             sha256: args.sha256,
@@ -37,9 +42,12 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
         width: args.output.width(),
     };
     let mut out = args.output.writer()?;
-    let read = args.input.read(options, args.output.quiet, |record| {
-        Ok(messages.write(&record, &mut out)?)
-    })?;
+    let read = args
+        .input
+        .read(options, args.output.quiet, |told| match told {
+            Told::Record(record) => Ok(messages.write(&record, &mut out)?),
+            Told::Pause => Ok(out.flush()?),
+        })?;
     out.flush()?;
     Ok(if read.incomplete {
         Outcome::Incomplete

@@ -6,7 +6,9 @@ mod explain;
 mod faults;
 mod filter;
 mod input;
+mod interrupt;
 mod messages;
+mod opening;
 mod output;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ use crate::packet::{Decoded, Decoder, IcmpError, Segment};
 use crate::session::{Attempt, Capture, Record, Session, Unreachable};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
+use crate::time::Timestamp;
 use crate::websocket::Wants;
 use attempts::Attempts;
 use clock::Watch;
@@ -31,8 +32,20 @@ pub struct Options {
     pub limits: Limits,
     /// Hand over messages and control frames one by one.
     pub records: bool,
+    /// How long a record may wait for its acknowledgment or its Pong.
+    pub settle: Settle,
     /// What to keep of messages; nothing unless somebody asked.
     pub wants: Wants,
+}
+
+/// How long records wait for what is told of them later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settle {
+    /// Until it came, within reason.
+    #[default]
+    Patiently,
+    /// Somebody watches: a few seconds.
+    Soon,
 }
 
 /// A record to which nothing more comes.
@@ -54,6 +67,8 @@ pub(crate) struct Shared {
     records: Records,
     attempts: Attempts,
     watch: Watch,
+    /// The time of the last packet; later where nothing came since.
+    now: Timestamp,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -75,9 +90,10 @@ impl Analyzer {
                 capture: Capture::default(),
                 next_session: 1,
                 next_stream: 0,
-                records: Records::default(),
+                records: Records::new(options.settle),
                 attempts: Attempts::default(),
                 watch: Watch::default(),
+                now: Timestamp::default(),
             },
         }
     }
@@ -89,8 +105,11 @@ impl Analyzer {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
             Input::KeyLog(_) => self.shared.capture.key_logs += 1,
-            // Only a live capture ticks.
-            Input::Tick(_) => {}
+            Input::Tick(now) => {
+                self.shared.now = self.shared.now.max(*now);
+                let now = self.shared.now;
+                self.table.on_tick(now, &mut self.shared, finished);
+            }
         }
     }
 
@@ -137,7 +156,7 @@ impl Analyzer {
 
     /// Messages and control frames that are settled, in capture order; only with [`Options::records`].
     pub fn next_record(&mut self) -> Option<Record> {
-        self.shared.records.next(self.shared.capture.last.time)
+        self.shared.records.next(self.shared.now)
     }
 
     /// The input is at its end: settles everything. The sessions are appended
@@ -151,8 +170,8 @@ impl Analyzer {
             stack.finish(false, &mut self.shared, finished);
         }
         self.shared.records.release();
-        let last = self.shared.capture.last.time;
-        while let Some(next) = self.shared.records.next(last) {
+        let now = self.shared.now;
+        while let Some(next) = self.shared.records.next(now) {
             record(next);
         }
         let capture = &mut self.shared.capture;
@@ -191,6 +210,7 @@ impl Shared {
         capture.packets += 1;
         let order = capture.packets;
         capture.last = PacketRef { order, ..at };
+        self.now = at.time;
         self.watch.on_packet(capture.last, &mut capture.clocks);
         capture.last
     }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::Settle;
 use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
@@ -12,6 +13,9 @@ use crate::websocket::Event;
 /// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
 /// 3.8.6.3); a Pong that takes longer than this is shown without its time.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Rationale: an acknowledgment comes within it, and so do most Pongs; who watches
+/// lines come would rather see a Ping without its Pong than nothing.
+const WATCHED: Duration = Duration::from_secs(2);
 /// Rationale: payloads wait with their records; 64 MiB bound them.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -37,9 +41,20 @@ pub(crate) struct Records {
     base: u64,
     bytes: usize,
     limit: usize,
+    patience: Duration,
 }
 
 impl Records {
+    pub(crate) fn new(settle: Settle) -> Self {
+        Self {
+            patience: match settle {
+                Settle::Patiently => PATIENCE,
+                Settle::Soon => WATCHED,
+            },
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn on_event(
         &mut self,
         session: &Session,
@@ -177,7 +192,7 @@ impl Records {
         let oldest = self.slots.front()?;
         let waits = oldest.waits_for_ack || oldest.waits_for_pong;
         let full = self.slots.len() > self.limit || self.bytes > MOST_BYTES;
-        if waits && !full && now.saturating_since(oldest.record.first().time) < PATIENCE {
+        if waits && !full && now.saturating_since(oldest.record.first().time) < self.patience {
             return None;
         }
         let slot = self.slots.pop_front()?;

@@ -24,6 +24,8 @@ pub(super) const MAX_RECORD: usize = 64 << 20;
 pub(super) struct Block {
     /// `None` once it has ended, failed or been closed.
     input: Option<Box<dyn Read + Send>>,
+    /// The input may get longer: its end is no end.
+    growing: bool,
     /// Why reading stopped, where that was not the end of the input.
     failure: Option<io::Error>,
     buffer: Vec<u8>,
@@ -36,12 +38,32 @@ impl Block {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
         Self {
             input: Some(input),
+            growing: false,
             failure: None,
             buffer: Vec::new(),
             start: 0,
             end: 0,
             base: 0,
         }
+    }
+
+    /// A file that is still written to: what isn't there may come, until
+    /// [`settle`](Self::settle) says otherwise.
+    pub(super) fn growing(input: Box<dyn Read + Send>) -> Self {
+        Self {
+            growing: true,
+            ..Self::new(input)
+        }
+    }
+
+    /// Whether more may come.
+    pub(super) const fn is_growing(&self) -> bool {
+        self.growing && self.input.is_some()
+    }
+
+    /// From now on the end of the input is its end.
+    pub(super) fn settle(&mut self) {
+        self.growing = false;
     }
 
     /// The bytes at hand.
@@ -121,6 +143,7 @@ impl Block {
         };
         loop {
             match input.read(free) {
+                Ok(0) if self.growing => return false,
                 Ok(0) => break,
                 Ok(read) => {
                     self.end = self.end.saturating_add(read).min(self.buffer.len());

@@ -88,6 +88,9 @@ pub enum SourceError {
         /// The directory.
         path: PathBuf,
     },
+    /// More files than are told apart.
+    #[error("more than 65,535 files; give fewer at once, or start again")]
+    TooManyFiles,
 }
 
 impl SourceError {

@@ -27,6 +27,8 @@ pub struct CaptureFile {
     source: u16,
     /// Whether the path can be opened a second time and gives the same bytes.
     regular: bool,
+    /// Reading stops where the file ends by now.
+    stopped: bool,
     block: Block,
     records: Records,
     /// Length of the record that is lent.
@@ -36,6 +38,17 @@ pub struct CaptureFile {
     queued: Option<Current>,
     /// Time of the latest packet, for those that have none.
     clock: Timestamp,
+}
+
+/// What [`CaptureFile::advance`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advance {
+    /// Something, which is lent.
+    Lent,
+    /// Nothing yet: the file may grow.
+    Waiting,
+    /// The end.
+    Ended,
 }
 
 /// How the rest of the file is to be read.
@@ -69,6 +82,27 @@ impl CaptureFile {
         let regular = file.metadata().map_err(refused)?.is_file();
         let file = Self::from_reader(path.to_owned(), source, Box::new(file))?;
         Ok(Self { regular, ..file })
+    }
+
+    /// Opens a file that is still written to: a record that isn't whole is waited for.
+    /// A compressed file is read as it is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); a file of which not even the header was written is
+    /// [`Empty`](SourceError::Empty) or has no [`Header`](SourceError::Header).
+    pub(super) fn open_growing(path: &Path) -> Result<Self, SourceError> {
+        let refused = |error| SourceError::from_io(path.to_owned(), 0, error);
+        let file = File::open(path).map_err(refused)?;
+        let regular = file.metadata().map_err(refused)?.is_file();
+        if !regular {
+            return Self::from_reader(path.to_owned(), 0, Box::new(file));
+        }
+        let mut block = Block::growing(Box::new(file));
+        match recognise(&mut block, path)? {
+            Kind::Pcap => Self::begin(path.to_owned(), 0, block, Format::Pcap),
+            Kind::Pcapng => Self::begin(path.to_owned(), 0, block, Format::Pcapng),
+            _ => Self::open(path, 0),
+        }
     }
 
     /// Reads a capture from a stream, such as stdin; `name` stands for it in messages.
@@ -143,6 +177,7 @@ impl CaptureFile {
             summary,
             source,
             regular: false,
+            stopped: false,
             block,
             records,
             taken: 0,
@@ -160,23 +195,54 @@ impl CaptureFile {
         }
     }
 
-    /// Moves on to the next input, which [`current`](Self::current) then lends; false at the end.
-    pub(super) fn advance(&mut self) -> bool {
+    /// Moves on to the next input, which [`current`](Self::current) then lends.
+    pub(super) fn advance(&mut self) -> Advance {
         self.current = self.queued.take();
         while self.current.is_none() {
             self.block.consume(mem::take(&mut self.taken));
             let step = match &mut self.records {
                 Records::Pcap(pcap) => pcap.step(&mut self.block, &mut self.summary),
                 Records::Pcapng(pcapng) => pcapng.step(&mut self.block, &mut self.summary),
-                Records::Ended => return false,
+                Records::Ended => return Advance::Ended,
             };
             match step {
                 Ok(Some(step)) => self.take(step),
+                Ok(None) | Err(Breach::CutOff { .. }) if self.block.is_growing() => {
+                    return Advance::Waiting;
+                }
                 Ok(None) => self.end(),
+                Err(Breach::CutOff { .. }) if self.stopped => self.end(),
                 Err(breach) => self.end_at(&breach),
             }
         }
-        true
+        Advance::Lent
+    }
+
+    /// Whether more may come.
+    pub(super) const fn is_growing(&self) -> bool {
+        self.block.is_growing()
+    }
+
+    /// The file grows no more, since another took its place: a record that isn't whole
+    /// will never be.
+    pub(super) fn settle(&mut self) {
+        self.block.settle();
+    }
+
+    /// Nobody waits for more: a record that isn't whole is no damage.
+    pub(super) fn stop(&mut self) {
+        self.stopped = self.block.is_growing();
+        self.block.settle();
+    }
+
+    /// The file, as it was named to us.
+    pub(super) fn path(&self) -> &Path {
+        &self.summary.path
+    }
+
+    /// How many bytes were read so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.block.bytes_read()
     }
 
     /// What [`advance`](Self::advance) found.
@@ -194,7 +260,10 @@ impl CaptureFile {
                 wire_len,
                 bytes: range,
             } => Input::Packet(Packet {
-                at: *at,
+                at: PacketRef {
+                    source: self.source,
+                    ..*at
+                },
                 link: *link,
                 wire_len: *wire_len,
                 bytes: bytes(range),
@@ -223,6 +292,11 @@ impl CaptureFile {
         self.source
     }
 
+    /// Makes it the file of this number.
+    pub(super) const fn number(&mut self, source: u16) {
+        self.source = source;
+    }
+
     fn take(&mut self, step: Step) {
         self.taken = step.taken;
         self.current = match step.item {
@@ -243,8 +317,7 @@ impl CaptureFile {
         let at = PacketRef {
             time: self.clock,
             number: self.summary.last_number,
-            source: self.source,
-            order: 0,
+            ..PacketRef::default()
         };
         let packet = Current::Packet {
             at,

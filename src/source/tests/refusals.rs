@@ -131,8 +131,24 @@ fn a_directory_is_its_captures_in_order_of_names() {
     directory.file("empty.pcap", b"");
     fs::create_dir(directory.0.join("below")).unwrap();
     let stdin = PathBuf::from("-");
-    let files = expand(&[stdin.clone(), directory.0.clone()]).unwrap();
-    assert_eq!(files, [vec![stdin], captures].concat());
+    let inputs = expand(&[stdin.clone(), directory.0.clone()]).unwrap();
+    assert_eq!(inputs.files, [vec![stdin], captures].concat());
+    let skipped: Vec<_> = ["empty.pcap", "notes.gz", "notes.txt"]
+        .map(|name| directory.0.join(name))
+        .to_vec();
+    assert_eq!(inputs.skipped, skipped);
+}
+
+#[test]
+fn a_file_with_several_names_is_read_once() {
+    let directory = Directory::new("again");
+    let file = directory.file("a.pcap", &pcap().bytes);
+    let other = directory.0.join(".").join("a.pcap");
+    let inputs = expand(&[file.clone(), other.clone(), directory.0.clone()]).unwrap();
+    assert_eq!(
+        (inputs.files, inputs.again),
+        (vec![file.clone()], vec![other, file])
+    );
 }
 
 #[test]
@@ -167,7 +183,7 @@ fn files_sleep_until_their_first_packet_and_may_be_gone_by_then() {
         packet(2, 31_000_000_000, "late"),
     ];
     assert_eq!(seen, expected);
-    let [late, early, gone] = &merged.summaries()[..] else {
+    let [early, gone, late] = &merged.summaries()[..] else {
         panic!("three files")
     };
     assert_eq!([late.packets, early.packets, gone.packets], [2, 2, 0]);
