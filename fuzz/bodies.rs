@@ -169,6 +169,7 @@ pub(crate) fn analyzer(input: &[u8]) {
             payload: Some(64),
             sha256: false,
         },
+        ..Options::default()
     });
     let mut finished = Vec::new();
     while let Ok(Some(next)) = file.next() {

@@ -420,7 +420,8 @@ fn a_directory_is_its_captures() {
     directory.file("0.pcap", &Conversation::new().udp(b"dns").pcap());
     directory.file("notes.txt", b"dropped again\n");
     let (report, stderr) = report(&directory, &["."]);
-    assert_eq!(stderr, "");
+    let line = "wscope: ./notes.txt: no pcap or pcapng file, so skipped\n";
+    assert_eq!(stderr, line);
     assert_eq!(report["capture"]["files"].as_array().map(Vec::len), Some(2));
     assert_eq!(report["capture"]["sessions"], 1);
 }

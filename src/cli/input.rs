@@ -12,9 +12,9 @@ use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session
 use crate::source::{Comment, FileSummary, Input};
 
 /// What [`InputArgs::read`] tells on the way.
-pub(super) enum Told {
+pub(super) enum Told<'a> {
     /// A message or a control frame.
-    Record(Record),
+    Record(&'a Record),
     /// Nothing comes for now: what waits to be shown should be.
     Pause,
 }
@@ -46,7 +46,7 @@ impl InputArgs {
         &self,
         options: Options,
         quiet: bool,
-        mut tell: impl FnMut(Told) -> anyhow::Result<()>,
+        mut tell: impl FnMut(Told<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Read> {
         let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
         let (mut files, mut incomplete) = self.open(quiet)?;
@@ -67,7 +67,7 @@ impl InputArgs {
             let paused = matches!(input, Input::Tick(_));
             if options.records {
                 while let Some(next) = analyzer.next_record() {
-                    tell(Told::Record(next))?;
+                    tell(Told::Record(&next))?;
                 }
             }
             if paused {
@@ -77,7 +77,7 @@ impl InputArgs {
         let mut failed = Ok(());
         let mut capture = analyzer.finish(&mut finished, |next| {
             if failed.is_ok() {
-                failed = tell(Told::Record(next));
+                failed = tell(Told::Record(&next));
             }
         });
         failed?;

@@ -45,7 +45,7 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
     let read = args
         .input
         .read(options, args.output.quiet, |told| match told {
-            Told::Record(record) => Ok(messages.write(&record, &mut out)?),
+            Told::Record(record) => Ok(messages.write(record, &mut out)?),
             Told::Pause => Ok(out.flush()?),
         })?;
     out.flush()?;
