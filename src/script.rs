@@ -428,7 +428,7 @@ impl Script {
             time: Timestamp::from_nanos(self.now_us * 1_000),
             number: self.number,
             source: 0,
-            order: self.number,
+            epoch: 0,
         }
     }
 

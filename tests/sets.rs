@@ -327,3 +327,69 @@ fn what_a_directory_holds_besides_is_told_in_a_line() {
         "wscope: ./b.log: no pcap or pcapng file, so skipped, and 1 more\n"
     );
 }
+
+/// A record's time, in microseconds, moved by so many.
+fn moved(record: &[u8], micros: i64) -> Vec<u8> {
+    let field = |at: usize| {
+        let bytes = record[at..at + 4].try_into().expect("four bytes");
+        i64::from(u32::from_le_bytes(bytes))
+    };
+    let time = field(0) * 1_000_000 + field(4) + micros;
+    let fields = [time.div_euclid(1_000_000), time.rem_euclid(1_000_000)];
+    let fields = fields.map(|field| u32::try_from(field).expect("a time").to_le_bytes());
+    [fields.as_flattened(), &record[8..]].concat()
+}
+
+/// Two one-way taps: the server's half has a clock that is behind.
+fn taps(behind_micros: i64) -> Value {
+    let directory = Directory::new(&format!("taps-{behind_micros}"));
+    let mut talk = Conversation::new().upgrade("/chat", "", "");
+    for _ in 0..8 {
+        talk = talk
+            .frame(Client, 1, b"question")
+            .frame(Server, 1, b"answer");
+    }
+    let file = talk.close().pcap();
+    let (header, records) = records(&file);
+    let (mut client, mut server) = (header.to_vec(), header.to_vec());
+    for record in records {
+        // Behind record header, Ethernet and IPv4: the source port.
+        match record[16 + 34..16 + 36] {
+            [a, b] if u16::from_be_bytes([a, b]) > 40_000 => client.extend(moved(record, 0)),
+            _ => server.extend(moved(record, -behind_micros)),
+        }
+    }
+    directory.file("client.pcap", &client);
+    directory.file("server.pcap", &server);
+    let report = json(directory.path(), &["client.pcap", "server.pcap"], b"");
+    serde_json::from_str(&report).expect("a report")
+}
+
+fn clock_finding(report: &Value) -> Option<&Value> {
+    let mut findings = report["findings"].as_array().expect("findings").iter();
+    findings.find(|finding| finding["id"] == "cap-clock")
+}
+
+#[test]
+fn two_clocks_that_differ_are_told_by_what_was_acknowledged_too_early() {
+    let report = taps(5_000);
+    assert_eq!(report["sessions"][0]["messages"]["client"]["count"], 8);
+    assert_eq!(report["sessions"][0]["messages"]["server"]["count"], 8);
+    let finding = clock_finding(&report).expect("cap-clock");
+    let data = &finding["data"];
+    let told = (&data["kind"], &data["ahead"], &data["behind"]);
+    assert_eq!(
+        (told.0.as_str(), told.1.as_str(), told.2.as_str()),
+        (Some("skew"), Some("client.pcap"), Some("server.pcap"))
+    );
+    let skew = data["skew_ms"].as_f64().expect("a number");
+    // At least so much is seen: an answer takes a millisecond, and the clocks differ by five.
+    assert!((3.0..=5.0).contains(&skew), "{skew}");
+}
+
+#[test]
+fn two_clocks_that_agree_are_silent() {
+    let report = taps(0);
+    assert_eq!(report["sessions"][0]["messages"]["client"]["count"], 8);
+    assert_eq!(clock_finding(&report), None);
+}

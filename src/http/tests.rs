@@ -114,7 +114,7 @@ fn packet(number: u64) -> PacketRef {
         time: Timestamp::default(),
         number,
         source: 0,
-        order: number,
+        epoch: 0,
     }
 }
 

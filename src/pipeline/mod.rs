@@ -204,15 +204,14 @@ fn on_segment(
 }
 
 impl Shared {
-    /// Gives a packet its place.
+    /// Gives a packet its place among the others.
     fn receive(&mut self, at: PacketRef) -> PacketRef {
         let capture = &mut self.capture;
         capture.packets += 1;
-        let order = capture.packets;
-        capture.last = PacketRef { order, ..at };
-        self.now = at.time;
-        self.watch.on_packet(capture.last, &mut capture.clocks);
-        capture.last
+        let at = self.watch.on_packet(at, &mut capture.clocks);
+        capture.last = capture.last.max(at);
+        self.now = capture.last.time;
+        at
     }
 
     fn ignored(&mut self, why: &'static str) {

@@ -147,7 +147,7 @@ pub struct Capture {
     pub evicted: u64,
     /// Hosts that were heard: they exist and a path from them to the capture point does.
     pub heard: Vec<IpAddr>,
-    /// The packet that came last.
+    /// The newest packet.
     pub last: PacketRef,
     /// The stack of one connection failed and was dropped: how often. Never, if we have no bugs.
     pub failures: u64,

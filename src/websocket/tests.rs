@@ -61,7 +61,7 @@ fn packet(number: u64) -> PacketRef {
         time,
         number,
         source: 0,
-        order: number,
+        epoch: 0,
     }
 }
 

@@ -13,8 +13,8 @@ pub(super) static RULE: Rule = Rule {
     explain: "\
 ## What it means
 `data.kind` tells which:
-- `step`: the clock was set back between two packets of a file. Packets keep the order in which the file has them; durations across the step
-  are unknown.
+- `step`: the clock was set back between two packets of a file. What stands behind the step counts as later; durations across it are
+  unknown.
 - `skew`: bytes are stamped later than their acknowledgment, so two clocks stamped them. `data.skew_ms` is how much they differ at least.
   Files are merged by time, so what the two show of one moment stands that far apart.
 - `out-of-order`: some records stand behind later ones, and time goes on as before. For information only: durations shorter than

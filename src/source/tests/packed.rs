@@ -193,3 +193,46 @@ fn a_reader_that_is_dropped_ends_its_thread() {
     told.recv_timeout(std::time::Duration::from_secs(10))
         .unwrap();
 }
+
+/// How many bytes come out, in this thread, so that a panic is one of the test.
+fn unpacked(bytes: &[u8]) -> usize {
+    let magic::Kind::Packed(method) = magic::recognise(bytes) else {
+        return 0;
+    };
+    let mut reader = method.reader(block::Block::new(Box::new(Cursor::new(bytes.to_vec()))));
+    let mut piece = [0; 5_000];
+    let mut total = 0;
+    while let Ok(read @ 1..) = reader.read(&mut piece) {
+        total += read;
+    }
+    total
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn no_bytes_make_a_decompressor_panic(
+        changes in proptest::collection::vec((0..10_000_usize, 0..=u8::MAX), 1..6),
+        cut in 0..10_000_usize,
+    ) {
+        let mut file = pcap();
+        for number in 0..40u32 {
+            file = file.record(number, number, &format!("{:032b}", number.wrapping_mul(2_654_435_761)));
+        }
+        for (_, pack) in MODERN.into_iter().chain([("lz4", lz4_legacy as Pack)]) {
+            let mut packed = pack(&file.bytes);
+            for (at, byte) in &changes {
+                let at = at % packed.len();
+                // The magic number stays: it says who is asked.
+                if at >= 4 {
+                    packed[at] = *byte;
+                }
+            }
+            let len = packed.len();
+            packed.truncate(len - (cut % len) / 4);
+            // Bounded by what each format can announce for so few bytes.
+            proptest::prop_assert!(unpacked(&packed) < 256 << 20);
+        }
+    }
+}
