@@ -18,6 +18,7 @@ Examples:
   wscope drop.pcap --format json          the same for scripts
   wscope ring.pcap0 ring.pcap1            a rotated set, as one capture
   tcpdump -i eth0 -w - port 443 | wscope -  from a pipe, when it ends
+  wscope --follow ring.pcap0              as it grows; the report on Ctrl-C
   wscope messages drop.pcap --control     every message, Ping, Pong and Close
   wscope explain close-1006-peer-rst      what a finding means and what to do
 
@@ -50,6 +51,7 @@ Examples:
 Examples:
   wscope messages chat.pcap
   wscope messages chat.pcap --control                 Pings, Pongs and Closes too
+  wscope messages --follow ring.pcap0                 as they are captured
   wscope messages chat.pcap --format jsonl --sha256 --no-payload")]
     Messages(MessagesArgs),
     /// What a finding means, what causes it, how to tell the causes apart, what to do

@@ -66,9 +66,27 @@ impl InputArgs {
         }
         let stop = interrupt::flag().context("can't listen for Ctrl-C")?;
         let mut files = Followed::new(stop);
-        let awaited = files.add(&self.files)?;
-        for path in awaited.iter().filter(|_| !quiet) {
-            complain(&format!("{}: nothing in it yet; waiting", path.display()));
+        let (mut named, mut awaited) = (Vec::new(), Vec::new());
+        for path in &self.files {
+            let empty = matches!(
+                expand(std::slice::from_ref(path)),
+                Err(SourceError::NoCaptures { .. })
+            );
+            if path.is_dir() {
+                files.watch(path);
+            }
+            match empty {
+                true => awaited.push(path.clone()),
+                false => named.push(path.clone()),
+            }
+        }
+        let inputs = expand(&named)?;
+        awaited.extend(files.add(&inputs.files)?);
+        if !quiet {
+            tell_left_out(&inputs);
+            for path in &awaited {
+                complain(&format!("{}: nothing in it yet; waiting", path.display()));
+            }
         }
         Ok(files)
     }

@@ -128,34 +128,36 @@ impl Merged {
         open.filter(|file| file.is_growing())
     }
 
-    /// Looks again at those that had nothing. Those for which `is_over` holds grow no more.
-    pub(super) fn look_again(&mut self, mut is_over: impl FnMut(&CaptureFile) -> bool) {
+    /// Looks again at those that had nothing.
+    pub(super) fn look_again(&mut self) {
         self.take_added();
         for index in std::mem::take(&mut self.idle) {
-            let Some(Member::Open(file)) = self.members.get_mut(index) else {
-                continue;
-            };
-            let mut found = file.advance();
-            if found == Advance::Waiting && is_over(file) {
-                file.settle();
-                found = file.advance();
+            if let Some(Member::Open(file)) = self.members.get_mut(index) {
+                let found = file.advance();
+                self.keep(index, found, BEGINNING);
             }
-            self.keep(index, found, BEGINNING);
         }
     }
 
-    /// Whoever may grow is read to where it ends by now. Of those for which `is_last` holds
-    /// a record that isn't whole is no damage.
-    pub(super) fn stop(&mut self, is_last: impl Fn(&CaptureFile) -> bool) {
+    /// Those for which `is_over` holds grow no more.
+    pub(super) fn settle(&mut self, is_over: impl Fn(&CaptureFile) -> bool) {
         self.take_added();
         for member in &mut self.members {
             match member {
-                Member::Open(file) if is_last(file) => file.stop(),
-                Member::Open(file) => file.settle(),
-                Member::Asleep(_) | Member::Done(_) => {}
+                Member::Open(file) if file.is_growing() && is_over(file) => file.settle(),
+                Member::Open(_) | Member::Asleep(_) | Member::Done(_) => {}
             }
         }
-        self.look_again(|_| false);
+    }
+
+    /// Whoever may grow is read to where it ends by now: a record that isn't whole is no damage.
+    pub(super) fn stop(&mut self) {
+        for member in &mut self.members {
+            if let Member::Open(file) = member {
+                file.stop();
+            }
+        }
+        self.look_again();
     }
 
     /// Puts a file, which is in no list, where it belongs; `before` is the time of what it lent last.

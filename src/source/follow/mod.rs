@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::directory::captures;
 use super::summary::FileSummary;
 use super::{CaptureFile, Input, Merged, Source, SourceError};
 use crate::time::Timestamp;
@@ -66,50 +65,39 @@ impl Followed {
         }
     }
 
-    /// Adds files and directories. Of files whose names differ in numbers only, the one that was
-    /// written last grows. Returns those that hold nothing yet: they are waited for.
+    /// Captures that appear in this directory later are read too.
+    pub fn watch(&mut self, directory: &Path) {
+        self.rings.push(Ring::of_directory(directory));
+    }
+
+    /// Adds files. Of those whose names differ in numbers only, the one that was written last
+    /// grows. Returns those that hold nothing yet: they are waited for.
     ///
     /// # Errors
-    /// An input can't be read.
-    pub fn add(&mut self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, SourceError> {
-        let mut files = Vec::new();
-        for path in paths {
-            if path.is_dir() {
-                files.extend(captures(path)?.0);
-                self.rings.push(Ring::of_directory(path));
-            } else {
-                files.push(path.clone());
-            }
-        }
-        for path in &files {
-            let known = |ring: &Ring| ring.holds(path);
-            if !self.rings.iter().any(known) {
+    /// A file can't be read.
+    pub fn add(&mut self, files: &[PathBuf]) -> Result<Vec<PathBuf>, SourceError> {
+        let newest = naming::newest(files);
+        let mut awaited = Vec::new();
+        for path in files {
+            if !self.rings.iter().any(|ring| ring.holds(path)) {
                 self.rings.push(Ring::of_file(path));
             }
-        }
-        let mut awaited = Vec::new();
-        for path in &files {
-            if !self.open(path, &files)? {
-                awaited.push(path.clone());
+            let opened = match newest.contains(path.as_path()) {
+                true => CaptureFile::open_growing(path),
+                false => CaptureFile::open(path, 0),
+            };
+            match opened {
+                Ok(file) => self.take(file)?,
+                Err(SourceError::Empty { .. } | SourceError::Header { .. }) => {
+                    awaited.push(path.clone());
+                }
+                Err(error) => return Err(error),
             }
         }
         for ring in &mut self.rings {
             ring.take_stock(&awaited);
         }
         Ok(awaited)
-    }
-
-    /// Opens a file that was named; false if it holds nothing yet.
-    fn open(&mut self, path: &Path, among: &[PathBuf]) -> Result<bool, SourceError> {
-        let opened = match naming::is_newest(path, among) {
-            true => CaptureFile::open_growing(path),
-            false => CaptureFile::open(path, 0),
-        };
-        match opened {
-            Ok(file) => self.take(file).map(|()| true),
-            Err(SourceError::Empty { .. } | SourceError::Header { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     fn take(&mut self, file: CaptureFile) -> Result<(), SourceError> {
@@ -139,13 +127,14 @@ impl Followed {
         let successors = self.successors();
         // What stands under its name is another file by now, or enough others came after it: it
         // is read to its end.
-        self.merged.look_again(|file| {
+        self.merged.settle(|file| {
             let later = successors
                 .iter()
                 .filter(|(number, _)| *number > file.source());
             let later = later.filter(|(_, path)| naming::same(path, file.path()));
             over.iter().any(|path| path == file.path()) || later.count() >= KEPT
         });
+        self.merged.look_again();
         for path in &begun {
             match CaptureFile::open_growing(path) {
                 Ok(file) => self.take(file)?,
@@ -156,7 +145,7 @@ impl Followed {
         Ok(())
     }
 
-    /// The files that may grow.
+    /// The files that may grow, each with its number: what comes later has a higher one.
     fn successors(&self) -> Vec<(u16, PathBuf)> {
         let growing = self.merged.growing();
         growing
@@ -169,12 +158,12 @@ impl Followed {
         self.stopped = true;
         self.look()?;
         let successors = self.successors();
-        self.merged.stop(|file| {
-            let later = |(number, path): &(u16, PathBuf)| {
-                *number > file.source() && naming::same(path, file.path())
-            };
-            !successors.iter().any(later)
+        self.merged.settle(|file| {
+            successors
+                .iter()
+                .any(|(number, path)| *number > file.source() && naming::same(path, file.path()))
         });
+        self.merged.stop();
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Which names belong to one ring.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -32,17 +33,20 @@ pub(super) fn directory(path: &Path) -> PathBuf {
     }
 }
 
-/// Of those files that belong to one ring, this one was written last.
-pub(super) fn is_newest(path: &Path, among: &[PathBuf]) -> bool {
-    let own = (written(path), path);
-    among
-        .iter()
-        .filter(|other| same(path, other))
-        .all(|other| (written(other), other.as_path()) <= own)
-}
-
-fn written(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).ok()?.modified().ok()
+/// Of the files of each ring the one that was written last.
+pub(super) fn newest(files: &[PathBuf]) -> HashSet<&Path> {
+    let mut newest: HashMap<(PathBuf, String), (Option<SystemTime>, &Path)> = HashMap::new();
+    for file in files {
+        let written = fs::metadata(file)
+            .ok()
+            .and_then(|file| file.modified().ok());
+        let this = (written, file.as_path());
+        let last = newest
+            .entry((directory(file), pattern(file)))
+            .or_insert(this);
+        *last = (*last).max(this);
+    }
+    newest.into_values().map(|(_, path)| path).collect()
 }
 
 #[cfg(test)]

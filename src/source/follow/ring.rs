@@ -76,10 +76,9 @@ impl Ring {
                 continue;
             }
             let now = identity(&path, &metadata);
-            if self.pattern.is_none() && !is_capture(&now.head) {
-                continue;
+            if self.pattern.is_some() || is_capture(&now.head) {
+                begun.push((now.written, path.clone()));
             }
-            begun.push((now.written, path.clone()));
             self.known.insert(path, now);
         }
         begun.sort();
