@@ -189,6 +189,29 @@ fn a_ring_is_followed_from_file_to_file_and_where_it_wraps() {
     assert_eq!(running.interrupt(), "");
 }
 
+/// What stands behind the place up to which the old file was read is the middle of the new one.
+#[test]
+fn a_file_that_is_written_anew_is_read_from_its_start_however_long_it_is() {
+    let directory = Directory::new("follow-anew");
+    let (header, records) = chat();
+    let path = directory.file("a.pcap", &[header.clone(), records[..6].concat()].concat());
+    let running = Running::start(directory.path(), &["messages", "--follow", "a.pcap"]);
+    assert!(running.line().ends_with("hello"));
+    let another = Conversation::new()
+        .udp(b"what tells the one file from the other is how it begins")
+        .connect()
+        .upgrade("/chat", "", "")
+        .frame(Client, 1, &[b'x'; 20])
+        .frame(Server, 1, b"the other answers")
+        .close()
+        .pcap();
+    assert!(another.len() > header.len() + records[..6].concat().len());
+    fs::write(path, another).expect("the file is written over");
+    assert!(running.line().ends_with("xxxxxxxxxxxxxxxxxxxx"));
+    assert!(running.line().ends_with("the other answers"));
+    assert_eq!(running.interrupt(), "");
+}
+
 #[test]
 fn a_directory_is_followed_and_its_new_files_too() {
     let directory = Directory::new("follow-directory");

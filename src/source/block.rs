@@ -66,6 +66,11 @@ impl Block {
         self.growing = false;
     }
 
+    /// No more is read than was.
+    pub(super) fn cut(&mut self) {
+        self.input = None;
+    }
+
     /// The bytes at hand.
     pub(super) fn available(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()

@@ -229,6 +229,11 @@ impl CaptureFile {
         self.block.settle();
     }
 
+    /// The rest of the file is gone: it ends with what is in memory.
+    pub(super) fn cut(&mut self) {
+        self.block.cut();
+    }
+
     /// Nobody waits for more: a record that isn't whole is no damage.
     pub(super) fn stop(&mut self) {
         self.stopped = self.block.is_growing();

@@ -150,6 +150,17 @@ impl Merged {
         }
     }
 
+    /// Those for which `is_gone` holds end with what was read of them.
+    pub(super) fn cut(&mut self, is_gone: impl Fn(&CaptureFile) -> bool) {
+        self.take_added();
+        for member in &mut self.members {
+            match member {
+                Member::Open(file) if file.is_growing() && is_gone(file) => file.cut(),
+                Member::Open(_) | Member::Asleep(_) | Member::Done(_) => {}
+            }
+        }
+    }
+
     /// Whoever may grow is read to where it ends by now: a record that isn't whole is no damage.
     pub(super) fn stop(&mut self) {
         for member in &mut self.members {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::summary::FileSummary;
 use super::{CaptureFile, Input, Merged, Source, SourceError};
 use crate::time::Timestamp;
-use ring::Ring;
+use ring::{Fate, Ring};
 
 /// How often files and directories are looked at. Rationale: nobody who watches
 /// notices it, and a few system calls ten times a second cost nothing.
@@ -117,22 +117,27 @@ impl Followed {
     fn look(&mut self) -> Result<(), SourceError> {
         self.looked = now();
         self.busy = 0;
-        let (mut over, mut begun) = (Vec::new(), Vec::new());
+        let (mut moved, mut rewritten, mut begun) = (Vec::new(), Vec::new(), Vec::new());
         for ring in &mut self.rings {
-            let replaced = self.merged.growing().filter(|file| ring.is_replaced(file));
-            over.extend(replaced.map(|file| file.path().to_owned()));
+            for file in self.merged.growing() {
+                match ring.fate(file) {
+                    Fate::Same => {}
+                    Fate::Moved => moved.push(file.path().to_owned()),
+                    Fate::Rewritten => rewritten.push(file.path().to_owned()),
+                }
+            }
             begun.extend(ring.begun());
         }
-        over.extend(begun.iter().cloned());
         let successors = self.successors();
-        // What stands under its name is another file by now, or enough others came after it: it
-        // is read to its end.
+        self.merged
+            .cut(|file| rewritten.iter().any(|path| path == file.path()));
+        // Another file has its name by now, or enough others came after it.
         self.merged.settle(|file| {
             let later = successors
                 .iter()
                 .filter(|(number, _)| *number > file.source());
             let later = later.filter(|(_, path)| naming::same(path, file.path()));
-            over.iter().any(|path| path == file.path()) || later.count() >= KEPT
+            moved.iter().any(|path| path == file.path()) || later.count() >= KEPT
         });
         self.merged.look_again();
         for path in &begun {

@@ -20,6 +20,17 @@ struct Identity {
     head: Vec<u8>,
 }
 
+/// What became of a file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It still names the file.
+    Same,
+    /// It names another; what was open has all that was written to it.
+    Moved,
+    /// The file was begun anew: what was written before is gone.
+    Rewritten,
+}
+
 /// Files that belong together.
 pub(super) struct Ring {
     directory: PathBuf,
@@ -70,12 +81,18 @@ impl Ring {
     pub(super) fn begun(&mut self) -> Vec<PathBuf> {
         let mut begun = Vec::new();
         for (path, metadata) in self.files() {
-            if let Some(known) = self.known.get_mut(&path)
-                && !begins_anew(&path, known, &metadata)
-            {
+            let known = self.known.get(&path);
+            if known.is_some_and(|known| known.is_unchanged(&metadata)) {
                 continue;
             }
             let now = identity(&path, &metadata);
+            let same = known.is_some_and(|known| {
+                known.inode == now.inode && !known.is_rewritten(&path, &metadata)
+            });
+            if same {
+                self.known.insert(path, now);
+                continue;
+            }
             if self.pattern.is_some() || is_capture(&now.head) {
                 begun.push((now.written, path.clone()));
             }
@@ -90,16 +107,21 @@ impl Ring {
         self.known.remove(path);
     }
 
-    /// What stands under the name of this file, which is read, is another one or was cut off.
-    pub(super) fn is_replaced(&self, file: &CaptureFile) -> bool {
-        let Some(known) = self.known.get(file.path()) else {
-            return false;
-        };
-        let Ok(metadata) = fs::metadata(file.path()) else {
+    /// What became of the name of this file, which is read.
+    pub(super) fn fate(&self, file: &CaptureFile) -> Fate {
+        let known = self.known.get(file.path());
+        let (Some(known), Ok(metadata)) = (known, fs::metadata(file.path())) else {
             // Renamed or removed: it may still be written to.
-            return false;
+            return Fate::Same;
         };
-        inode(&metadata) != known.inode || metadata.len() < file.bytes_read()
+        if inode(&metadata) != known.inode {
+            return Fate::Moved;
+        }
+        let shrunk = metadata.len() < file.bytes_read();
+        match shrunk || known.is_rewritten(file.path(), &metadata) {
+            true => Fate::Rewritten,
+            false => Fate::Same,
+        }
     }
 
     /// The ring's files as they are now. A directory that can't be read has none for now.
@@ -120,23 +142,19 @@ impl Ring {
     }
 }
 
-/// Whether another file took the place of the one that is known, or the same was begun again.
-/// One that only grew is noted.
-fn begins_anew(path: &Path, known: &mut Identity, metadata: &Metadata) -> bool {
-    if inode(metadata) != known.inode || metadata.len() < known.len {
-        return true;
+impl Identity {
+    fn is_unchanged(&self, metadata: &Metadata) -> bool {
+        self.inode == inode(metadata)
+            && self.len == metadata.len()
+            && self.written == metadata.modified().ok()
     }
-    let written = metadata.modified().ok();
-    if written == known.written {
-        return false;
+
+    /// The same file was begun anew.
+    fn is_rewritten(&self, path: &Path, metadata: &Metadata) -> bool {
+        // What is known of the head may be shorter: it was still being written.
+        metadata.len() < self.len
+            || metadata.modified().ok() != self.written && !head(path).starts_with(&self.head)
     }
-    let now = head(path);
-    // What is known of the head may be shorter: it was still being written.
-    let same = now.starts_with(&known.head);
-    if same {
-        (known.written, known.len, known.head) = (written, metadata.len(), now);
-    }
-    !same
 }
 
 fn identity(path: &Path, metadata: &Metadata) -> Identity {
