@@ -2,14 +2,17 @@
 
 mod analyze;
 mod args;
+mod choose;
 mod explain;
 mod faults;
 mod filter;
 mod input;
 mod interrupt;
 mod messages;
+mod moment;
 mod opening;
 mod output;
+mod select;
 
 use std::process::ExitCode;
 

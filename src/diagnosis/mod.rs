@@ -19,8 +19,10 @@ mod rule;
 pub mod rules;
 mod status;
 mod thresholds;
+
 pub mod timeouts;
 mod timing;
+mod tunnel;
 mod violation;
 mod wording;
 
