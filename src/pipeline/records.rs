@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Session};
+use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
 use crate::websocket::Event;
@@ -23,6 +23,8 @@ pub(crate) struct Pending {
     acks: Sides<VecDeque<(u64, u64)>>,
     /// Pings by their sender: packet, and the record's number.
     pings: Sides<VecDeque<(PacketRef, u64)>>,
+    /// Whether the session of this number is asked for.
+    asked_for: Option<(u32, bool)>,
     /// Acknowledgments of what is still searched for frames: up to where, and the packet.
     past: Sides<VecDeque<(u64, PacketRef)>>,
 }
@@ -64,9 +66,32 @@ pub(crate) struct Records {
     next: u64,
     bytes: usize,
     limit: usize,
+    /// Whose records are asked for; `None`: everyone's.
+    selector: Option<Selector>,
 }
 
 impl Records {
+    pub(crate) fn only(&mut self, selector: Selector) {
+        self.selector = (!selector.is_empty()).then_some(selector);
+    }
+
+    /// Asked once a session, when its opening handshake is over.
+    fn is_asked_for(&self, session: &Session, pending: &mut Pending) -> bool {
+        let Some(selector) = &self.selector else {
+            return true;
+        };
+        match pending.asked_for {
+            Some((id, asked)) if id == session.id => asked,
+            _ => {
+                let asked = selector.admits(session, &[]);
+                if session.handshake.is_upgraded() {
+                    pending.asked_for = Some((session.id, asked));
+                }
+                asked
+            }
+        }
+    }
+
     pub(crate) fn on_event(
         &mut self,
         session: &Session,
@@ -76,6 +101,9 @@ impl Records {
         limit: usize,
     ) {
         self.limit = limit;
+        if !self.is_asked_for(session, pending) {
+            return;
+        }
         let kind = match event {
             Event::Message(message) => RecordKind::Message(message),
             Event::Close(close) => RecordKind::Close(close),

@@ -9,13 +9,18 @@ mod distribution;
 mod handshake;
 mod keepalive;
 mod leg;
+mod pattern;
 mod record;
 pub mod redact;
 mod rtt;
+mod selector;
 mod stalls;
+mod tunnel;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
+pub use capture::{
+    Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
+};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::{FoundBy, Handshake, MidStream};
@@ -23,12 +28,15 @@ pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
+pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
+pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
 pub use crate::http::{
-    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
+    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Proxied, ProxyFault, Request,
+    Response, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
 pub use crate::websocket::Confidence as FrameConfidence;

@@ -7,6 +7,8 @@ mod quality;
 mod rhythm;
 mod sought;
 mod subject;
+#[cfg(test)]
+mod tests;
 
 use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment, Seq};
