@@ -35,12 +35,18 @@ pub(crate) fn may_come_with_a_cut(id: &str) -> bool {
 /// - `cap-`: they say so.
 /// - `close-code-meaning`: the Close frame was seen; what better finding its
 ///   packet belongs to was lost.
+/// - `cmp-context-unavailable`: what later messages refer to was lost, as it says.
 /// - `hb-pong-missing`: in place of `hb-pong-timeout`, where the Close frame
 ///   that names the missing Pong was lost.
 pub(crate) fn may_come_with_a_loss(id: &str) -> bool {
     may_come_with_a_cut(id)
         || id.starts_with("cap-")
-        || ["close-code-meaning", "hb-pong-missing"].contains(&id)
+        || [
+            "close-code-meaning",
+            "cmp-context-unavailable",
+            "hb-pong-missing",
+        ]
+        .contains(&id)
 }
 
 struct Owned {
