@@ -45,7 +45,7 @@ pub(crate) fn packet(input: &[u8]) {
     let mut rest = Bytes(input);
     let link = LinkType(rest.u16());
     let mut decoder = Decoder::new();
-    let mut number = 0;
+    let (mut number, mut held) = (0, 0_u64);
     while !rest.0.is_empty() {
         number += 1;
         let (len, more) = (rest.u8(), rest.u8());
@@ -57,10 +57,26 @@ pub(crate) fn packet(input: &[u8]) {
             wire_len: u32::from(len) + u32::from(more >> 4),
             bytes,
         };
-        if let Decoded::Tcp(segment) = decoder.decode(&packet) {
-            assert!(segment.payload.len() <= segment.wire_len as usize);
+        held += pending(&decoder.decode(&packet));
+        let mut parts = 0;
+        while decoder.has_more() {
+            held += pending(&decoder.decode_more(&packet));
+            parts += 1;
         }
+        assert!(parts <= 64);
     }
+    let lost = decoder.finish();
+    assert!(lost.into_iter().map(|(_, packets)| packets).sum::<u64>() <= held);
+}
+
+/// 1 for a packet of which nothing is told yet.
+fn pending(decoded: &Decoded<'_>) -> u64 {
+    match decoded {
+        Decoded::Tcp(segment) => assert!(segment.payload.len() <= segment.wire_len as usize),
+        Decoded::Pending => return 1,
+        _ => {}
+    }
+    0
 }
 
 /// Segments of one connection. What the layer hands on is contiguous in each direction.

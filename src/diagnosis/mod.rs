@@ -19,7 +19,9 @@ mod rule;
 pub mod rules;
 mod status;
 mod thresholds;
+
 pub mod timeouts;
+mod tunnel;
 mod violation;
 mod wording;
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::http::{Proxied, Tunnel};
 use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
 use crate::tcp::{Event, Reset};
 
@@ -48,6 +49,11 @@ pub struct Leg {
     pub orientation: Orientation,
     /// The client that a PROXY protocol header names.
     pub forwarded_for: Option<SocketAddr>,
+    /// All that this header says, and its first packet.
+    pub proxied: Option<(Box<Proxied>, PacketRef)>,
+    /// The tunnels that its bytes go through, the outermost first. `server` is
+    /// the first proxy then.
+    pub via: Vec<Tunnel>,
     /// The first packet.
     pub first: PacketRef,
     /// The newest packet of each sender.
@@ -119,6 +125,8 @@ impl Leg {
             server,
             orientation: Orientation::Provisional,
             forwarded_for: None,
+            proxied: None,
+            via: Vec::new(),
             first,
             last_packet: Sides::default(),
             previous_packet: None,
@@ -297,21 +305,33 @@ impl Leg {
         keep(&mut self.unreachable, error);
     }
 
-    /// The first guess at who is the client was wrong, and no payload was taken yet.
+    /// The first guess at who is the client was wrong.
     pub fn swap_sides(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
-        fn swap<T>(sides: &mut Sides<T>) {
-            std::mem::swap(&mut sides.client, &mut sides.server);
+        self.last_packet.swap();
+        self.syns.swap();
+        self.syn_count.swap();
+        self.first_payload.swap();
+        self.last_payload.swap();
+        self.last_delivered.swap();
+        self.unacked.swap();
+        self.payload_bytes.swap();
+        self.mss.swap();
+        self.largest_segment.swap();
+        self.retransmissions.swap();
+        self.last_retransmission.swap();
+        self.out_of_order.swap();
+        self.probes.swap();
+        self.rtt.swap();
+        self.zero_window.swap();
+        self.fin.swap();
+        self.sent_after_reset.swap();
+        let conflicts = self.conflicts.iter_mut().map(|(direction, _)| direction);
+        let resets = self.resets.iter_mut().map(|reset| &mut reset.direction);
+        let gaps = self.gaps.iter_mut().map(|gap| &mut gap.direction);
+        for direction in conflicts.chain(resets).chain(gaps) {
+            *direction = direction.reverse();
         }
-        swap(&mut self.last_packet);
-        swap(&mut self.syns);
-        swap(&mut self.syn_count);
-        swap(&mut self.mss);
-        swap(&mut self.fin);
-        swap(&mut self.zero_window);
-        swap(&mut self.rtt);
-        swap(&mut self.probes);
-        swap(&mut self.unacked);
     }
 
     /// The newest payload of either side.
@@ -327,6 +347,14 @@ impl Leg {
             Some(_) => self.last_delivered[direction].map(|(payload, _)| payload),
             None => self.last_payload[direction],
         }
+    }
+
+    /// Whom the client talks to in the end: the target of the innermost tunnel,
+    /// or the server.
+    pub fn far_end(&self) -> String {
+        self.via
+            .last()
+            .map_or_else(|| self.server.to_string(), |tunnel| tunnel.target.clone())
     }
 
     /// The newest packet of either side.

@@ -1,7 +1,9 @@
 //! A place where frames may begin, the chain of headers that hangs on it, and
 //! what speaks for it.
 
-use super::evidence::{ANYWHERE, Expected, HIT_SHORT, LINK, hit, is_legal, size, text_bits};
+use super::evidence::{
+    ANYWHERE, Expected, HIT_SHORT, LINK, hit, is_legal, is_middle, size, text_bits,
+};
 use super::frame::Header;
 use super::{Confidence, Opcode};
 
@@ -111,7 +113,8 @@ impl Candidate {
             self.nesting = self.nesting.saturating_sub(inside).max(0);
             self.fits_segments = false;
         }
-        if site.aligned {
+        // A length of two bytes before each message is what such fragments look like, too.
+        if site.aligned && !is_middle(header) {
             let mean = site.offset.saturating_sub(self.start) / self.frames.max(1);
             let short = site.short_before == Some(before.offset) && before.aligned;
             let bits = hit(mean).max(if short { HIT_SHORT } else { 0 });
@@ -187,8 +190,7 @@ impl Candidate {
         };
         self.scrambled &= own_key;
         let empty = header.opcode.is_data() && header.payload_len == 0;
-        let middle = header.opcode == Opcode::Continuation && !header.fin;
-        let link = match (empty || middle, repeated) {
+        let link = match (empty || is_middle(header), repeated) {
             (true, _) => 0,
             (false, true) if header.mask.is_some() => 0,
             (false, true) => 1,

@@ -85,6 +85,11 @@ pub(super) fn may_begin(first: u8, second: u8, expected: Expected) -> bool {
         && (second & 0x80 != 0) == expected.masked
 }
 
+/// A fragment that neither begins nor ends a message.
+pub(super) fn is_middle(header: &Header) -> bool {
+    header.opcode == Opcode::Continuation && !header.fin
+}
+
 /// Legal whatever came before.
 pub(super) fn is_legal(header: &Header, expected: Expected) -> bool {
     let first_of_data = matches!(header.opcode, Opcode::Text | Opcode::Binary);

@@ -51,7 +51,7 @@ impl Search {
         while let Some(piece) = self.held.first() {
             let old = match piece {
                 Piece::Bytes(bytes) => bytes.end() <= keep,
-                Piece::Gap(gap) => gap.offset < keep,
+                Piece::Gap(gap) => gap.offset <= keep,
                 Piece::End(..) => true,
             };
             let too_much = found.is_none() && self.held.size() > MAX_HELD;

@@ -1,9 +1,10 @@
 //! The layers of a connection that is worked on, and how they are tied together.
 
+use super::sought::Sought;
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
-use crate::pipeline::orientation::{Sender, sender_of};
+use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
@@ -13,18 +14,21 @@ use crate::websocket;
 
 #[derive(Debug)]
 pub(super) struct Followed {
-    tcp: tcp::Connection,
-    layer: Layer,
-    subject: Subject,
-    pending: Pending,
-    syn: Sides<Option<Seq>>,
+    pub(super) tcp: tcp::Connection,
+    pub(super) layer: Layer,
+    pub(super) subject: Subject,
+    pub(super) pending: Pending,
+    pub(super) syn: Sides<Option<Seq>>,
+    /// What is looked for beside HTTP, where bytes are missing.
+    pub(super) sought: Sought,
 }
 
 /// The protocol above TCP.
 #[derive(Debug)]
-enum Layer {
-    /// With the WebSocket layer, from the 101 on, for as long as a body may still pass.
-    Http(Box<http::Connection>, Option<Box<websocket::Connection>>),
+pub(super) enum Layer {
+    /// With the layer that reads what HTTP hands on, from the 101 or the 2xx to
+    /// CONNECT on, for as long as HTTP holds bytes before it.
+    Http(Box<http::Connection>, Option<Box<Layer>>),
     WebSocket(Box<websocket::Connection>),
     /// Bytes that say nothing to us, on a connection that has a session.
     Opaque,
@@ -45,10 +49,11 @@ impl Followed {
         shared.capture.tcp_connections += 1;
         let followed = Self {
             tcp: tcp::Connection::new(shared.options.limits.patience),
-            layer: Layer::Http(Box::new(http::Connection::new()), None),
+            layer: Layer::of_unknown(),
             subject: Subject::Attempt(Box::new(Attempt::new(leg))),
             pending: Pending::default(),
             syn: Sides::default(),
+            sought: Sought::default(),
         };
         (client, followed)
     }
@@ -82,13 +87,15 @@ impl Followed {
         self.syn
     }
 
+    /// Takes a segment. Returns true if the sides were the wrong way round and
+    /// have been exchanged.
     pub(super) fn on_segment(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
-    ) {
+    ) -> bool {
         if segment.flags.syn() {
             self.syn[direction] = Some(segment.seq);
         }
@@ -97,6 +104,7 @@ impl Followed {
             layer,
             subject,
             pending,
+            sought,
             ..
         } = self;
         let leg = subject.leg();
@@ -105,22 +113,38 @@ impl Followed {
         }
         leg.on_packet(direction, segment.at);
         tcp.on_segment(direction, segment, &mut |output| match output {
-            tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+            tcp::Output::Fact(event) => {
+                sought.on_tcp(&event);
+                subject.on_tcp(&event, pending, shared);
+            }
+            tcp::Output::Stream(event) => {
+                feed(layer, sought, subject, pending, event, shared, finished);
+            }
         });
+        self.settle_sought(shared, finished)
     }
 
     /// Who is the client, where no SYN told: the first payload may. Returns
     /// true if the sides were the wrong way round and have been exchanged.
-    pub(super) fn tell_sides(&mut self, segment: &Segment<'_>, client: Endpoint) -> bool {
+    pub(super) fn tell_sides(
+        &mut self,
+        segment: &Segment<'_>,
+        client: Endpoint,
+        shared: &mut Shared,
+    ) -> bool {
         let leg = self.subject.leg();
-        if leg.orientation != Orientation::Provisional
-            || segment.payload.is_empty()
-            || leg.has_payload()
-        {
+        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() {
             return false;
         }
-        let told = sender_of(segment);
+        let later = leg.has_payload();
+        if later && !self.layer.is_searching() {
+            return false;
+        }
+        let told = if later {
+            sender_of_head(segment)
+        } else {
+            sender_of(segment)
+        };
         let from_client = segment.from == client;
         if told != Sender::Unknown {
             leg.orientation = Orientation::Payload;
@@ -130,27 +154,35 @@ impl Followed {
             (Sender::Client, false) | (Sender::Server, true)
         );
         if wrong {
-            leg.swap_sides();
-            self.tcp.swap_sides();
-            std::mem::swap(&mut self.syn.client, &mut self.syn.server);
+            self.swap_sides(shared);
+            self.sought = Sought::default();
         }
         wrong
+    }
+
+    /// The guess at who is the client was wrong.
+    pub(super) fn swap_sides(&mut self, shared: &mut Shared) {
+        let leg = self.subject.leg();
+        shared.on_swap(leg);
+        leg.swap_sides();
+        self.tcp.swap_sides();
+        self.syn.swap();
+        if let Subject::Attempt(attempt) = &mut self.subject {
+            attempt.looks_like.swap();
+        }
+        if let Layer::Http(http, _) = &mut self.layer {
+            http.swap_sides();
+        }
     }
 
     /// No session, and none can come.
     pub(super) fn is_of_no_interest(&self) -> bool {
         matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if !attempt.is_worth_telling())
+            && !self.sought.is_open()
     }
 
     pub(super) fn buffered(&self) -> usize {
-        let above = match &self.layer {
-            Layer::Http(http, above) => {
-                http.buffered() + above.as_ref().map_or(0, |websocket| websocket.buffered())
-            }
-            Layer::WebSocket(websocket) => websocket.buffered(),
-            Layer::Opaque => 0,
-        };
-        self.tcp.buffered() + above
+        self.tcp.buffered() + self.layer.buffered() + self.sought.buffered()
     }
 
     /// Hands over all that TCP holds, for want of memory.
@@ -159,18 +191,22 @@ impl Followed {
         at: PacketRef,
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
-    ) {
+    ) -> bool {
         let Self {
             tcp,
             layer,
             subject,
             pending,
+            sought,
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+            tcp::Output::Stream(event) => {
+                feed(layer, sought, subject, pending, event, shared, finished);
+            }
         });
+        self.settle_sought(shared, finished)
     }
 
     pub(super) fn finish(
@@ -185,6 +221,7 @@ impl Followed {
             layer,
             subject,
             pending,
+            sought,
             ..
         } = &mut *self;
         tcp.finish(
@@ -192,32 +229,31 @@ impl Followed {
             &mut |output| match output {
                 tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
                 tcp::Output::Stream(event) => {
-                    feed(layer, subject, pending, event, shared, finished)
+                    feed(layer, sought, subject, pending, event, shared, finished);
                 }
             },
         );
-        match layer {
-            Layer::Http(http, above) => {
-                http.finish(&mut |output| {
-                    on_http(output, subject, pending, above, shared, finished);
-                });
-                if let Some(websocket) = above {
-                    websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
-                }
-            }
-            Layer::WebSocket(websocket) => {
-                websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
-            }
-            Layer::Opaque => {}
-        }
+        self.settle_sought(shared, finished);
+        self.end_search(shared, finished);
+        let Self {
+            layer,
+            subject,
+            pending,
+            ..
+        } = &mut *self;
+        finish(layer, subject, pending, shared, finished);
         shared.records.end_of_session(&mut self.pending);
+        shared.records.hold(self.subject.leg().tcp_stream, None);
+        let unknown = matches!(self.sought, Sought::Idle | Sought::Looking(_));
         match self.subject {
             Subject::Session(mut session) => {
                 session.end(ended, horizon);
                 finished.push(Finished::Session(session));
             }
             Subject::Attempt(mut attempt) => {
-                shared.on_mid_stream(&attempt);
+                if unknown {
+                    shared.on_mid_stream(&attempt);
+                }
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
                 if attempt.never_opened() {
@@ -233,9 +269,17 @@ impl Followed {
     }
 }
 
-/// Hands a stream event of TCP to the layer above it.
+impl Layer {
+    /// Bytes are missing, and HTTP looks for the next head.
+    fn is_searching(&self) -> bool {
+        matches!(self, Self::Http(http, None) if http.is_searching())
+    }
+}
+
+/// Hands a stream event of TCP to the layer above it, and to what looks beside it.
 fn feed(
     layer: &mut Layer,
+    sought: &mut Sought,
     subject: &mut Subject,
     pending: &mut Pending,
     event: StreamEvent<'_>,
@@ -245,6 +289,45 @@ fn feed(
     if let StreamEvent::Gap(gap) = &event {
         shared.on_gap(gap, subject.leg());
     }
+    if sought.keeps(&event) {
+        return;
+    }
+    read(layer, subject, pending, event, shared, finished);
+    sought.look(&event, layer.is_searching());
+}
+
+/// How many tunnels may lie in one another.
+///
+/// Rationale: a proxy behind a proxy is two; more layers cost the stack of calls more.
+const TUNNELS_MAX: usize = 4;
+
+impl Layer {
+    /// What reads a stream of which nothing is known: TCP's, or the one inside a
+    /// tunnel. The place for whatever tells TLS from HTTP.
+    fn of_unknown() -> Self {
+        Self::Http(Box::new(http::Connection::new()), None)
+    }
+
+    fn buffered(&self) -> usize {
+        match self {
+            Self::Http(http, above) => {
+                http.buffered() + above.as_ref().map_or(0, |above| above.buffered())
+            }
+            Self::WebSocket(websocket) => websocket.buffered(),
+            Self::Opaque => 0,
+        }
+    }
+}
+
+/// Has a layer read a stream event: TCP's, or what another layer hands on.
+fn read(
+    layer: &mut Layer,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    event: StreamEvent<'_>,
+    shared: &mut Shared,
+    finished: &mut Vec<Finished>,
+) {
     match layer {
         Layer::WebSocket(websocket) => {
             websocket.on_stream(&event, &mut |event| {
@@ -258,36 +341,69 @@ fn feed(
             if http.is_opaque() {
                 *layer = Layer::Opaque;
             } else if http.is_transparent()
-                && let Some(websocket) = above.take()
+                && let Some(above) = above.take()
             {
-                *layer = Layer::WebSocket(websocket);
+                *layer = *above;
             }
         }
         Layer::Opaque => subject.on_opaque(&event),
     }
 }
 
-/// `above` is the WebSocket layer, from the moment of the 101 on.
+/// Nothing more comes: the layers tell what they still hold, the lowest first.
+fn finish(
+    layer: &mut Layer,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    shared: &mut Shared,
+    finished: &mut Vec<Finished>,
+) {
+    match layer {
+        Layer::Http(http, above) => {
+            http.finish(&mut |output| {
+                on_http(output, subject, pending, above, shared, finished);
+            });
+            if let Some(above) = above {
+                finish(above, subject, pending, shared, finished);
+            }
+        }
+        Layer::WebSocket(websocket) => {
+            websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
+        }
+        Layer::Opaque => {}
+    }
+}
+
+/// `above` is the layer that reads what HTTP hands on.
 fn on_http(
     output: http::Output<'_>,
     subject: &mut Subject,
     pending: &mut Pending,
-    above: &mut Option<Box<websocket::Connection>>,
+    above: &mut Option<Box<Layer>>,
     shared: &mut Shared,
     finished: &mut Vec<Finished>,
 ) {
     match output {
         http::Output::Stream(event) => {
-            if let Some(websocket) = above {
-                websocket.on_stream(&event, &mut |event| {
-                    subject.on_websocket(event, pending, shared)
-                });
+            if let Some(above) = above {
+                read(above, subject, pending, event, shared, finished);
             }
         }
         http::Output::Fact(http::Event::UpgradeRequested { request, breaches }) => {
             subject.begin_session(*request, breaches, pending, shared, finished);
         }
+        http::Output::Fact(http::Event::Tunnelled(tunnel)) => {
+            let inside = match subject.leg().via.len() {
+                ..TUNNELS_MAX => Layer::of_unknown(),
+                _ => Layer::Opaque,
+            };
+            *above = Some(Box::new(inside));
+            subject.enter_tunnel(*tunnel, pending, shared, finished);
+        }
         http::Output::Fact(event) => {
+            if let http::Event::Upgraded { response, .. } = &event {
+                subject.begin_with_answer(response.first, pending, shared, finished);
+            }
             let deflate = match &event {
                 http::Event::Upgraded { agreement, .. } => Some(agreement.deflate),
                 http::Event::AnswerLost { .. } => Some(subject.offered_deflate()),
@@ -296,7 +412,8 @@ fn on_http(
             if let Some(deflate) = deflate {
                 let (deflate, wants) = (deflate.map(parameters_of), shared.options.wants);
                 let parameters = websocket::Parameters { deflate, wants };
-                *above = Some(Box::new(websocket::Connection::new(parameters)));
+                let websocket = Box::new(websocket::Connection::new(parameters));
+                *above = Some(Box::new(Layer::WebSocket(websocket)));
             }
             subject.on_http(&event, shared);
         }

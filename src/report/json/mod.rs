@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value as Json, json};
 
-use super::Report;
 use super::when::rfc3339;
-use crate::session::Capture;
+use super::{Report, Selected};
+use crate::session::{Capture, Filtered};
 use finding::{finding, rules};
 use session::session;
 
@@ -102,22 +102,25 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         .iter()
         .map(|gap| json!({"cause": gap.cause.name(), "count": gap.count, "bytes": gap.bytes}))
         .collect();
-    let closed = capture
-        .tls
-        .connections
-        .saturating_sub(capture.tls.decrypted);
+    let tls = capture.tls;
+    let closed = tls.connections.saturating_sub(tls.decrypted);
     // With keys at hand it is our fault, and the nearest of the words for it.
     let reason = if report.keys_given || capture.key_logs > 0 {
         "unsupported-suite"
     } else {
         "no-key"
     };
-    json!({
+    let mut undecrypted =
+        vec![json!({"reason": reason, "count": closed.saturating_sub(tls.headless)})];
+    if tls.headless > 0 {
+        undecrypted.push(json!({"reason": "no-client-hello", "count": tls.headless}));
+    }
+    let mut object = json!({
         "files": files,
         "packets": capture.packets,
         "tcp_segments": capture.tcp_segments,
         "tcp_connections": capture.tcp_connections,
-        "sessions": report.sessions.len(),
+        "sessions": report.all_sessions(),
         "http_exchanges": capture.http_exchanges,
         "not_decoded": not_decoded,
         "gaps": gaps,
@@ -126,9 +129,52 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         "evicted": capture.evicted,
         "embedded_key_logs": capture.key_logs,
         "tls": {
-            "connections": capture.tls.connections,
-            "decrypted": capture.tls.decrypted,
-            "undecrypted": [{"reason": reason, "count": closed}],
+            "connections": tls.connections,
+            "decrypted": tls.decrypted,
+            "undecrypted": undecrypted,
         },
+    });
+    // There only where somebody asked for a part.
+    if let (Json::Object(fields), Some(filter)) = (&mut object, &capture.filter) {
+        fields.insert("filter".to_owned(), filtered(filter));
+    }
+    if let (Json::Object(fields), Some(chosen)) = (&mut object, &report.selected) {
+        fields.insert("selected".to_owned(), selected(chosen));
+    }
+    object
+}
+
+fn filtered(filter: &Filtered) -> Json {
+    json!({
+        "expression": filter.expression,
+        "matched": filter.matched,
+        "left_out": filter.left_out,
+        "left_out_vlan": filter.tagged,
+        "left_out_fragments": filter.fragments,
+        "left_out_link_type": filter.not_filterable,
+    })
+}
+
+fn selected(selected: &Selected) -> Json {
+    let seen: Map<String, Json> = selected
+        .seen
+        .iter()
+        .map(|seen| {
+            let values: Vec<Json> = seen
+                .values
+                .iter()
+                .map(|(value, sessions)| json!({"value": value, "sessions": sessions}))
+                .collect();
+            (seen.key.to_owned(), json!(values))
+        })
+        .collect();
+    json!({
+        "sessions": selected.sessions,
+        "by": selected.by,
+        "from": selected.from.map(rfc3339),
+        "to": selected.to.map(rfc3339),
+        "findings_outside": selected.findings_outside,
+        // What could have been asked for, where nothing matched: the most frequent values.
+        "seen": seen,
     })
 }

@@ -3,7 +3,9 @@
 mod findings;
 mod sessions;
 mod style;
+mod unread;
 mod verdict;
+mod ways;
 
 use std::io::{self, Write};
 
@@ -15,12 +17,15 @@ use super::wrap::wrapped;
 use super::{Report, describe};
 use crate::diagnosis::span;
 use crate::diagnosis::{Finding, Severity, Subject};
+use crate::session::Filtered;
 
 pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     head(report, style, out)?;
+    chosen(report, style, out)?;
     quality(report, style, out)?;
     verdict::verdict(report, style, out)?;
     sessions::sessions(report, style, out)?;
+    ways::ways(report, style, out)?;
     sessions::heartbeat(report, style, out)?;
     findings::findings(report, style, out)?;
     next_steps(report, out)
@@ -53,13 +58,39 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
         "{}, {}, {}{}",
         count(capture.packets, "packet"),
         count(capture.tcp_connections, "TCP connection"),
-        count(report.sessions.len() as u64, "WebSocket session"),
+        count(report.all_sessions() as u64, "WebSocket session"),
         if span.is_empty() {
             String::new()
         } else {
             format!("\n{}", span.trim_start())
         },
     )
+}
+
+/// Of what was read, what the rest is about.
+fn chosen(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(filter) = &report.capture.filter {
+        wrapped(out, style.width, "FILTER   ", &filtered(filter))?;
+    }
+    match &report.selected {
+        Some(selected) => wrapped(out, style.width, "SELECTED ", &selected.sentence()),
+        None => Ok(()),
+    }
+}
+
+fn filtered(filter: &Filtered) -> String {
+    let read = filter.left_out.saturating_add(filter.matched);
+    let mut told = format!(
+        "--filter '{}' left out {} of {}",
+        filter.expression,
+        filter.left_out,
+        count(read, "packet")
+    );
+    for why in filter.hints() {
+        told.push_str("; ");
+        told.push_str(&why);
+    }
+    told
 }
 
 /// A path without anything that a terminal would obey; of a long one its end,
@@ -95,6 +126,9 @@ fn quality(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
     for finding in limits {
         wrapped(out, style.width, "CAPTURE  ", &finding.summary)?;
     }
+    if let Some(unread) = unread::unread(report) {
+        wrapped(out, style.width, "CAPTURE  ", &unread)?;
+    }
     Ok(())
 }
 
@@ -126,13 +160,12 @@ fn subject(report: &Report, finding: &Finding) -> String {
         }
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
         Subject::Session(id) => {
-            let path = report
-                .session(id)
-                .map(|session| (session.leg.client, describe::url(session, report.secrets)));
-            match path {
-                Some((client, url)) => format!("s{id} ({client} -> {url}): "),
-                None => format!("s{id}: "),
-            }
+            let Some(session) = report.session(id) else {
+                return format!("s{id}: ");
+            };
+            let leg = &session.leg;
+            let to = describe::url(session, report.secrets).unwrap_or(leg.server.to_string());
+            format!("s{id} ({} -> {to}): ", leg.client)
         }
     }
 }
