@@ -426,6 +426,11 @@ impl Session {
             || self.leg.last_packet[sender].is_none()
     }
 
+    /// Bytes of this sender were captured, and no frame could be told in them.
+    pub fn is_unread(&self, sender: Direction) -> bool {
+        self.resyncs[sender].unread > 0 && self.last_frame[sender].is_none()
+    }
+
     /// The packet with the first frame of a session that was found without its handshake.
     pub fn found_at(&self) -> PacketRef {
         let found = [self.found.client, self.found.server];
