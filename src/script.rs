@@ -46,6 +46,8 @@ pub(crate) struct Script {
     stamped: bool,
     /// So much later than they were sent the capture sees segments.
     late_us: i64,
+    /// Packets of this sender are not in the capture.
+    hidden: Sides<bool>,
 }
 
 /// What came of it.
@@ -116,6 +118,7 @@ impl Script {
             mss: None,
             stamped: false,
             late_us: 0,
+            hidden: Sides::default(),
         }
     }
 
@@ -158,6 +161,24 @@ impl Script {
         this.ports.0 = own;
         this.next = next;
         this
+    }
+
+    /// What happens in `play` is not in the capture.
+    pub(crate) fn unseen(mut self, play: impl FnOnce(Self) -> Self) -> Self {
+        let before = self.hidden;
+        self.hidden = Sides {
+            client: true,
+            server: true,
+        };
+        let mut this = play(self);
+        this.hidden = before;
+        this
+    }
+
+    /// From now on only this side's packets are in the capture.
+    pub(crate) fn only(mut self, side: Direction) -> Self {
+        self.hidden[side.reverse()] = true;
+        self
     }
 
     /// This side's TCP acknowledges nothing any more (true) or again (false).
@@ -432,6 +453,7 @@ impl Script {
             time: Timestamp::from_nanos(self.now_us * 1_000),
             number: self.number,
             source: 0,
+            epoch: 0,
         }
     }
 
@@ -452,6 +474,11 @@ impl Script {
     }
 
     fn send(&mut self, from: Direction, flags: u8, payload: &[u8], wire_len: usize) {
+        if self.hidden[from] {
+            self.now_us += 1_000;
+            self.ip_id[from] = self.ip_id[from].wrapping_add(1);
+            return;
+        }
         let at = self.tick();
         self.ip_id[from] = self.ip_id[from].wrapping_add(1);
         let (sender, receiver) = self.endpoints(from);

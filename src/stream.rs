@@ -63,6 +63,11 @@ impl<T> Sides<T> {
         }
     }
 
+    /// Exchanges the two.
+    pub fn swap(&mut self) {
+        std::mem::swap(&mut self.client, &mut self.server);
+    }
+
     /// Both values, the client's first.
     pub fn iter(&self) -> impl Iterator<Item = (Direction, &T)> {
         [
@@ -94,8 +99,15 @@ impl<T> IndexMut<Direction> for Sides<T> {
 }
 
 /// One captured packet: where to look.
+///
+/// Of two packets that one is less which was captured first: by their times, unless the
+/// clock was set back between them. Their order in the file doesn't tell it, since two
+/// interfaces or threads may write one file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketRef {
+    /// How often a clock was set back before, as far as the analysis noticed. Its times
+    /// compare with those of the same epoch only.
+    pub epoch: u32,
     /// When the capture saw it.
     pub time: Timestamp,
     /// Wireshark's `frame.number`: from 1, per file.
@@ -178,4 +190,15 @@ pub enum StreamEvent<'a> {
     /// This side sends nothing any more: a FIN in order, or a reset by either side.
     /// Comes at most once per direction, and not at all if the capture ends first.
     End(Direction, PacketRef),
+}
+
+impl StreamEvent<'_> {
+    /// Whose bytes, whose gap or whose end it is.
+    pub const fn direction(&self) -> Direction {
+        match self {
+            Self::Chunk(chunk) => chunk.direction,
+            Self::Gap(gap) => gap.direction,
+            Self::End(direction, _) => *direction,
+        }
+    }
 }

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use capture::Sender::{Client, Server};
-use capture::{Conversation, Directory, RADIOTAP};
+use capture::{Conversation, Directory, PRIVATE};
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -127,11 +127,7 @@ fn a_text_file_is_refused() {
 #[test]
 fn what_other_programs_packed_names_the_command_that_unpacks_it() {
     let directory = Directory::new("packed");
-    let packed: [(&str, &[u8], &str, &str); 3] = [
-        ("a.zst", b"\x28\xb5\x2f\xfd....", "zstd", "zstd -d"),
-        ("a.xz", b"\xfd7zXZ\0....", "xz", "xz -d"),
-        ("a.lz4", b"\x04\x22\x4d\x18....", "lz4", "lz4 -d"),
-    ];
+    let packed: [(&str, &[u8], &str, &str); 1] = [("a.bz2", b"BZh91AY&SY", "bzip2", "bzip2 -d")];
     for (name, bytes, method, command) in packed {
         directory.file(name, bytes);
         let line = format!(
@@ -331,16 +327,16 @@ fn a_gzip_file_that_is_cut_off_gives_what_came_before() {
 #[test]
 fn an_unknown_link_type_is_refused() {
     let directory = Directory::new("link-type");
-    directory.file("a.pcap", &chat().pcap_of(RADIOTAP));
+    directory.file("a.pcap", &chat().pcap_of(PRIVATE));
     let line = |offset| {
         format!(
-            "offset {offset}: link type 127 is unknown to this version, 11 of 11 packets have it \
+            "offset {offset}: link type 147 is unknown to this version, 11 of 11 packets have it \
              (tcpdump.org/linktypes.html tells what it is); \
              capture on the host itself: tcpdump -i any -w FILE"
         )
     };
     assert_refused(&directory, &["a.pcap"], &format!("a.pcap: {}", line(20)));
-    directory.file("a.pcapng", &chat().pcapng(&[RADIOTAP]));
+    directory.file("a.pcapng", &chat().pcapng(&[PRIVATE]));
     assert_refused(
         &directory,
         &["a.pcapng"],
@@ -349,19 +345,34 @@ fn an_unknown_link_type_is_refused() {
 }
 
 #[test]
+fn a_link_type_without_ip_is_read_and_named() {
+    let directory = Directory::new("link-without-ip");
+    directory.file("a.pcap", &chat().pcap_of(capture::NETLINK));
+    let (report, line) = report(&directory, &["a.pcap"]);
+    let expected = serde_json::json!([{"why": "no-ip-on-netlink", "packets": 11}]);
+    assert_eq!(report["capture"]["not_decoded"], expected);
+    assert_eq!(line, "");
+}
+
+#[test]
 fn packets_of_a_known_link_type_are_read_beside_unknown_ones() {
     let directory = Directory::new("link-types");
     let file = Conversation::new().udp(b"one").udp(b"two").udp(b"three");
-    directory.file("a.pcapng", &file.pcapng(&[capture::ETHERNET, RADIOTAP]));
+    directory.file("a.pcapng", &file.pcapng(&[capture::ETHERNET, PRIVATE]));
     let (report, line) = report(&directory, &["a.pcapng"]);
     let expected = serde_json::json!([
         {"why": "udp", "packets": 2},
         {"why": "unknown-link-type", "packets": 1},
     ]);
     assert_eq!(report["capture"]["not_decoded"], expected);
+    let text = wscope(&directory, &["a.pcapng"]).stdout;
+    assert!(
+        text.contains("\nCAPTURE  Not read: 1 packet (unknown-link-type)\n"),
+        "{text}"
+    );
     assert!(
         line.starts_with(
-            "wscope: a.pcapng: offset 48: link type 127 is unknown to this version, 1 of 3 packets"
+            "wscope: a.pcapng: offset 48: link type 147 is unknown to this version, 1 of 3 packets"
         ),
         "{line}"
     );
@@ -424,7 +435,8 @@ fn a_directory_is_its_captures() {
     directory.file("0.pcap", &Conversation::new().udp(b"dns").pcap());
     directory.file("notes.txt", b"dropped again\n");
     let (report, stderr) = report(&directory, &["."]);
-    assert_eq!(stderr, "");
+    let line = "wscope: ./notes.txt: no pcap or pcapng file, so skipped\n";
+    assert_eq!(stderr, line);
     assert_eq!(report["capture"]["files"].as_array().map(Vec::len), Some(2));
     assert_eq!(report["capture"]["sessions"], 1);
 }

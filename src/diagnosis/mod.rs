@@ -22,6 +22,7 @@ mod status;
 mod thresholds;
 
 pub mod timeouts;
+mod timing;
 mod tunnel;
 mod violation;
 mod wording;
@@ -58,6 +59,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
             }
         }
     }
+    timing::discount(&mut findings, &capture.clocks);
     findings
 }
 

@@ -1,7 +1,10 @@
 //! Puts one stack of layers on each connection and carries facts to sessions.
 
 mod attempts;
+mod clock;
 mod limits;
+#[cfg(test)]
+mod mid_stream_tests;
 mod orientation;
 mod records;
 mod stack;
@@ -17,8 +20,10 @@ use crate::packet::{Decoded, Decoder, IcmpError, Segment};
 use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
+use crate::time::Timestamp;
 use crate::websocket::Wants;
 use attempts::Attempts;
+use clock::Watch;
 use records::Records;
 use table::Table;
 
@@ -29,8 +34,20 @@ pub struct Options {
     pub limits: Limits,
     /// Hand over messages and control frames one by one.
     pub records: bool,
+    /// How long a record may wait for its acknowledgment or its Pong.
+    pub settle: Settle,
     /// What to keep of messages; nothing unless somebody asked.
     pub wants: Wants,
+}
+
+/// How long records wait for what is told of them later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settle {
+    /// Until it came, within reason.
+    #[default]
+    Patiently,
+    /// Somebody watches: a few seconds.
+    Soon,
 }
 
 /// A record to which nothing more comes.
@@ -51,6 +68,9 @@ pub(crate) struct Shared {
     next_stream: u32,
     records: Records,
     attempts: Attempts,
+    watch: Watch,
+    /// The time of the last packet; later where nothing came since.
+    now: Timestamp,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -72,8 +92,10 @@ impl Analyzer {
                 capture: Capture::default(),
                 next_session: 1,
                 next_stream: 0,
-                records: Records::default(),
+                records: Records::new(options.settle),
                 attempts: Attempts::default(),
+                watch: Watch::default(),
+                now: Timestamp::default(),
             },
         }
     }
@@ -91,38 +113,21 @@ impl Analyzer {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
             Input::KeyLog(_) => self.shared.capture.key_logs += 1,
-            // Only a live capture ticks.
-            Input::Tick(_) => {}
+            Input::Tick(now) => {
+                self.shared.now = self.shared.now.max(*now);
+                let now = self.shared.now;
+                self.table.on_tick(now, &mut self.shared, finished);
+            }
         }
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(packet.at);
-        match self.decoder.decode(packet) {
-            Decoded::Tcp(segment) => {
-                on_segment(&mut self.table, &mut self.shared, &segment, finished);
-            }
-            Decoded::Icmp(error) => self.on_icmp(&error),
-            Decoded::Neighbour(host) => {
-                self.shared.heard(host);
-                self.shared.ignored("arp");
-            }
-            Decoded::Pending => {}
-            Decoded::Ignored(why) => self.shared.ignored(why),
-        }
-    }
-
-    fn on_icmp(&mut self, error: &IcmpError) {
-        self.shared
-            .ignored(if error.v6 { "icmpv6" } else { "icmp" });
-        if let Some(stack) = self.table.find(error.from, error.to) {
-            stack.on_unreachable(Unreachable {
-                at: error.at,
-                reporter: error.reporter,
-                kind: error.kind,
-                code: error.code,
-                v6: error.v6,
-            });
+        let at = self.shared.receive(packet.at);
+        let packet = &Packet { at, ..*packet };
+        let (table, shared) = (&mut self.table, &mut self.shared);
+        on_decoded(table, shared, self.decoder.decode(packet), finished);
+        while self.decoder.has_more() {
+            on_decoded(table, shared, self.decoder.decode_more(packet), finished);
         }
     }
 
@@ -139,7 +144,7 @@ impl Analyzer {
 
     /// Messages and control frames that are settled, in capture order; only with [`Options::records`].
     pub fn next_record(&mut self) -> Option<Record> {
-        self.shared.records.next(self.shared.capture.last.time)
+        self.shared.records.next(self.shared.now)
     }
 
     /// The input is at its end: settles everything. The sessions are appended
@@ -153,9 +158,12 @@ impl Analyzer {
             stack.finish(false, &mut self.shared, finished);
         }
         self.shared.records.release();
-        let last = self.shared.capture.last.time;
-        while let Some(next) = self.shared.records.next(last) {
+        let now = self.shared.now;
+        while let Some(next) = self.shared.records.next(now) {
             record(next);
+        }
+        for (why, packets) in self.decoder.finish() {
+            self.shared.ignored(why, packets);
         }
         let capture = &mut self.shared.capture;
         capture
@@ -163,6 +171,38 @@ impl Analyzer {
             .sort_by_key(|(why, count)| (std::cmp::Reverse(*count), *why));
         capture.gaps.sort_by_key(|gap| gap.cause);
         self.shared.capture
+    }
+}
+
+#[inline(always)]
+fn on_decoded(
+    table: &mut Table,
+    shared: &mut Shared,
+    decoded: Decoded<'_>,
+    finished: &mut Vec<Finished>,
+) {
+    match decoded {
+        Decoded::Tcp(segment) => on_segment(table, shared, &segment, finished),
+        Decoded::Icmp(error) => on_icmp(table, shared, &error),
+        Decoded::Neighbour(host) => {
+            shared.heard(host);
+            shared.ignored("arp", 1);
+        }
+        Decoded::Pending => {}
+        Decoded::Ignored(why) => shared.ignored(why, 1),
+    }
+}
+
+fn on_icmp(table: &mut Table, shared: &mut Shared, error: &IcmpError) {
+    shared.ignored(if error.v6 { "icmpv6" } else { "icmp" }, 1);
+    if let Some(stack) = table.find(error.from, error.to) {
+        stack.on_unreachable(Unreachable {
+            at: error.at,
+            reporter: error.reporter,
+            kind: error.kind,
+            code: error.code,
+            v6: error.v6,
+        });
     }
 }
 
@@ -187,26 +227,21 @@ fn on_segment(
 }
 
 impl Shared {
-    fn on_time(&mut self, at: PacketRef) {
+    /// Gives a packet its place among the others.
+    fn receive(&mut self, at: PacketRef) -> PacketRef {
         let capture = &mut self.capture;
         capture.packets += 1;
-        match capture.last.time.since(at.time) {
-            Some(back) if capture.packets > 1 && !back.is_zero() => {
-                let nanos = u64::try_from(back.as_nanos()).unwrap_or(u64::MAX);
-                capture.clock_backs += 1;
-                if capture.clock_back.is_none_or(|(_, worst)| nanos > worst) {
-                    capture.clock_back = Some((at, nanos));
-                }
-            }
-            _ => capture.last = at,
-        }
+        let at = self.watch.on_packet(at, &mut capture.clocks);
+        capture.last = capture.last.max(at);
+        self.now = capture.last.time;
+        at
     }
 
-    fn ignored(&mut self, why: &'static str) {
+    fn ignored(&mut self, why: &'static str, packets: u64) {
         let counts = &mut self.capture.not_decoded;
         match counts.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((why, 1)),
+            Some((_, count)) => *count += packets,
+            None => counts.push((why, packets)),
         }
     }
 
@@ -222,12 +257,14 @@ impl Shared {
 #[cfg(test)]
 impl Analyzer {
     pub(crate) fn push_segment(&mut self, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(segment.at);
-        on_segment(&mut self.table, &mut self.shared, segment, finished);
+        let at = self.shared.receive(segment.at);
+        let segment = Segment { at, ..*segment };
+        on_segment(&mut self.table, &mut self.shared, &segment, finished);
     }
 
     pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
-        self.shared.on_time(error.at);
-        self.on_icmp(error);
+        let at = self.shared.receive(error.at);
+        let error = IcmpError { at, ..*error };
+        on_icmp(&mut self.table, &mut self.shared, &error);
     }
 }

@@ -11,6 +11,9 @@ use crate::stream::Direction;
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
     let handshake = &session.handshake;
+    if handshake.mid_stream.is_some() {
+        return "not-captured";
+    }
     if handshake.answer_lost.is_some() && handshake.response.is_none() {
         return "not-captured";
     }
@@ -31,9 +34,9 @@ pub(super) fn outcome(session: &Session) -> &'static str {
 }
 
 /// The target of the request, redacted, without an absolute form's origin.
-pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
-    let origin_form = session.handshake.path().unwrap_or_default();
-    secrets.target(origin_form)
+pub(super) fn path(session: &Session, secrets: Secrets) -> Option<Cow<'_, str>> {
+    let origin_form = session.handshake.path()?;
+    Some(secrets.target(origin_form))
 }
 
 /// The Host field, without credentials that somebody put before it.
@@ -41,11 +44,11 @@ pub(super) fn host(session: &Session) -> Option<&str> {
     session.handshake.host()
 }
 
-/// `ws://host/path`, redacted.
-pub(super) fn url(session: &Session, secrets: Secrets) -> String {
+/// `ws://host/path`, redacted; `None` where the request is not in the capture.
+pub(super) fn url(session: &Session, secrets: Secrets) -> Option<String> {
     let server = session.leg.server.to_string();
     let host = host(session).unwrap_or(&server);
-    format!("ws://{host}{}", path(session, secrets))
+    Some(format!("ws://{host}{}", path(session, secrets)?))
 }
 
 /// The client that a proxy names: a PROXY header, Forwarded, X-Forwarded-For.
@@ -117,7 +120,15 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
     });
     match (closing.kind, code) {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
+        (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
+        (Kind::Abnormal, _)
+            if Direction::BOTH
+                .into_iter()
+                .any(|side| session.is_unread(side)) =>
+        {
+            "ended, unread".to_owned()
+        }
         // A Close frame may be among what the capture lacks.
         (Kind::Abnormal, _) if lacks_frames(session) => "ended, code not captured".to_owned(),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::Clocks;
 use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
@@ -117,6 +118,8 @@ pub struct TlsTotals {
     pub connections: u64,
     /// Those that could be decrypted.
     pub decrypted: u64,
+    /// Those of which the capture lacks the beginning: no key would help.
+    pub headless: u64,
 }
 
 /// Failed connections of one client host to one server port, beyond those that are kept one by one.
@@ -193,10 +196,8 @@ pub struct Capture {
     pub tunnels: super::OpenedTunnels,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
-    /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.
-    pub clock_back: Option<(PacketRef, u64)>,
-    /// How often the clock ran backwards.
-    pub clock_backs: u64,
+    /// What the clocks did.
+    pub clocks: Clocks,
     /// Failed connections that are only counted: of hosts that fail again and again.
     pub more_attempts: Vec<MoreAttempts>,
     /// Failed connections that are in no count by host: there are too many hosts.

@@ -101,8 +101,9 @@ pub struct PingLedger {
     pub unsolicited: u64,
     /// The first of them.
     pub first_unsolicited: Option<PacketRef>,
-    /// `last_pong` met no Ping that it answers: how many payload bytes its sender had sent with it.
-    stray: Option<u64>,
+    /// Pongs that met no Ping of theirs: the newest 16. Where one direction's
+    /// bytes were held up, their Ping may be told of later.
+    strays: VecDeque<(PacketRef, Vec<u8>, PongKind)>,
     /// What the other side's TCP acknowledged last: all before this offset.
     acked: Option<(u64, PacketRef)>,
     /// Data frames of both sides when the newest Ping came.
@@ -139,11 +140,23 @@ impl PingLedger {
             );
             len
         });
+        if let Some(pong) = self.take_stray(at, payload) {
+            self.superseded += self.outstanding.len() as u64;
+            self.outstanding.clear();
+            self.on_answer(Exchange {
+                ping: at,
+                pong,
+                rtt: pong.time.saturating_since(at.time),
+                acked: None,
+                bytes_between: 0,
+            });
+            return since_last;
+        }
         if self.outstanding.len() == OUTSTANDING {
             self.outstanding.pop_front();
             self.forgotten += 1;
         }
-        let ping = Ping {
+        self.outstanding.push_back(Ping {
             at,
             end,
             payload: payload.to_vec(),
@@ -153,97 +166,82 @@ impl PingLedger {
                 .filter(|(upto, _)| end <= *upto)
                 .map(|(_, at)| at),
             peer_bytes,
-        };
-        if !self.was_answered_already(&ping) {
-            self.outstanding.push_back(ping);
-        }
+        });
         since_last
-    }
-
-    /// The capture has records out of order: the Pong that echoes this Ping was
-    /// read before it, and is stamped later.
-    fn was_answered_already(&mut self, ping: &Ping) -> bool {
-        let Some(bytes) = self.stray else {
-            return false;
-        };
-        let Some((pong, payload)) = &self.last_pong else {
-            return false;
-        };
-        let (pong, echoes) = (*pong, *payload == ping.payload);
-        if pong.time <= ping.at.time {
-            return false;
-        }
-        let mismatched = self.mismatched.last() == Some(&pong);
-        match (echoes, mismatched) {
-            (true, true) => {
-                self.mismatched.pop();
-                self.mismatched_count -= 1;
-            }
-            (_, false) => {
-                self.unsolicited = self.unsolicited.saturating_sub(1);
-                self.first_unsolicited = self.first_unsolicited.filter(|first| *first != pong);
-            }
-            (false, true) => {}
-        }
-        if !echoes {
-            if !mismatched {
-                self.mismatch(pong);
-            }
-            return false;
-        }
-        self.stray = None;
-        self.answer(ping, pong, bytes);
-        true
-    }
-
-    fn mismatch(&mut self, pong: PacketRef) {
-        self.mismatched_count += 1;
-        if self.mismatched.len() < KEPT {
-            self.mismatched.push(pong);
-        }
-    }
-
-    fn answer(&mut self, ping: &Ping, pong: PacketRef, peer_bytes: u64) -> Exchange {
-        let exchange = Exchange {
-            ping: ping.at,
-            pong,
-            rtt: pong.time.saturating_since(ping.at.time),
-            acked: ping.acked.filter(|acked| *acked < pong),
-            bytes_between: peer_bytes.saturating_sub(ping.peer_bytes),
-        };
-        self.answered += 1;
-        self.rtt.record(exchange.rtt);
-        keep_worst(&mut self.slowest, exchange, |e| e.rtt);
-        exchange
     }
 
     /// The other side sent a Pong, which this side could have at `at`, as the
     /// last of `peer_bytes` payload bytes so far.
     pub fn on_pong(&mut self, at: PacketRef, payload: &[u8], peer_bytes: u64) -> PongKind {
         self.last_pong = Some((at, payload.to_vec()));
-        self.stray = Some(peer_bytes);
         let Some(index) = self
             .outstanding
             .iter()
             .position(|ping| ping.payload == payload)
         else {
-            if self.outstanding.is_empty() {
-                self.unsolicited += 1;
-                self.first_unsolicited.get_or_insert(at);
-                return PongKind::Unsolicited;
-            }
-            self.mismatch(at);
-            return PongKind::Mismatch;
+            return self.on_stray(at, payload);
         };
         // RFC 6455, section 5.5.3: an endpoint may answer only the newest Ping,
         // so those before this one are settled too.
         self.superseded += index as u64;
         self.outstanding.drain(..index);
-        let Some(ping) = self.outstanding.pop_front() else {
+        let exchange = self.outstanding.pop_front().map(|ping| Exchange {
+            ping: ping.at,
+            pong: at,
+            rtt: at.time.saturating_since(ping.at.time),
+            acked: ping.acked.filter(|acked| *acked < at),
+            bytes_between: peer_bytes.saturating_sub(ping.peer_bytes),
+        });
+        let Some(exchange) = exchange else {
             return PongKind::Unsolicited;
         };
-        self.stray = None;
-        PongKind::Answer(self.answer(&ping, at, peer_bytes))
+        self.on_answer(exchange);
+        PongKind::Answer(exchange)
+    }
+
+    fn on_answer(&mut self, exchange: Exchange) {
+        self.answered += 1;
+        self.rtt.record(exchange.rtt);
+        keep_worst(&mut self.slowest, exchange, |e| e.rtt);
+    }
+
+    /// A Pong that echoes no waiting Ping.
+    fn on_stray(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
+        let kind = if self.outstanding.is_empty() {
+            self.unsolicited += 1;
+            self.first_unsolicited.get_or_insert(at);
+            PongKind::Unsolicited
+        } else {
+            self.mismatched_count += 1;
+            if self.mismatched.len() < KEPT {
+                self.mismatched.push(at);
+            }
+            PongKind::Mismatch
+        };
+        if self.strays.len() == KEPT {
+            self.strays.pop_front();
+        }
+        self.strays.push_back((at, payload.to_vec(), kind));
+        kind
+    }
+
+    /// The Pong that came after this Ping and was told of before it.
+    fn take_stray(&mut self, ping: PacketRef, payload: &[u8]) -> Option<PacketRef> {
+        let answers =
+            |(at, echo, _): &(PacketRef, Vec<u8>, PongKind)| *at >= ping && echo == payload;
+        let index = self.strays.iter().position(answers)?;
+        let (pong, _, kind) = self.strays.remove(index)?;
+        if kind == PongKind::Unsolicited {
+            self.unsolicited = self.unsolicited.saturating_sub(1);
+            let next = |stray: &&(PacketRef, Vec<u8>, PongKind)| stray.2 == kind;
+            if self.first_unsolicited == Some(pong) {
+                self.first_unsolicited = self.strays.iter().find(next).map(|(at, ..)| *at);
+            }
+        } else {
+            self.mismatched_count = self.mismatched_count.saturating_sub(1);
+            self.mismatched.retain(|at| *at != pong);
+        }
+        Some(pong)
     }
 
     /// The other side's TCP acknowledged everything before `upto`.
@@ -278,7 +276,7 @@ impl PingLedger {
     fn is_covered(&self, ping: &Ping) -> bool {
         self.last_pong
             .as_ref()
-            .is_some_and(|(at, payload)| *payload == ping.payload && at.time >= ping.at.time)
+            .is_some_and(|(at, payload)| *payload == ping.payload && *at >= ping.at)
     }
 }
 

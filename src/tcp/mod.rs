@@ -5,6 +5,7 @@
 //! unless the peer acknowledged it.
 
 mod closing;
+mod early;
 mod event;
 mod half;
 mod held;
@@ -185,6 +186,13 @@ impl Connection {
                 }
                 Taken::Probe => out(Output::Fact(Event::Probe { direction, at })),
             }
+            if let Some(acked) = half.acked_before(segment) {
+                out(Output::Fact(Event::AckedEarly {
+                    direction,
+                    at,
+                    acked,
+                }));
+            }
             half.take(direction, segment, out);
             if let Some((upto, ack)) = half.overtaken(segment) {
                 out(Output::Fact(Event::Acked {
@@ -339,7 +347,7 @@ impl Connection {
 
     /// Exchanges the two sides: the first guess at who is the client was wrong.
     pub fn swap_sides(&mut self) {
-        std::mem::swap(&mut self.halves.client, &mut self.halves.server);
+        self.halves.swap();
         if let Some(ending) = &mut self.ending {
             ending.direction = ending.direction.reverse();
         }

@@ -1,9 +1,10 @@
 //! The layers of a connection that is worked on, and how they are tied together.
 
+use super::sought::Sought;
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
-use crate::pipeline::orientation::{Sender, sender_of};
+use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
@@ -13,16 +14,18 @@ use crate::websocket;
 
 #[derive(Debug)]
 pub(super) struct Followed {
-    tcp: tcp::Connection,
-    layer: Layer,
-    subject: Subject,
-    pending: Pending,
-    syn: Sides<Option<Seq>>,
+    pub(super) tcp: tcp::Connection,
+    pub(super) layer: Layer,
+    pub(super) subject: Subject,
+    pub(super) pending: Pending,
+    pub(super) syn: Sides<Option<Seq>>,
+    /// What is looked for beside HTTP, where bytes are missing.
+    pub(super) sought: Sought,
 }
 
 /// The protocol above TCP.
 #[derive(Debug)]
-enum Layer {
+pub(super) enum Layer {
     /// With the layer that reads what HTTP hands on, from the 101 or the 2xx to
     /// CONNECT on, for as long as HTTP holds bytes before it.
     Http(Box<http::Connection>, Option<Box<Layer>>),
@@ -50,6 +53,7 @@ impl Followed {
             subject: Subject::Attempt(Box::new(Attempt::new(leg))),
             pending: Pending::default(),
             syn: Sides::default(),
+            sought: Sought::default(),
         };
         (client, followed)
     }
@@ -83,13 +87,15 @@ impl Followed {
         self.syn
     }
 
+    /// Takes a segment. Returns true if the sides were the wrong way round and
+    /// have been exchanged.
     pub(super) fn on_segment(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
-    ) {
+    ) -> bool {
         if segment.flags.syn() {
             self.syn[direction] = Some(segment.seq);
         }
@@ -98,6 +104,7 @@ impl Followed {
             layer,
             subject,
             pending,
+            sought,
             ..
         } = self;
         let leg = subject.leg();
@@ -106,26 +113,39 @@ impl Followed {
         }
         leg.on_packet(direction, segment.at);
         tcp.on_segment(direction, segment, &mut |output| match output {
-            tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+            tcp::Output::Fact(event) => {
+                sought.on_tcp(&event);
+                subject.on_tcp(&event, pending, shared);
+            }
+            tcp::Output::Stream(event) => {
+                feed(layer, sought, subject, pending, event, shared, finished);
+            }
         });
+        self.settle_sought(shared, finished)
     }
 
     /// Who is the client, where no SYN told: the first payload may, or a SYN
     /// that the capture has behind its answer. Returns true if the sides were
     /// the wrong way round and have been exchanged.
-    pub(super) fn tell_sides(&mut self, segment: &Segment<'_>, client: Endpoint) -> bool {
+    pub(super) fn tell_sides(
+        &mut self,
+        segment: &Segment<'_>,
+        client: Endpoint,
+        shared: &mut Shared,
+    ) -> bool {
         let leg = self.subject.leg();
         let syn = segment.flags.syn();
-        if leg.orientation != Orientation::Provisional
-            || segment.payload.is_empty() && !syn
-            || leg.has_payload()
-        {
+        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() && !syn {
+            return false;
+        }
+        let later = leg.has_payload();
+        if later && (syn || !self.layer.is_searching()) {
             return false;
         }
         let told = match (syn, segment.flags.ack()) {
             (true, false) => Sender::Client,
             (true, true) => Sender::Server,
+            (false, _) if later => sender_of_head(segment),
             (false, _) => sender_of(segment),
         };
         if syn {
@@ -140,20 +160,35 @@ impl Followed {
             (Sender::Client, false) | (Sender::Server, true)
         );
         if wrong {
-            leg.swap_sides();
-            self.tcp.swap_sides();
-            std::mem::swap(&mut self.syn.client, &mut self.syn.server);
+            self.swap_sides(shared);
+            self.sought = Sought::default();
         }
         wrong
+    }
+
+    /// The guess at who is the client was wrong.
+    pub(super) fn swap_sides(&mut self, shared: &mut Shared) {
+        let leg = self.subject.leg();
+        shared.on_swap(leg);
+        leg.swap_sides();
+        self.tcp.swap_sides();
+        self.syn.swap();
+        if let Subject::Attempt(attempt) = &mut self.subject {
+            attempt.looks_like.swap();
+        }
+        if let Layer::Http(http, _) = &mut self.layer {
+            http.swap_sides();
+        }
     }
 
     /// No session, and none can come.
     pub(super) fn is_of_no_interest(&self) -> bool {
         matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if !attempt.is_worth_telling())
+            && !self.sought.is_open()
     }
 
     pub(super) fn buffered(&self) -> usize {
-        self.tcp.buffered() + self.layer.buffered()
+        self.tcp.buffered() + self.layer.buffered() + self.sought.buffered()
     }
 
     /// Hands over all that TCP holds, for want of memory.
@@ -162,18 +197,22 @@ impl Followed {
         at: PacketRef,
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
-    ) {
+    ) -> bool {
         let Self {
             tcp,
             layer,
             subject,
             pending,
+            sought,
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+            tcp::Output::Stream(event) => {
+                feed(layer, sought, subject, pending, event, shared, finished);
+            }
         });
+        self.settle_sought(shared, finished)
     }
 
     pub(super) fn finish(
@@ -188,6 +227,7 @@ impl Followed {
             layer,
             subject,
             pending,
+            sought,
             ..
         } = &mut *self;
         tcp.finish(
@@ -195,19 +235,31 @@ impl Followed {
             &mut |output| match output {
                 tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
                 tcp::Output::Stream(event) => {
-                    feed(layer, subject, pending, event, shared, finished)
+                    feed(layer, sought, subject, pending, event, shared, finished);
                 }
             },
         );
+        self.settle_sought(shared, finished);
+        self.end_search(shared, finished);
+        let Self {
+            layer,
+            subject,
+            pending,
+            ..
+        } = &mut *self;
         finish(layer, subject, pending, shared, finished);
         shared.records.end_of_session(&mut self.pending);
+        shared.records.hold(self.subject.leg().tcp_stream, None);
+        let unknown = matches!(self.sought, Sought::Idle | Sought::Looking(_));
         match self.subject {
             Subject::Session(mut session) => {
                 session.end(ended, horizon);
                 finished.push(Finished::Session(session));
             }
             Subject::Attempt(mut attempt) => {
-                shared.on_mid_stream(&attempt);
+                if unknown {
+                    shared.on_mid_stream(&attempt);
+                }
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
                 if attempt.never_opened() {
@@ -223,9 +275,17 @@ impl Followed {
     }
 }
 
-/// Hands a stream event of TCP to the layer above it.
+impl Layer {
+    /// Bytes are missing, and HTTP looks for the next head.
+    fn is_searching(&self) -> bool {
+        matches!(self, Self::Http(http, None) if http.is_searching())
+    }
+}
+
+/// Hands a stream event of TCP to the layer above it, and to what looks beside it.
 fn feed(
     layer: &mut Layer,
+    sought: &mut Sought,
     subject: &mut Subject,
     pending: &mut Pending,
     event: StreamEvent<'_>,
@@ -235,7 +295,11 @@ fn feed(
     if let StreamEvent::Gap(gap) = &event {
         shared.on_gap(gap, subject.leg());
     }
+    if sought.keeps(&event) {
+        return;
+    }
     read(layer, subject, pending, event, shared, finished);
+    sought.look(&event, layer.is_searching());
 }
 
 /// How many tunnels may lie in one another.
@@ -343,6 +407,9 @@ fn on_http(
             subject.enter_tunnel(*tunnel, pending, shared, finished);
         }
         http::Output::Fact(event) => {
+            if let http::Event::Upgraded { response, .. } = &event {
+                subject.begin_with_answer(response.first, pending, shared, finished);
+            }
             let deflate = match &event {
                 http::Event::Upgraded { agreement, .. } => Some(agreement.deflate),
                 http::Event::AnswerLost { .. } => Some(subject.offered_deflate()),

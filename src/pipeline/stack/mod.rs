@@ -1,7 +1,11 @@
 //! One connection's layers, bottom to top: TCP, HTTP, WebSocket.
 
 mod followed;
+mod midstream;
+mod order;
 mod quality;
+mod rhythm;
+mod sought;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -10,14 +14,13 @@ use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Ended, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides};
-use crate::time::Timestamp;
 use followed::Followed;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Stack {
     client: Endpoint,
-    last_seen: Timestamp,
+    last_seen: PacketRef,
     state: State,
 }
 
@@ -35,7 +38,7 @@ impl Stack {
         let (client, followed) = Followed::new(segment, shared);
         Self {
             client,
-            last_seen: segment.at.time,
+            last_seen: segment.at,
             state: State::Followed(Box::new(followed)),
         }
     }
@@ -71,22 +74,20 @@ impl Stack {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
-        self.last_seen = segment.at.time;
+        self.last_seen = segment.at;
         let State::Followed(followed) = &mut self.state else {
             return;
         };
-        if followed.tell_sides(segment, self.client) {
-            self.client = if segment.from == self.client {
-                segment.to
-            } else {
-                segment.from
-            };
+        if followed.tell_sides(segment, self.client, shared) {
+            self.client = other_end(segment, self.client);
         }
         let direction = self.direction_of(segment);
         let State::Followed(followed) = &mut self.state else {
             return;
         };
-        followed.on_segment(direction, segment, shared, finished);
+        if followed.on_segment(direction, segment, shared, finished) {
+            self.client = other_end(segment, self.client);
+        }
         if followed.is_of_no_interest() {
             self.state = State::Ignored {
                 syn: followed.syn(),
@@ -123,7 +124,7 @@ impl Stack {
         }
     }
 
-    pub(super) fn last_seen(&self) -> Timestamp {
+    pub(super) fn last_seen(&self) -> PacketRef {
         self.last_seen
     }
 
@@ -184,8 +185,10 @@ impl Stack {
         at: PacketRef,
         finished: &mut Vec<Finished>,
     ) {
-        if let State::Followed(followed) = &mut self.state {
-            followed.flush(at, shared, finished);
+        if let State::Followed(followed) = &mut self.state
+            && followed.flush(at, shared, finished)
+        {
+            self.client = followed.client();
         }
     }
 
@@ -194,5 +197,14 @@ impl Stack {
         self.state = State::Ignored {
             syn: Sides::default(),
         };
+    }
+}
+
+/// The end of the segment's connection that isn't this one.
+fn other_end(segment: &Segment<'_>, end: Endpoint) -> Endpoint {
+    if segment.from == end {
+        segment.to
+    } else {
+        segment.from
     }
 }

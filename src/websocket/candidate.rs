@@ -1,0 +1,222 @@
+//! A place where frames may begin, the chain of headers that hangs on it, and
+//! what speaks for it.
+
+use super::evidence::{
+    ANYWHERE, Expected, HIT_SHORT, LINK, hit, is_legal, is_middle, size, text_bits,
+};
+use super::frame::Header;
+use super::{Confidence, Opcode};
+
+/// Bits against chance and against nesting that make a frame certain. One in
+/// a million million, and one in 16 million of those that are nested.
+const CERTAIN: (i32, i32) = (40, 24);
+
+/// Bits that make a frame likely, where all of the chain sits well in its segments.
+const LIKELY: (i32, i32) = (20, 8);
+
+/// Bits that make the frames of a cut segment likely: those that its own
+/// headers are worth, and the logarithm of how many segments in a row began with a frame.
+const IN_RHYTHM: i32 = 12;
+
+/// Segments in a row that began with a frame, as it seems, and of which too
+/// little was captured to follow a chain from one to the next.
+///
+/// A snap length does that: each segment shows the headers of its first frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rhythm {
+    segments: u32,
+    chance: i32,
+    nesting: i32,
+}
+
+/// A place in the stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site {
+    pub(super) offset: u64,
+    /// A segment begins here.
+    pub(super) aligned: bool,
+    /// Where the segment before began, if it is contiguous and so small that
+    /// the sender had no more to write.
+    pub(super) short_before: Option<u64>,
+    /// Segments that began up to here.
+    pub(super) segments: u64,
+}
+
+/// What may follow in the order of fragments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fragments {
+    Unknown,
+    Open,
+    None,
+}
+
+/// A chain of frames.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    /// Where its first frame begins.
+    pub(super) start: u64,
+    /// It began at a segment start, and no segment start contradicts it.
+    pub(super) fits_segments: bool,
+    /// Bits against chance.
+    pub(super) chance: i32,
+    nesting: i32,
+    /// Every frame is masked with a key of its own.
+    scrambled: bool,
+    /// A frame of uncompressed binary data is among them.
+    binary: bool,
+    frames: u64,
+    fragments: Fragments,
+    closed: bool,
+    /// The latest frame.
+    header: Header,
+    site: Site,
+}
+
+impl Candidate {
+    /// The chain that begins with `header`, if that is legal there.
+    pub(super) fn begin(
+        header: &Header,
+        site: Site,
+        sample: &[u8],
+        expected: Expected,
+    ) -> Option<Self> {
+        let mut this = Self {
+            start: site.offset,
+            fits_segments: site.aligned,
+            chance: if site.aligned { 0 } else { -ANYWHERE },
+            nesting: if site.aligned { hit(size(header)) } else { 0 },
+            scrambled: expected.masked && expected.keys_vary,
+            binary: expected.binary,
+            frames: 0,
+            fragments: Fragments::Unknown,
+            closed: false,
+            header: *header,
+            site,
+        };
+        this.take(header, site, sample, expected, false)
+            .then_some(this)
+    }
+
+    /// The next frame of the chain: false where it can't be one.
+    pub(super) fn follow(
+        &mut self,
+        header: &Header,
+        site: Site,
+        sample: &[u8],
+        expected: Expected,
+    ) -> bool {
+        let before = self.site;
+        let begun = site.segments.saturating_sub(before.segments);
+        let inside = begun.saturating_sub(u64::from(site.aligned));
+        if inside > 0 && !before.aligned {
+            let inside = i32::try_from(inside).unwrap_or(i32::MAX);
+            self.nesting = self.nesting.saturating_sub(inside).max(0);
+            self.fits_segments = false;
+        }
+        // A length of two bytes before each message is what such fragments look like, too.
+        if site.aligned && !is_middle(header) {
+            let mean = site.offset.saturating_sub(self.start) / self.frames.max(1);
+            let short = site.short_before == Some(before.offset) && before.aligned;
+            let bits = hit(mean).max(if short { HIT_SHORT } else { 0 });
+            self.chance = self.chance.saturating_add(bits);
+            self.nesting = self.nesting.saturating_add(bits);
+        }
+        let (last, same_key) = (self.header, self.header.mask == header.mask);
+        let same = (last.opcode, last.fin, last.payload_len)
+            == (header.opcode, header.fin, header.payload_len);
+        self.take(header, site, sample, expected, same && same_key)
+    }
+
+    /// Where the next header is due.
+    pub(super) const fn next(&self) -> u64 {
+        self.site
+            .offset
+            .saturating_add(self.header.len as u64)
+            .saturating_add(self.header.payload_len)
+    }
+
+    /// How sure its latest frame is.
+    pub(super) fn confidence(&self) -> Option<Confidence> {
+        let reaches = |(chance, nesting): (i32, i32)| {
+            self.chance >= chance && (self.scrambled || self.nesting >= nesting)
+        };
+        if reaches(CERTAIN) {
+            Some(Confidence::Certain)
+        } else if reaches(LIKELY) && self.is_likely_from_its_start() {
+            Some(Confidence::Likely)
+        } else {
+            None
+        }
+    }
+
+    /// Adds what speaks for it to what the segments before it told.
+    pub(super) const fn add_to(&self, rhythm: &mut Rhythm) {
+        rhythm.segments = rhythm.segments.saturating_add(1);
+        rhythm.chance = rhythm.chance.saturating_add(self.chance);
+        rhythm.nesting = rhythm.nesting.saturating_add(self.nesting);
+    }
+
+    /// Its frames lie in one segment of a sender of this rhythm, and nothing
+    /// more of the chain can be seen: they are likely.
+    pub(super) fn is_in_rhythm(&self, rhythm: Rhythm) -> bool {
+        let proven = rhythm.chance >= CERTAIN.0 && (self.scrambled || rhythm.nesting >= CERTAIN.1);
+        let broken = i32::try_from(rhythm.segments.max(1).ilog2()).unwrap_or(0);
+        proven && self.is_likely_from_its_start() && self.chance.saturating_add(broken) >= IN_RHYTHM
+    }
+
+    /// The frames that count too little by themselves are likely, once the
+    /// chain is proven: it began with a segment and fits all that follow. For
+    /// frames that could be nested that is too little where the direction sends
+    /// what they could be nested in.
+    pub(super) const fn is_likely_from_its_start(&self) -> bool {
+        self.fits_segments && (self.scrambled || !self.binary)
+    }
+
+    fn take(
+        &mut self,
+        header: &Header,
+        site: Site,
+        sample: &[u8],
+        expected: Expected,
+        repeated: bool,
+    ) -> bool {
+        let fits = is_legal(header, expected) && self.is_in_order(header);
+        let Some(text) = text_bits(header, sample).filter(|_| fits) else {
+            return false;
+        };
+        let own_key = match header.mask {
+            Some(key) => key != [0; 4] && (self.frames == 0 || self.header.mask != Some(key)),
+            None => false,
+        };
+        self.scrambled &= own_key;
+        let empty = header.opcode.is_data() && header.payload_len == 0;
+        let link = match (empty || is_middle(header), repeated) {
+            (true, _) => 0,
+            (false, true) if header.mask.is_some() => 0,
+            (false, true) => 1,
+            (false, false) => LINK,
+        };
+        let text = if own_key { text } else { 0 };
+        self.chance = self.chance.saturating_add(link).saturating_add(text);
+        self.binary |= header.opcode == Opcode::Binary && header.rsv == 0;
+        self.fragments = match (header.opcode.is_data(), header.fin) {
+            (false, _) => self.fragments,
+            (true, true) => Fragments::None,
+            (true, false) => Fragments::Open,
+        };
+        self.closed |= header.opcode == Opcode::Close;
+        self.frames = self.frames.saturating_add(1);
+        (self.header, self.site) = (*header, site);
+        true
+    }
+
+    /// Fragments come in order (RFC 6455, section 5.4), and no data after a Close (5.5.1).
+    fn is_in_order(&self, header: &Header) -> bool {
+        let fragment = match header.opcode {
+            Opcode::Continuation => self.fragments != Fragments::None,
+            Opcode::Text | Opcode::Binary => self.fragments != Fragments::Open,
+            _ => true,
+        };
+        fragment && (!self.closed || header.opcode == Opcode::Pong)
+    }
+}
