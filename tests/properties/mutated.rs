@@ -338,6 +338,8 @@ fn is_known(finding: &Finding, told: &Told, whole: &Told) -> bool {
         let certain = other.confidence == Confidence::Certain;
         other_about == about
             && match id {
+                // The same Close frame; what casts a doubt on it lies before the cut.
+                "close-code-meaning" => other_id == id,
                 _ if other_id == id && other_kind == kind => certain,
                 // The end is the same; why it came, or the Close frame behind it, is lacking.
                 _ if id.starts_with("close-1006-") => {
