@@ -6,6 +6,7 @@ mod orientation;
 mod records;
 mod stack;
 mod table;
+mod translation;
 #[cfg(test)]
 mod tests;
 
@@ -14,13 +15,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
-use crate::session::{Attempt, Capture, Record, Session, Unreachable};
+use crate::session::{Attempt, Capture, Record, Session, Unreachable, join_legs};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
 use crate::websocket::Wants;
 use attempts::Attempts;
 use records::Records;
 use table::Table;
+use translation::Translations;
 
 /// What is to be done beyond the analysis itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     next_stream: u32,
     records: Records,
     attempts: Attempts,
+    translations: Translations,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -74,6 +77,7 @@ impl Analyzer {
                 next_stream: 0,
                 records: Records::default(),
                 attempts: Attempts::default(),
+                translations: Translations::default(),
             },
         }
     }
@@ -136,8 +140,8 @@ impl Analyzer {
         self.shared.records.next(self.shared.capture.last.time)
     }
 
-    /// The input is at its end: settles everything. The sessions are appended
-    /// to `finished`, the last records to `records`; what was read is returned.
+    /// The input is at its end: settles everything, and joins the legs of
+    /// proxies among all sessions in `finished`. The sessions are appended to it, the last records to `records`; what was read is returned.
     pub fn finish(
         mut self,
         finished: &mut Vec<Finished>,
@@ -146,6 +150,9 @@ impl Analyzer {
         for mut stack in self.table.into_stacks() {
             stack.finish(false, &mut self.shared, finished);
         }
+        let mut sessions = sessions_of(finished);
+        self.shared.translations.attach(&mut sessions);
+        join_legs(&mut sessions);
         self.shared.records.release();
         let last = self.shared.capture.last.time;
         while let Some(next) = self.shared.records.next(last) {
@@ -158,6 +165,14 @@ impl Analyzer {
         capture.gaps.sort_by_key(|gap| gap.cause);
         self.shared.capture
     }
+}
+
+fn sessions_of(finished: &mut [Finished]) -> Vec<&mut Session> {
+    let sessions = finished.iter_mut().filter_map(|one| match one {
+        Finished::Session(session) => Some(&mut **session),
+        Finished::Attempt(_) => None,
+    });
+    sessions.collect()
 }
 
 /// A bug in one connection's stack costs that connection, not the analysis.

@@ -1,6 +1,6 @@
 //! A TCP connection on which nothing said WebSocket: worth a word only if it failed.
 
-use super::Leg;
+use super::{Leg, SameAs};
 use crate::http::Lookalike;
 use crate::stream::{PacketRef, Sides};
 
@@ -19,6 +19,8 @@ pub struct Attempt {
     pub horizon: PacketRef,
     /// Its transport ended, rather than the capture.
     pub settled: bool,
+    /// It is another connection's, seen behind an address translation.
+    pub same_as: Option<SameAs>,
 }
 
 impl Attempt {
@@ -32,6 +34,7 @@ impl Attempt {
             exchanges: 0,
             horizon,
             settled: false,
+            same_as: None,
         }
     }
 

@@ -1,0 +1,133 @@
+//! One connection that is captured on both sides of an address translation: the
+//! same TCP segments under other addresses, which count once.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher as _;
+use std::time::Duration;
+
+use crate::packet::{Segment, Seq};
+use crate::session::{Capture, FarSide, Leg, SameAs, Session};
+use crate::stream::PacketRef;
+
+/// Rationale: both sides are on one path; 10 s allow for two clocks.
+const APART: Duration = Duration::from_secs(10);
+/// Rationale: 64 bytes each, so 512 KB; as many connections as begin within a moment.
+const KEPT: usize = 8_192;
+/// Rationale: the first segments tell; later ones need not be looked at.
+pub(super) const LOOKED_AT: u8 = 4;
+/// Rationale: an upgrade request's key stands within the first bytes.
+const COMPARED: usize = 1_024;
+/// Rationale: 3 KB each, so 12 MB.
+const FAR_SIDES: usize = 4_096;
+/// Rationale: a report names the first few.
+const NAMED: usize = 16;
+
+/// What tells a segment from others with the same content.
+#[derive(Clone, Copy, Debug)]
+struct Print {
+    tcp_stream: u32,
+    at: PacketRef,
+    seq: Seq,
+    ip_id: Option<u16>,
+    stamped: bool,
+}
+
+/// The first segments of recent connections, by content, and the far sides that were found.
+#[derive(Debug, Default)]
+pub(crate) struct Translations {
+    recent: HashMap<u64, Print, foldhash::fast::RandomState>,
+    order: VecDeque<u64>,
+    far: HashMap<u32, FarSide, foldhash::fast::RandomState>,
+}
+
+impl Translations {
+    /// The connection that this segment, one of the first of `tcp_stream`, was
+    /// seen on before under other addresses.
+    pub(super) fn same_as(&mut self, segment: &Segment<'_>, tcp_stream: u32) -> Option<SameAs> {
+        let stamp = segment.options.timestamps.map(|(value, _)| value);
+        // A SYN has no content; its timestamp stands in for one.
+        if segment.payload.is_empty() && stamp.is_none() {
+            return None;
+        }
+        let content = segment.payload.get(..COMPARED).unwrap_or(segment.payload);
+        let content = (segment.flags.syn(), segment.wire_len, stamp, content);
+        let content = self.recent.hasher().hash_one(content);
+        let print = Print {
+            tcp_stream,
+            at: segment.at,
+            seq: segment.seq,
+            ip_id: segment.ip_id.filter(|id| *id != 0),
+            stamped: stamp.is_some(),
+        };
+        if let Some(known) = self.recent.get(&content)
+            && known.is_recent(segment.at)
+        {
+            let same = known.tcp_stream != tcp_stream && known.is_same(&print);
+            return same.then_some(SameAs {
+                tcp_stream: known.tcp_stream,
+                there: known.at,
+                here: segment.at,
+            });
+        }
+        if self.recent.insert(content, print).is_none() {
+            self.order.push_back(content);
+        }
+        if self.order.len() > KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.recent.remove(&oldest);
+        }
+        None
+    }
+
+    /// The far side of a connection is at its end.
+    pub(super) fn keep(&mut self, leg: Leg, same_as: SameAs) {
+        if self.far.len() < FAR_SIDES {
+            self.far
+                .entry(same_as.tcp_stream)
+                .or_insert(FarSide { leg, same_as });
+        }
+    }
+
+    /// Hands the far sides to the sessions of their connections.
+    pub(super) fn attach(&mut self, sessions: &mut [&mut Session]) {
+        if self.far.is_empty() {
+            return;
+        }
+        for session in sessions {
+            let far = self.far.get(&session.leg.tcp_stream);
+            session.far_side = far.map(|far| Box::new(far.clone()));
+        }
+    }
+}
+
+impl Print {
+    fn is_recent(&self, at: PacketRef) -> bool {
+        let (before, after) = (self.at.time.min(at.time), self.at.time.max(at.time));
+        after.saturating_since(before) <= APART
+    }
+
+    /// The same segment, not the same content sent again by a relay: a relay's
+    /// socket has numbers of its own. Firewalls change the sequence numbers,
+    /// some NATs the identification; nobody changes both.
+    fn is_same(&self, other: &Self) -> bool {
+        let seq = self.seq == other.seq;
+        let ids = self.ip_id.zip(other.ip_id).map(|(a, b)| a == b);
+        match (self.stamped, ids) {
+            (true, ids) => seq || ids == Some(true),
+            (false, Some(same)) => seq && same,
+            // IPv6 has no identification.
+            (false, None) => seq,
+        }
+    }
+}
+
+impl Capture {
+    /// Counts a connection that was captured on both sides of a translation.
+    pub(super) fn on_translated(&mut self, same_as: SameAs) {
+        self.translated_count += 1;
+        if self.translated.len() < NAMED {
+            self.translated.push(same_as);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Finds the legs of a proxy: sessions that are one WebSocket, seen on each of its TCP connections.
+//!
+//! Only what is proven is joined; where two sessions fit equally well, neither is.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::story::{Joined, Outline, Proof, Story, StoryLeg};
+use super::{Leg, Session};
+use crate::stream::{Direction, PacketRef};
+
+/// Rationale: clocks of machines that are captured on purpose are this close at worst.
+const SKEW: Duration = Duration::from_secs(10);
+/// Rationale: what a proxy holds a message for is milliseconds; a second is a loaded one.
+const HELD: Duration = Duration::from_secs(1);
+/// Rationale: delays through one proxy vary little against their own size of a few ms.
+const JITTER: Duration = Duration::from_millis(50);
+/// Rationale: fewer messages are alike by chance.
+const LEAST_ALIKE: usize = 3;
+/// Rationale: where so many handshakes were open at once, a match proves nothing.
+const MOST_CANDIDATES: usize = 64;
+
+/// Joins the legs among all sessions of a capture, whatever their order.
+pub fn join_legs(sessions: &mut [&mut Session]) {
+    sessions.sort_by_key(|session| session.id);
+    let chains = {
+        let shared: Vec<&Session> = sessions.iter().map(|session| &**session).collect();
+        let mut links = Links::new(shared.len());
+        link_by_key(&shared, &mut links);
+        link_by_signs(&shared, &mut links);
+        links.chains()
+    };
+    for (number, (chain, proof)) in (1..).zip(chains) {
+        let legs = chain
+            .iter()
+            .filter_map(|index| sessions.get(*index))
+            .map(|session| StoryLeg::of(session))
+            .collect();
+        let story = Arc::new(Story {
+            number,
+            proof,
+            legs,
+        });
+        for (place, index) in chain.into_iter().enumerate() {
+            if let Some(session) = sessions.get_mut(index) {
+                let story = Arc::clone(&story);
+                session.joined = Some(Joined { story, place });
+            }
+        }
+    }
+}
+
+/// Which session passes on which, by their indices.
+struct Links {
+    front: Vec<Option<usize>>,
+    back: Vec<Option<(usize, Proof)>>,
+}
+
+impl Links {
+    fn new(count: usize) -> Self {
+        Self {
+            front: vec![None; count],
+            back: vec![None; count],
+        }
+    }
+
+    fn add(&mut self, front: usize, back: usize, proof: Proof) {
+        if self.has_back(front) || self.has_front(back) {
+            return;
+        }
+        if let (Some(after), Some(before)) = (self.back.get_mut(front), self.front.get_mut(back)) {
+            *after = Some((back, proof));
+            *before = Some(front);
+        }
+    }
+
+    fn has_front(&self, index: usize) -> bool {
+        self.front.get(index).is_none_or(Option::is_some)
+    }
+
+    fn has_back(&self, index: usize) -> bool {
+        self.back.get(index).is_none_or(Option::is_some)
+    }
+
+    /// All chains of at least two, each with its weakest proof.
+    fn chains(&self) -> Vec<(Vec<usize>, Proof)> {
+        let mut chains = Vec::new();
+        for first in 0..self.back.len() {
+            if self.has_front(first) || !self.has_back(first) {
+                continue;
+            }
+            let (mut chain, mut weakest, mut at) = (vec![first], Proof::Key, first);
+            while let Some((next, proof)) = self.back.get(at).copied().flatten() {
+                chain.push(next);
+                weakest = weakest.min(proof);
+                at = next;
+            }
+            chains.push((chain, weakest));
+        }
+        chains
+    }
+}
+
+fn key_of(session: &Session) -> Option<&str> {
+    session.handshake.request.headers.first("Sec-WebSocket-Key")
+}
+
+fn link_by_key(sessions: &[&Session], links: &mut Links) {
+    let mut keys: Vec<(&str, usize)> = sessions
+        .iter()
+        .enumerate()
+        .filter_map(|(index, session)| Some((key_of(session)?, index)))
+        .collect();
+    keys.sort_unstable();
+    for group in keys.chunk_by(|(a, _), (b, _)| a == b) {
+        // Rationale: a key of one client is on a few legs; one that stands on
+        // hundreds of connections is a constant, and proves nothing.
+        if (2..=MOST_CANDIDATES).contains(&group.len()) {
+            let group: Vec<usize> = group.iter().map(|(_, index)| *index).collect();
+            link_group(sessions, &group, links);
+        }
+    }
+}
+
+/// Each leg's front is the innermost request that it was sent within.
+fn link_group(sessions: &[&Session], group: &[usize], links: &mut Links) {
+    let (mut backs, mut firsts) = (BTreeMap::<usize, Vec<usize>>::new(), 0);
+    for back in group {
+        let Some(session) = sessions.get(*back) else {
+            continue;
+        };
+        let fronts = group.iter().filter_map(|front| {
+            let within = sessions
+                .get(*front)
+                .filter(|other| front != back && passes_on(other, session))?;
+            Some((began(within), *front))
+        });
+        // A chain's first leg encloses all others: the innermost is the newest.
+        let innermost = fronts.max_by_key(|(began, _)| *began);
+        match innermost {
+            Some((_, front)) => backs.entry(front).or_default().push(*back),
+            None => firsts += 1,
+        }
+    }
+    let known = |front: usize, back: usize| {
+        let (front, back) = (sessions.get(front), sessions.get(back));
+        front.zip(back).is_some_and(|(front, back)| {
+            meets(&front.leg, &back.leg) || names(back, front) || alike(front, back)
+        })
+    };
+    for (front, mut candidates) in backs {
+        if candidates.len() > 1 {
+            // A proxy that tried one upstream after the other: the answer that it passed on tells.
+            let status = sessions.get(front).and_then(|s| s.handshake.status());
+            candidates.retain(|back| {
+                let other = sessions.get(*back).and_then(|s| s.handshake.status());
+                status.is_some() && other == status
+            });
+        }
+        // A key that several clients use is one that was written into a program.
+        candidates.retain(|back| firsts <= 1 || known(front, *back));
+        if let [back] = candidates.as_slice() {
+            links.add(front, *back, Proof::Key);
+        }
+    }
+}
+
+fn began(session: &Session) -> PacketRef {
+    session.handshake.request.first
+}
+
+/// The request of `back` may be that of `front`, passed on: it was sent while
+/// `front` waited for its answer, and not by its client at a second try.
+fn passes_on(front: &Session, back: &Session) -> bool {
+    let (a, b) = (&front.leg, &back.leg);
+    let meets = meets(a, b);
+    let retry = a.client.ip() == b.client.ip() && !meets;
+    if a.tcp_stream == b.tcp_stream || a.server == b.server || retry {
+        return false;
+    }
+    let (asked, passed) = (began(front), began(back));
+    let one_clock = asked.source == passed.source;
+    let known = meets || names(back, front);
+    if !one_clock && known && !self::meets(b, a) {
+        let apart = asked.time.saturating_since(passed.time) + passed.time.saturating_since(asked.time);
+        return apart <= SKEW;
+    }
+    let answered = match &front.handshake.response {
+        Some(response) => response.first.time,
+        None => a.last_packet_any().time,
+    };
+    let in_order = asked.time < passed.time || (asked.time == passed.time && asked < passed);
+    in_order && passed.time <= answered
+}
+
+/// The server of one is a host that dials on the other.
+fn meets(front: &Leg, back: &Leg) -> bool {
+    front.server.ip() == back.client.ip()
+}
+
+/// The request of `back` says that it came from the client of `front`.
+fn names(back: &Session, front: &Session) -> bool {
+    let client = front.leg.client;
+    match back.leg.forwarded_for {
+        Some(named) => named == client,
+        None => named(back).contains(&client.ip()),
+    }
+}
+
+/// The client that the proxy names: each adds its own at the end (RFC 7239, section 4).
+fn named(back: &Session) -> Vec<IpAddr> {
+    if let Some(client) = back.leg.forwarded_for {
+        return vec![client.ip()];
+    }
+    let headers = &back.handshake.request.headers;
+    let last = |name: &str| headers.list(name).last().and_then(address);
+    let forwarded = headers.list("Forwarded").last().and_then(|element| {
+        let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+        let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+        address(node)
+    });
+    let named = [last("X-Forwarded-For"), last("X-Real-IP"), forwarded];
+    named.into_iter().flatten().collect()
+}
+
+/// `192.0.2.1`, `192.0.2.1:4711`, `"[2001:db8::1]:4711"`.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    if let Ok(ip) = text.parse() {
+        return Some(ip);
+    }
+    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
+        return Some(address.ip());
+    }
+    text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+/// Where a proxy makes a handshake of its own: what speaks for two legs.
+fn link_by_signs(sessions: &[&Session], links: &mut Links) {
+    let by = |address: fn(&Leg) -> IpAddr| {
+        let mut fronts: BTreeMap<IpAddr, Vec<(PacketRef, usize)>> = BTreeMap::new();
+        for (index, session) in sessions.iter().enumerate() {
+            let at = fronts.entry(address(&session.leg)).or_default();
+            at.push((began(session), index));
+        }
+        for fronts in fronts.values_mut() {
+            fronts.sort_unstable();
+        }
+        fronts
+    };
+    let (by_server, by_client) = (by(|leg| leg.server.ip()), by(|leg| leg.client.ip()));
+    let mut fits: BTreeMap<usize, Vec<(usize, Proof)>> = BTreeMap::new();
+    for (index, back) in sessions.iter().enumerate() {
+        if links.has_front(index) {
+            continue;
+        }
+        let mut fronts = before(&by_server, back.leg.client.ip(), back);
+        for client in named(back) {
+            fronts.extend(before(&by_client, client, back));
+        }
+        fronts.sort_unstable();
+        fronts.dedup();
+        let mut found: Vec<(usize, Proof)> = fronts
+            .into_iter()
+            .filter(|front| *front != index && !links.has_back(*front))
+            .filter_map(|front| Some((front, proof_of(sessions.get(front)?, back)?)))
+            .collect();
+        let best = found.iter().map(|(_, proof)| *proof).max();
+        found.retain(|(_, proof)| Some(*proof) == best);
+        if let [(front, proof)] = found.as_slice() {
+            fits.entry(*front).or_default().push((index, *proof));
+        }
+    }
+    for (front, backs) in fits {
+        if let [(back, proof)] = backs.as_slice() {
+            links.add(front, *back, *proof);
+        }
+    }
+}
+
+/// Those at this address that had asked when `back` did, the newest few.
+fn before(
+    fronts: &BTreeMap<IpAddr, Vec<(PacketRef, usize)>>,
+    at: IpAddr,
+    back: &Session,
+) -> Vec<usize> {
+    let Some(fronts) = fronts.get(&at) else {
+        return Vec::new();
+    };
+    let upto = fronts.partition_point(|(asked, _)| asked.time <= began(back).time);
+    let waiting = fronts.get(..upto).unwrap_or_default().iter().rev();
+    let newest = waiting.take(MOST_CANDIDATES);
+    newest.map(|(_, index)| *index).collect()
+}
+
+/// What shows that the two are legs of one story, though the key isn't passed on.
+fn proof_of(front: &Session, back: &Session) -> Option<Proof> {
+    if !passes_on(front, back) || (key_of(front).is_some() && key_of(front) == key_of(back)) {
+        return None;
+    }
+    let same_path = front.handshake.request.target == back.handshake.request.target;
+    let named = names(back, front);
+    match (meets(&front.leg, &back.leg), named, alike(front, back)) {
+        (true, _, true) | (_, true, true) => Some(Proof::Signs),
+        // One client may have several sessions through a proxy: the path has to fit.
+        (true, true, false) if same_path => Some(Proof::Signs),
+        (true, true, false) | (false, false, true) => Some(Proof::OneSign),
+        (false, true, false) if same_path => Some(Proof::OneSign),
+        _ => None,
+    }
+}
+
+/// The same lengths in the same order, each passed on after about the same time.
+fn alike(front: &Session, back: &Session) -> bool {
+    let one_clock = began(front).source == began(back).source;
+    let (mut compared, mut lengths) = (0, Vec::new());
+    for direction in Direction::BOTH {
+        let (Outline(front), Outline(back)) = (&front.outline, &back.outline);
+        let (front, back) = (&front[direction], &back[direction]);
+        if front.len().abs_diff(back.len()) > 1 {
+            return false;
+        }
+        let mut delays = Vec::new();
+        for ((a, len), (b, other)) in front.iter().zip(back) {
+            let (sent, passed) = match direction {
+                Direction::ClientToServer => (a, b),
+                Direction::ServerToClient => (b, a),
+            };
+            let delay = passed.as_nanos().saturating_sub(sent.as_nanos());
+            if len != other || (one_clock && delay < 0) {
+                return false;
+            }
+            delays.push(delay);
+            lengths.push(*len);
+        }
+        let (least, most) = (delays.iter().min(), delays.iter().max());
+        if let (Some(least), Some(most)) = (least, most) {
+            let spread = most.saturating_sub(*least).unsigned_abs();
+            let late = one_clock && most.unsigned_abs() > nanos(HELD);
+            if spread > nanos(JITTER) || late {
+                return false;
+            }
+        }
+        compared += delays.len();
+    }
+    lengths.sort_unstable();
+    lengths.dedup();
+    // What a server sends to all its clients alike tells nothing.
+    let asked = front.outline.0.client.len().min(back.outline.0.client.len());
+    compared >= LEAST_ALIKE && lengths.len() > 1 && asked > 1
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
