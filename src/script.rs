@@ -16,7 +16,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture};
+use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture, merge_legs};
 use crate::packet::{Endpoint, Flags, IcmpError, Options as TcpOptions, Segment, Seq};
 use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::{Attempt, Capture, Session};
@@ -46,6 +46,13 @@ pub(crate) struct Script {
     stamped: bool,
     /// So much later than they were sent the capture sees segments.
     late_us: i64,
+    /// The last byte of the server's address.
+    server_host: u8,
+    /// The connection that is not played on: its hosts, ports and next numbers.
+    other_leg: (u8, u8, (u16, u16), Sides<u32>),
+    /// Every segment is seen again 0.2 ms later, one hop on, from this client
+    /// host, with these added to the sequence numbers.
+    translated: Option<(u8, Sides<u32>)>,
 }
 
 /// What came of it.
@@ -116,6 +123,17 @@ impl Script {
             mss: None,
             stamped: false,
             late_us: 0,
+            server_host: 2,
+            other_leg: (
+                2,
+                3,
+                (50_001, 9_000),
+                Sides {
+                    client: 70_000,
+                    server: 80_000,
+                },
+            ),
+            translated: None,
         }
     }
 
@@ -158,6 +176,38 @@ impl Script {
         this.ports.0 = own;
         this.next = next;
         this
+    }
+
+    /// Meanwhile something happens on the connection from the server, a proxy,
+    /// to the backend; the same one every time.
+    pub(crate) fn behind(self, play: impl FnOnce(Self) -> Self) -> Self {
+        play(self.turn()).turn()
+    }
+
+    /// The leg behind the proxy is of another address of its own from now on.
+    pub(crate) fn proxy_dials_from(mut self, last: u8) -> Self {
+        self.other_leg.0 = last;
+        self
+    }
+
+    fn turn(mut self) -> Self {
+        let own = (self.host, self.server_host, self.ports, self.next);
+        (self.host, self.server_host, self.ports, self.next) = self.other_leg;
+        self.other_leg = own;
+        self
+    }
+
+    /// From now on the capture has each segment a second time, from behind an
+    /// address translation to the client host 10.0.0.x that adds these to the sequence numbers.
+    pub(crate) fn translated(mut self, host: u8, client: u32, server: u32) -> Self {
+        self.translated = Some((host, Sides { client, server }));
+        self
+    }
+
+    /// From now on segments are seen before the translation only.
+    pub(crate) fn inside_only(mut self) -> Self {
+        self.translated = None;
+        self
     }
 
     /// This side's TCP acknowledges nothing any more (true) or again (false).
@@ -206,6 +256,7 @@ impl Script {
             &capture,
             &thresholds,
         ));
+        merge_legs(&mut findings, &sessions);
         Told {
             sessions,
             attempts,
@@ -437,7 +488,7 @@ impl Script {
             port: self.ports.0,
         };
         let server = Endpoint {
-            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
+            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, self.server_host)),
             port: self.ports.1,
         };
         if from == ClientToServer {
@@ -471,6 +522,26 @@ impl Script {
             wire_len: wire_len as u32,
         };
         self.analyzer.push_segment(&segment, &mut self.finished);
+        let Some((host, more)) = self.translated else {
+            return;
+        };
+        let client = self.endpoints(ClientToServer).0;
+        let outside = |endpoint: Endpoint| match endpoint == client {
+            true => Endpoint {
+                ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)),
+                port: 61_000,
+            },
+            false => endpoint,
+        };
+        self.number += 1;
+        let mut copy = segment;
+        copy.at.number = self.number;
+        copy.at.time = Timestamp::from_nanos(self.now_us * 1_000 + 200_000);
+        (copy.from, copy.to) = (outside(sender), outside(receiver));
+        copy.seq = Seq(segment.seq.0.wrapping_add(more[from]));
+        copy.ack = Seq(segment.ack.0.wrapping_add(more[from.reverse()]));
+        copy.ttl = copy.ttl.saturating_sub(1);
+        self.analyzer.push_segment(&copy, &mut self.finished);
     }
 }
 

@@ -76,6 +76,7 @@ fn judge(read: Read, args: &AnalyzeArgs) -> Report {
         &capture,
         &thresholds,
     ));
+    diagnosis::merge_legs(&mut findings, &sessions);
     findings.retain(|finding| !args.ignore.iter().any(|id| id == finding.rule.id));
     diagnosis::rank(&mut findings);
     Report::new(

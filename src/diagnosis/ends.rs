@@ -1,5 +1,6 @@
 //! Why transports ended without a Close frame: one reading per session, over
-//! all of them, so that one root cause gives one loud finding.
+//! all of them, so that one root cause gives one loud finding. The legs of a
+//! proxy are one session here.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,10 +9,14 @@ use std::time::Duration;
 use super::api::refuses_answer;
 use super::closing::close_of;
 use super::ending::Terminator;
+use super::legs::{self, by_id, proxy_name};
 use super::path::{dead_path, expired, front_of};
 use super::timeouts::{self, Counts, Timeout};
-use super::{Closing, Confidence, Finding, Kind, Overview, Provenance, reset_provenance};
-use crate::session::Session;
+use super::wording::span;
+use super::{
+    Closing, Confidence, Evidence, Finding, Kind, Overview, Provenance, Value, reset_provenance,
+};
+use crate::session::{Party, Session, Story};
 use crate::stream::{Direction, PacketRef};
 
 /// Rationale: timers are set in seconds; a shorter silence says nothing.
@@ -52,11 +57,13 @@ pub(super) struct Timer {
     pub(super) cluster: usize,
 }
 
-/// The end of one session.
+/// The end of one session, or of the legs of one.
 #[derive(Debug)]
 pub(super) struct End<'a> {
-    /// Whose.
+    /// Whose: of several legs the one nearest to the client.
     pub(super) session: &'a Session,
+    /// The leg that the rest is about: the one on which the end began.
+    pub(super) hit: &'a Session,
     /// How it closed.
     pub(super) closing: Closing,
     /// What ended the transport.
@@ -65,24 +72,35 @@ pub(super) struct End<'a> {
     pub(super) reading: Reading,
     /// The proxy that ended it, by name, if there is one.
     pub(super) proxy: Option<&'static str>,
-    /// The end of the other leg, where a proxy's both legs were captured.
-    pub(super) other_leg: Option<(u32, Terminator)>,
-    /// The backend's end reached the proxy before it ended this leg.
-    pub(super) lost_upstream: Option<PacketRef>,
+    /// The other legs, where several were captured.
+    pub(super) legs: Option<Legs<'a>>,
     /// How many other sessions of this server ended without Close within 2 s.
     pub(super) together: usize,
     /// Its age.
     pub(super) age: Duration,
 }
 
+/// The story of a proxy's legs, as far as its end goes.
+#[derive(Debug)]
+pub(super) struct Legs<'a> {
+    /// All legs.
+    pub(super) story: &'a Story,
+    /// Who began.
+    pub(super) party: Party,
+    /// What the client's leg calls the proxy.
+    pub(super) name: &'static str,
+    /// How the other legs ended: their sessions, and what ended them.
+    pub(super) others: Vec<(u32, Terminator)>,
+}
+
 /// The ends without a Close frame, in the order of the sessions.
 pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
-    let mut ends: Vec<End<'_>> = overview
+    let ends: Vec<End<'_>> = overview
         .sessions
         .iter()
         .filter_map(|session| plain(session, close_of(session)))
         .collect();
-    pair_legs(&mut ends);
+    let mut ends = join(ends, overview);
     count_together(&mut ends);
     judge_timers(&mut ends);
     ends
@@ -103,12 +121,12 @@ fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
     let reading = alone(session, &terminator);
     Some(End {
         session,
+        hit: session,
         closing,
         terminator,
         reading,
         proxy: front_of(session, terminator.direction),
-        other_leg: None,
-        lost_upstream: None,
+        legs: None,
         together: 0,
         age,
     })
@@ -146,66 +164,69 @@ fn half_close(session: &Session, end: &Terminator) -> Option<PacketRef> {
     (later > end.at && later.time.saturating_since(end.at.time) > noticed).then_some(later)
 }
 
-/// Finds the two legs of a proxy: they share Sec-WebSocket-Key, and no end.
-fn pair_legs(ends: &mut [End<'_>]) {
-    let mut by_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, end) in ends.iter().enumerate() {
-        if let Some(key) = key_of(end.session) {
-            by_key.entry(key).or_default().push(index);
+/// Makes one end of those of a story's legs.
+fn join<'a>(ends: Vec<End<'a>>, overview: &Overview<'a>) -> Vec<End<'a>> {
+    let mut whole = Vec::with_capacity(ends.len());
+    let mut stories: BTreeMap<u32, Vec<End<'a>>> = BTreeMap::new();
+    for end in ends {
+        match legs::joined(end.session) {
+            Some(joined) => stories.entry(joined.story.number).or_default().push(end),
+            None => whole.push(end),
         }
     }
-    let mut pairs = Vec::new();
-    for legs in by_key.values() {
-        if let [a, b] = legs.as_slice()
-            && let (Some(front), Some(back)) = (ends.get(*a), ends.get(*b))
-            && are_legs(front.session, back.session)
-        {
-            pairs.push((
-                *a,
-                *b,
-                front.terminator,
-                back.terminator,
-                back.session.id,
-                front.session.id,
-            ));
-        }
+    for legs in stories.into_values() {
+        whole.extend(one_of(legs, overview));
     }
-    for (a, b, front, back, back_id, front_id) in pairs {
-        // The proxy is the server of the front leg and the client of the back leg.
-        let by_proxy = front.direction == Direction::ServerToClient
-            && back.direction == Direction::ClientToServer;
-        let upstream = (back.direction == Direction::ServerToClient
-            && front.direction == Direction::ServerToClient
-            && back.at <= front.at)
-            .then_some(back.at);
-        if let Some(end) = ends.get_mut(a) {
-            end.other_leg = Some((back_id, back));
-            end.lost_upstream = upstream;
-            let named = end.proxy;
-            end.proxy =
-                (front.direction == Direction::ServerToClient).then(|| named.unwrap_or("a proxy"));
-        }
-        let named = ends.get(a).and_then(|end| end.proxy);
-        if let Some(end) = ends.get_mut(b) {
-            end.other_leg = Some((front_id, front));
-            end.proxy = by_proxy.then(|| named.unwrap_or("a proxy"));
-        }
-    }
+    whole.sort_by_key(|end| end.session.id);
+    whole
 }
 
-fn key_of(session: &Session) -> Option<&str> {
-    session.handshake.request.headers.first("Sec-WebSocket-Key")
+fn place(end: &End<'_>) -> usize {
+    legs::joined(end.session).map_or(0, |joined| joined.place)
 }
 
-/// Address translation changes one end of a connection; a proxy has another at both.
-fn are_legs(front: &Session, back: &Session) -> bool {
-    front.leg.server != back.leg.server && front.leg.client != back.leg.client
+fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>> {
+    ends.sort_by_key(place);
+    let shown = ends.first()?.session;
+    let story = &*legs::joined(shown)?.story;
+    let Some(origin) = story.origin() else {
+        return ends.into_iter().next();
+    };
+    // Of a proxy's two ends the one that the client got, of another's that on its own leg.
+    let by_proxy = matches!(origin.party, Party::Proxy(_));
+    let main = ends
+        .iter()
+        .position(|end| {
+            let sender = story.sender(place(end), end.terminator.direction);
+            match by_proxy {
+                true => sender == origin.party,
+                false => place(end) == origin.place,
+            }
+        })
+        .unwrap_or(0);
+    let others = ends.iter().enumerate().filter(|(index, _)| *index != main);
+    let others = others
+        .map(|(_, end)| (end.session.id, end.terminator))
+        .collect();
+    let client_leg = story.legs.first().map(|leg| leg.session);
+    let client_leg = client_leg.and_then(|id| by_id(overview.sessions, id));
+    let name = client_leg.map_or("the proxy", proxy_name);
+    let mut end = ends.into_iter().nth(main)?;
+    end.session = shown;
+    end.proxy = by_proxy.then_some(name);
+    end.legs = Some(Legs {
+        story,
+        party: origin.party,
+        name,
+        others,
+    });
+    Some(end)
 }
 
 fn by_server(ends: &[End<'_>]) -> BTreeMap<(SocketAddr, Direction), Vec<usize>> {
     let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (index, end) in ends.iter().enumerate() {
-        let key = (end.session.leg.server, end.terminator.direction);
+        let key = (end.hit.leg.server, end.terminator.direction);
         groups.entry(key).or_default().push(index);
     }
     groups
@@ -282,7 +303,7 @@ fn is_cluster(values: &[f64]) -> bool {
 /// A FIN or reset of the server's side, or of a proxy on the leg behind it.
 fn may_be_timer(end: &End<'_>) -> bool {
     let theirs = end.terminator.direction == Direction::ServerToClient || end.proxy.is_some();
-    end.reading == Reading::Side && theirs && end.lost_upstream.is_none()
+    end.reading == Reading::Side && theirs
 }
 
 /// The reading of an end that may be a timer's.
@@ -324,24 +345,86 @@ fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>)
     })
 }
 
-/// The finding with its packets in the order of the capture: those of two legs come mixed.
-pub(super) fn in_order(mut finding: Finding) -> Finding {
-    finding.evidence.sort_by_key(|evidence| evidence.at);
-    finding
-}
-
 impl End<'_> {
+    /// The finding with the other legs' ends, its packets in the order of the capture.
+    pub(super) fn told(&self, mut finding: Finding) -> Finding {
+        if let Some(legs) = &self.legs {
+            for (session, other) in &legs.others {
+                let what = format!(
+                    "{} of {}, s{session}",
+                    word(other),
+                    self.sender_of(*session, other)
+                );
+                finding.evidence.push(Evidence::new(other.at, what));
+            }
+            let names = legs
+                .story
+                .legs
+                .iter()
+                .map(|leg| format!("s{}", leg.session));
+            finding = finding.data("legs", Value::List(names.collect()));
+            if let Some(delay) = legs.story.delay() {
+                finding = finding.data("legs_apart_ms", Value::Ms(delay));
+            }
+            finding.tcp_stream = None;
+        }
+        finding.evidence.sort_by_key(|evidence| evidence.at);
+        finding
+    }
+
+    fn sender_of(&self, session: u32, end: &Terminator) -> String {
+        let Some(legs) = &self.legs else {
+            return end.direction.sender().to_owned();
+        };
+        let all = legs.story.legs.iter();
+        let place = all.take_while(|leg| leg.session != session).count();
+        match legs.story.sender(place, end.direction) {
+            Party::Client => "the client".to_owned(),
+            Party::Proxy(_) => legs.name.to_owned(),
+            Party::Server => "the backend".to_owned(),
+        }
+    }
+
+    /// The server of a proxy that ended first, or its client: not who ended the shown leg.
+    pub(super) fn behind_proxy(&self) -> bool {
+        let party = self.legs.as_ref().map(|legs| legs.party);
+        party == Some(Party::Server)
+    }
+
+    /// `; nginx closed the client's leg 0.2 ms later`, where a proxy followed.
+    pub(super) fn followed(&self) -> String {
+        let Some(legs) = &self.legs else {
+            return String::new();
+        };
+        if matches!(legs.party, Party::Proxy(_)) {
+            return match legs.others.as_slice() {
+                [] => String::new(),
+                _ => "; it ended both legs".to_owned(),
+            };
+        }
+        let other = match legs.party {
+            Party::Server => "the client's leg",
+            _ => "the leg to the backend",
+        };
+        match (legs.others.is_empty(), legs.story.delay()) {
+            (true, _) => String::new(),
+            (false, Some(delay)) => format!("; {} ended {other} {} later", legs.name, span(delay)),
+            (false, None) => format!("; {} then ended {other}", legs.name),
+        }
+    }
+
     /// The silence before the end, where it was the session's longest and is
     /// long enough for a timer: one may have ended it, whoever's.
     pub(super) fn after_longest_silence(&self) -> Option<Duration> {
         let idle = self.closing.idle.unwrap_or_default();
-        (idle >= self.session.leg.longest_silence && idle >= SHORTEST_TIMER).then_some(idle)
+        (idle >= self.hit.leg.longest_silence && idle >= SHORTEST_TIMER).then_some(idle)
     }
 
     /// Who sent the FIN or reset, in words.
     pub(super) fn ender(&self) -> String {
         match (self.proxy, self.terminator.direction) {
             (Some(proxy), _) => proxy.to_owned(),
+            (None, Direction::ServerToClient) if self.behind_proxy() => "the backend".to_owned(),
             (None, Direction::ServerToClient) => "the server".to_owned(),
             (None, Direction::ClientToServer) => "the client".to_owned(),
         }
@@ -351,13 +434,20 @@ impl End<'_> {
     /// what the capture lacks. A reset of a host that has no such socket any
     /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
-        let hides = |side| self.session.may_hide_frames(side);
+        let hides = |side| self.hit.may_hide_frames(side);
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
-        } else if self.terminator.of_no_socket(self.session) {
+        } else if self.terminator.of_no_socket(self.hit) {
             Confidence::Likely
         } else {
             Confidence::Certain
         }
+    }
+}
+
+fn word(end: &Terminator) -> &'static str {
+    match end.reset {
+        Some(_) => "reset",
+        None => "FIN",
     }
 }

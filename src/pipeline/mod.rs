@@ -6,9 +6,9 @@ mod orientation;
 mod records;
 mod stack;
 mod table;
-mod translation;
 #[cfg(test)]
 mod tests;
+mod translation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -131,3 +131,126 @@ impl Capture {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::{EndedBy, Value, closing::close_of};
+    use crate::script::Script;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    fn both_sides() -> Script {
+        Script::new().stamped().translated(99, 0, 0)
+    }
+
+    #[test]
+    fn both_sides_of_a_translation_are_one_session() {
+        let told = both_sides()
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .clean_close(ClientToServer)
+            .told();
+        assert_eq!(told.sessions.len(), 1);
+        assert!(told.attempts.is_empty());
+        assert_eq!(told.sessions[0].messages.client.count, 1);
+        assert_eq!(told.capture.translated_count, 1);
+        let far = told.sessions[0].far_side.as_ref().map(|far| far.leg.client);
+        assert_eq!(
+            far.map(|client| client.to_string()).as_deref(),
+            Some("10.0.0.99:61000")
+        );
+        let finding = told.only("cap-duplicates");
+        assert!(
+            finding
+                .data
+                .contains(&("kind", Value::Text("nat".to_owned())))
+        );
+        assert_eq!(told.ids(), ["cap-duplicates", "close-code-meaning"]);
+    }
+
+    #[test]
+    fn a_firewall_that_changes_the_sequence_numbers_is_seen_through() {
+        let told = Script::new()
+            .stamped()
+            .translated(99, 4_000_000_000, 77)
+            .upgrade()
+            .told();
+        assert_eq!((told.sessions.len(), told.capture.translated_count), (1, 1));
+    }
+
+    #[test]
+    fn without_timestamps_the_request_tells() {
+        let told = Script::new().translated(99, 0, 0).upgrade().told();
+        assert_eq!((told.sessions.len(), told.capture.translated_count), (1, 1));
+    }
+
+    #[test]
+    fn a_relay_has_numbers_of_its_own_and_is_a_leg() {
+        // The same bytes from another socket.
+        let told = Script::new()
+            .stamped()
+            .handshake()
+            .request("")
+            .behind(Script::upgrade)
+            .accept("")
+            .told();
+        assert_eq!(told.sessions.len(), 2);
+        assert_eq!(told.capture.translated_count, 0);
+        assert!(told.sessions[0].joined.is_some());
+    }
+
+    #[test]
+    fn two_clients_behind_one_translation_are_two() {
+        let told = both_sides()
+            .upgrade()
+            .inside_only()
+            .at_port(40_002)
+            .translated(98, 0, 0)
+            .upgrade()
+            .told();
+        assert_eq!((told.sessions.len(), told.capture.translated_count), (2, 2));
+    }
+
+    #[test]
+    fn a_client_that_comes_again_is_no_far_side() {
+        let told = Script::new()
+            .upgrade()
+            .clean_close(ClientToServer)
+            .at_port(40_002)
+            .upgrade()
+            .clean_close(ClientToServer)
+            .told();
+        assert_eq!((told.sessions.len(), told.capture.translated_count), (2, 0));
+    }
+
+    #[test]
+    fn a_flow_that_the_translation_forgot_is_its_doing() {
+        let told = both_sides()
+            .upgrade()
+            .text(ServerToClient, "hi")
+            .wait_s(30.0)
+            .inside_only()
+            .silent(ServerToClient, true)
+            .text(ClientToServer, "still there?")
+            .bare_rst(ServerToClient)
+            .told();
+        assert_eq!(close_of(&told.sessions[0]).ended_by, EndedBy::Middlebox);
+        let finding = told.only("close-1006-flow-expired");
+        assert!(
+            finding
+                .data
+                .contains(&("far_side", Value::Text("silent".to_owned())))
+        );
+        assert!(told.of("close-1006-peer-rst").is_empty());
+    }
+
+    #[test]
+    fn a_reset_that_came_through_the_translation_is_the_servers() {
+        let told = both_sides()
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .rst(ServerToClient)
+            .told();
+        assert_eq!(close_of(&told.sessions[0]).ended_by, EndedBy::Server);
+        assert_eq!(told.of("close-1006-peer-rst").len(), 1);
+    }
+}

@@ -184,7 +184,8 @@ fn passes_on(front: &Session, back: &Session) -> bool {
     let one_clock = asked.source == passed.source;
     let known = meets || names(back, front);
     if !one_clock && known && !self::meets(b, a) {
-        let apart = asked.time.saturating_since(passed.time) + passed.time.saturating_since(asked.time);
+        let apart =
+            asked.time.saturating_since(passed.time) + passed.time.saturating_since(asked.time);
         return apart <= SKEW;
     }
     let answered = match &front.handshake.response {
@@ -348,10 +349,200 @@ fn alike(front: &Session, back: &Session) -> bool {
     lengths.sort_unstable();
     lengths.dedup();
     // What a server sends to all its clients alike tells nothing.
-    let asked = front.outline.0.client.len().min(back.outline.0.client.len());
+    let asked = front
+        .outline
+        .0
+        .client
+        .len()
+        .min(back.outline.0.client.len());
     compared >= LEAST_ALIKE && lengths.len() > 1 && asked > 1
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::{Script, Told};
+    use crate::session::{Party, Proof, Role, Session};
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    const OTHER_KEY: &str = "x3JJHMbDL1EzLkh9GBhXDw==";
+
+    fn proof(told: &Told) -> Option<Proof> {
+        told.sessions[0].joined.as_ref().map(|j| j.story.proof)
+    }
+
+    fn roles(told: &Told) -> Vec<Option<Role>> {
+        let role = |session: &Session| session.joined.as_ref().map(|joined| joined.role());
+        told.sessions.iter().map(role).collect()
+    }
+
+    /// The backend's leg within the client's handshake; the requests have these lines more.
+    fn proxied(front: &str, back: &str) -> Script {
+        Script::new()
+            .handshake()
+            .request(front)
+            .behind(|s| s.upgrade_with(back, ""))
+            .accept("")
+    }
+
+    fn own_handshake(more: &str) -> String {
+        format!(
+            "GET /ws HTTP/1.1\r\nHost: b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {OTHER_KEY}\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
+        )
+    }
+
+    /// The proxy makes a handshake of its own.
+    fn rekeyed(more: &str) -> Script {
+        let head = own_handshake(more);
+        let accept = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+            Connection: Upgrade\r\nSec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=\r\n\r\n";
+        Script::new()
+            .handshake()
+            .request("")
+            .behind(|s| {
+                s.handshake()
+                    .bytes(ClientToServer, head.as_bytes())
+                    .bytes(ServerToClient, accept.as_bytes())
+            })
+            .accept("")
+    }
+
+    /// A message of the client and one of the server, passed on.
+    fn talk(script: Script, asked: &str, told: &str) -> Script {
+        script
+            .text(ClientToServer, asked)
+            .behind(|s| s.text(ClientToServer, asked).text(ServerToClient, told))
+            .text(ServerToClient, told)
+    }
+
+    #[test]
+    fn a_key_that_is_passed_on_joins_two_legs() {
+        let told = proxied("", "").told();
+        assert_eq!(proof(&told), Some(Proof::Key));
+        assert_eq!(roles(&told), [Some(Role::Client), Some(Role::Upstream)]);
+    }
+
+    #[test]
+    fn a_proxy_with_two_addresses_joins_by_the_key_too() {
+        let told = Script::new()
+            .proxy_dials_from(77)
+            .handshake()
+            .request("")
+            .behind(Script::upgrade)
+            .accept("")
+            .told();
+        assert_eq!(proof(&told), Some(Proof::Key));
+    }
+
+    #[test]
+    fn a_key_used_again_after_the_answer_joins_nothing() {
+        let told = Script::new().upgrade().behind(Script::upgrade).told();
+        assert_eq!(roles(&told), [None, None]);
+    }
+
+    #[test]
+    fn a_second_try_of_the_same_client_is_no_leg() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .elsewhere(40_009, Script::upgrade)
+            .accept("")
+            .told();
+        assert_eq!(roles(&told), [None, None]);
+    }
+
+    #[test]
+    fn two_upstreams_at_once_are_ambiguous() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .behind(|s| s.upgrade().at_server_port(9_001).at_port(50_009).upgrade())
+            .accept("")
+            .told();
+        assert_eq!(roles(&told), [None, None, None]);
+    }
+
+    #[test]
+    fn the_upstream_that_answered_alike_is_the_leg() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .behind(|s| {
+                s.handshake()
+                    .request("")
+                    .answer("503 Service Unavailable", "", "")
+                    .at_server_port(9_001)
+                    .at_port(50_009)
+                    .upgrade()
+            })
+            .accept("")
+            .told();
+        assert_eq!(
+            roles(&told),
+            [Some(Role::Client), None, Some(Role::Upstream)]
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_names_its_client_is_told_without_the_key() {
+        let told = rekeyed("X-Forwarded-For: 10.0.0.1\r\n").told();
+        assert_eq!(proof(&told), Some(Proof::Signs));
+        let other = rekeyed("X-Forwarded-For: 192.0.2.9\r\n").told();
+        assert_eq!(proof(&other), None);
+    }
+
+    #[test]
+    fn messages_alike_at_one_proxy_join_without_the_key() {
+        let script = talk(rekeyed(""), "hello", "welcome!");
+        let told = talk(script, "what is new?", "nothing").told();
+        assert_eq!(proof(&told), Some(Proof::Signs));
+    }
+
+    #[test]
+    fn two_sessions_through_one_proxy_are_not_joined_for_that() {
+        let told = rekeyed("")
+            .text(ClientToServer, "hello")
+            .text(ServerToClient, "welcome!")
+            .behind(|s| {
+                s.text(ClientToServer, "a longer word")
+                    .text(ServerToClient, "yes")
+                    .text(ServerToClient, "no")
+            })
+            .told();
+        assert_eq!(proof(&told), None);
+    }
+
+    #[test]
+    fn a_health_check_in_the_middle_of_a_handshake_is_not_joined() {
+        let told = rekeyed("User-Agent: health-check/1.0\r\n")
+            .behind(|s| s.clean_close(ClientToServer))
+            .told();
+        assert_eq!(proof(&told), None);
+    }
+
+    #[test]
+    fn whose_end_no_other_leg_explains_began() {
+        let party = |script: Script| {
+            let told = script.told();
+            let joined = told.sessions[1].joined.clone();
+            joined.and_then(|j| j.story.origin()).map(|o| o.party)
+        };
+        let backend = proxied("", "")
+            .behind(|s| s.fin(ServerToClient).fin(ClientToServer))
+            .fin(ServerToClient);
+        assert_eq!(party(backend), Some(Party::Server));
+        let proxy = proxied("", "")
+            .behind(|s| s.fin(ClientToServer))
+            .fin(ServerToClient);
+        assert_eq!(party(proxy), Some(Party::Proxy(0)));
+        let client = proxied("", "")
+            .fin(ClientToServer)
+            .behind(|s| s.fin(ClientToServer));
+        assert_eq!(party(client), Some(Party::Client));
+        assert_eq!(party(proxied("", "")), None);
+    }
 }

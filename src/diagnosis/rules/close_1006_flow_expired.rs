@@ -73,6 +73,24 @@ fn found(case: &Case<'_>, expired: &Expired) -> Finding {
         .data("kind", Value::Text(kind.to_owned()))
         .data("silence_ms", Value::Ms(expired.silence))
         .data("acked", Value::Flag(false));
+    // What came in on one side of a translation has to go out on the other.
+    let stopped = case.session.far_side.as_ref().filter(|far| {
+        let sent = far.leg.last_payload[expired.sender];
+        far.was_watched(expired.data, case.session.horizon)
+            && sent.is_none_or(|sent| sent.time < expired.quiet_since.time)
+    });
+    if let Some(far) = stopped {
+        let last = far.leg.last_packet_any();
+        finding = finding
+            .evidence(last, "the other side of the address translation: its last packet")
+            .data("far_side", Value::Text("silent".to_owned()))
+            .cause(
+                Confidence::Certain,
+                "the address translation between the two captured sides dropped the flow: nothing came out on its other side",
+            );
+        finding.tcp_stream = None;
+        finding.evidence.sort_by_key(|evidence| evidence.at);
+    }
     for row in timeouts::forgets_after(expired.silence).take(3) {
         finding = finding.cause(Confidence::Possible, row.candidate());
     }

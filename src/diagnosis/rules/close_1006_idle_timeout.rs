@@ -38,7 +38,7 @@ RFC 6455, sections 5.5.2 and 7.1.5.
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     for end in ends::read(overview) {
         if let Reading::Idle(timer) = &end.reading {
-            findings.push(ends::in_order(found(&end, timer)));
+            findings.push(end.told(found(&end, timer)));
         }
     }
 }
@@ -62,10 +62,6 @@ fn found(end: &End<'_>, timer: &Timer) -> Finding {
         .evidence(end.terminator.at, format!("{what} of {ender}"))
         .data("idle_ms", Value::Ms(idle))
         .data("cluster", Value::Count(timer.cluster as u64));
-    if let Some((_, other)) = end.other_leg {
-        finding = finding.evidence(other.at, "end of the proxy's other leg");
-        finding.tcp_stream = None;
-    }
     if let Some(seconds) = timer.whole {
         finding = finding.data("timer_s", Value::Count(seconds));
     }

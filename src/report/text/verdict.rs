@@ -6,11 +6,12 @@ use std::io::{self, Write};
 
 use super::style::Style;
 use super::{sentence_case, several, source_of, subject};
-use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject};
+use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject, client_leg, stories};
 use crate::report::Report;
 use crate::report::messages::shown;
 use crate::report::when::clock;
 use crate::report::wrap::{wrapped, wrapped_after};
+use crate::session::Session;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const EVIDENCE_SHOWN: usize = 4;
@@ -94,7 +95,7 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
 }
 
 fn quiet_verdict(report: &Report) -> String {
-    let count = report.sessions.len();
+    let count = stories(&report.sessions);
     if count == 0 {
         let why = report
             .findings
@@ -106,7 +107,8 @@ fn quiet_verdict(report: &Report) -> String {
         return format!("{}.", sentence_case(why, true));
     }
     let (mut clean, mut open, mut refused, mut other) = (0, 0, 0, 0);
-    for session in &report.sessions {
+    let own = |session: &&Session| client_leg(session) == session.id;
+    for session in report.sessions.iter().filter(own) {
         let fates = match report.judged(session).closing.kind {
             Kind::Clean => &mut clean,
             Kind::Open => &mut open,
