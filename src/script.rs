@@ -48,11 +48,34 @@ pub(crate) struct Script {
     late_us: i64,
     /// The last byte of the server's address.
     server_host: u8,
-    /// The connection that is not played on: its hosts, ports and next numbers.
-    other_leg: (u8, u8, (u16, u16), Sides<u32>),
+    /// The connections of a chain of proxies that are not played on: hosts,
+    /// ports and next numbers.
+    legs: [Ends; 3],
+    /// Which of them is.
+    depth: usize,
     /// Every segment is seen again 0.2 ms later, one hop on, from this client
     /// host, with these added to the sequence numbers.
     translated: Option<(u8, Sides<u32>)>,
+}
+
+/// Which connection, and where it stands.
+#[derive(Clone, Copy)]
+struct Ends {
+    hosts: (u8, u8),
+    ports: (u16, u16),
+    next: Sides<u32>,
+}
+
+fn leg(host: u8, server_port: u16) -> Ends {
+    let number = u32::from(host) * 100_000;
+    Ends {
+        hosts: (host, host + 1),
+        ports: (50_000 + u16::from(host), server_port),
+        next: Sides {
+            client: number,
+            server: number + 10_000,
+        },
+    }
 }
 
 /// What came of it.
@@ -124,15 +147,8 @@ impl Script {
             stamped: false,
             late_us: 0,
             server_host: 2,
-            other_leg: (
-                2,
-                3,
-                (50_001, 9_000),
-                Sides {
-                    client: 70_000,
-                    server: 80_000,
-                },
-            ),
+            legs: [leg(1, 8_080), leg(2, 9_000), leg(3, 9_000)],
+            depth: 0,
             translated: None,
         }
     }
@@ -178,23 +194,32 @@ impl Script {
         this
     }
 
-    /// Meanwhile something happens on the connection from the server, a proxy,
-    /// to the backend; the same one every time.
-    pub(crate) fn behind(self, play: impl FnOnce(Self) -> Self) -> Self {
-        play(self.turn()).turn()
+    /// Meanwhile something happens on the connection from this one's server, a
+    /// proxy, to its backend; the same one every time.
+    pub(crate) fn behind(mut self, play: impl FnOnce(Self) -> Self) -> Self {
+        let own = self.exchange(self.depth + 1);
+        let mut this = play(self);
+        this.exchange(own);
+        this
     }
 
-    /// The leg behind the proxy is of another address of its own from now on.
+    /// The proxy dials its backend from this host from now on.
     pub(crate) fn proxy_dials_from(mut self, last: u8) -> Self {
-        self.other_leg.0 = last;
+        self.legs[1].hosts.0 = last;
         self
     }
 
-    fn turn(mut self) -> Self {
-        let own = (self.host, self.server_host, self.ports, self.next);
-        (self.host, self.server_host, self.ports, self.next) = self.other_leg;
-        self.other_leg = own;
-        self
+    /// Goes on with another connection of the chain; returns which one it was.
+    fn exchange(&mut self, depth: usize) -> usize {
+        self.legs[self.depth] = Ends {
+            hosts: (self.host, self.server_host),
+            ports: self.ports,
+            next: self.next,
+        };
+        let Ends { hosts, ports, next } = self.legs[depth];
+        (self.host, self.server_host) = hosts;
+        (self.ports, self.next) = (ports, next);
+        std::mem::replace(&mut self.depth, depth)
     }
 
     /// From now on the capture has each segment a second time, from behind an

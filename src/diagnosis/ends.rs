@@ -85,8 +85,10 @@ pub(super) struct End<'a> {
 pub(super) struct Legs<'a> {
     /// All legs.
     pub(super) story: &'a Story,
-    /// Who began.
+    /// Who sent the FIN or reset.
     pub(super) party: Party,
+    /// Who began the end of the story.
+    pub(super) began: Party,
     /// What the client's leg calls the proxy.
     pub(super) name: &'static str,
     /// How the other legs ended: their sessions, and what ended them.
@@ -192,17 +194,11 @@ fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>
     let Some(origin) = story.origin() else {
         return ends.into_iter().next();
     };
+    let sender = |end: &End<'_>| story.sender(place(end), end.terminator.direction);
     // Of a proxy's two ends the one that the client got, of another's that on its own leg.
-    let by_proxy = matches!(origin.party, Party::Proxy(_));
     let main = ends
         .iter()
-        .position(|end| {
-            let sender = story.sender(place(end), end.terminator.direction);
-            match by_proxy {
-                true => sender == origin.party,
-                false => place(end) == origin.place,
-            }
-        })
+        .position(|end| sender(end) == origin.party)
         .unwrap_or(0);
     let others = ends.iter().enumerate().filter(|(index, _)| *index != main);
     let others = others
@@ -212,11 +208,13 @@ fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>
     let client_leg = client_leg.and_then(|id| by_id(overview.sessions, id));
     let name = client_leg.map_or("the proxy", proxy_name);
     let mut end = ends.into_iter().nth(main)?;
+    let party = sender(&end);
     end.session = shown;
-    end.proxy = by_proxy.then_some(name);
+    end.proxy = matches!(party, Party::Proxy(_)).then_some(name);
     end.legs = Some(Legs {
         story,
-        party: origin.party,
+        party,
+        began: origin.party,
         name,
         others,
     });
@@ -385,32 +383,51 @@ impl End<'_> {
         }
     }
 
-    /// The server of a proxy that ended first, or its client: not who ended the shown leg.
+    /// The backend of a proxy ended first, on a leg of its own.
     pub(super) fn behind_proxy(&self) -> bool {
         let party = self.legs.as_ref().map(|legs| legs.party);
         party == Some(Party::Server)
     }
 
-    /// `; nginx closed the client's leg 0.2 ms later`, where a proxy followed.
+    /// `; nginx ended the client's leg 0.2 ms later`, where a proxy followed.
     pub(super) fn followed(&self) -> String {
-        let Some(legs) = &self.legs else {
+        let Some(legs) = self.legs.as_ref().filter(|legs| !legs.others.is_empty()) else {
             return String::new();
         };
-        if matches!(legs.party, Party::Proxy(_)) {
-            return match legs.others.as_slice() {
-                [] => String::new(),
-                _ => "; it ended both legs".to_owned(),
-            };
-        }
         let other = match legs.party {
+            Party::Proxy(_) if legs.began == legs.party => {
+                return "; it ended both legs".to_owned();
+            }
+            Party::Proxy(_) => return String::new(),
             Party::Server => "the client's leg",
-            _ => "the leg to the backend",
+            Party::Client => "the leg to the backend",
         };
-        match (legs.others.is_empty(), legs.story.delay()) {
-            (true, _) => String::new(),
-            (false, Some(delay)) => format!("; {} ended {other} {} later", legs.name, span(delay)),
-            (false, None) => format!("; {} then ended {other}", legs.name),
+        match legs.story.delay() {
+            Some(delay) => format!("; {} ended {other} {} later", legs.name, span(delay)),
+            None => format!("; {} then ended {other}", legs.name),
         }
+    }
+
+    /// Why the proxy ended this leg, where another leg's end was first: with a Close frame, say.
+    pub(super) fn proxy_followed(&self) -> Option<String> {
+        let legs = self.legs.as_ref()?;
+        let first = match (legs.party, legs.began) {
+            (Party::Proxy(_), Party::Server) => "the backend",
+            (Party::Proxy(_), Party::Client) => "the client",
+            _ => return None,
+        };
+        let sign = legs.story.origin()?.sign.kind.name();
+        let name = legs.name;
+        Some(format!(
+            "{first} had ended its leg first, with a {sign}; {name} followed"
+        ))
+    }
+
+    /// A proxy whose legs on both sides were captured, and neither of which had ended before.
+    pub(super) fn of_proxys_own_will(&self) -> bool {
+        self.legs
+            .as_ref()
+            .is_some_and(|legs| matches!(legs.party, Party::Proxy(_)) && legs.began == legs.party)
     }
 
     /// The silence before the end, where it was the session's longest and is

@@ -149,8 +149,8 @@ pub fn merge_legs(findings: &mut Vec<Finding>, sessions: &[Session]) {
             .entry((story.story.number, finding.rule.id))
             .or_default();
         let twin = same.iter().copied().find(|place| {
-            kept.get(*place)
-                .is_some_and(|other| other.subject != finding.subject && is_same(other, &finding))
+            let other = kept.get(*place);
+            other.is_some_and(|other| is_same(other, &finding))
         });
         match twin.and_then(|place| kept.get_mut(place)) {
             Some(other) => join(other, finding, sessions),
@@ -163,14 +163,17 @@ pub fn merge_legs(findings: &mut Vec<Finding>, sessions: &[Session]) {
     *findings = kept;
 }
 
-/// Two of one rule that differ in kind are two.
-fn is_same(a: &Finding, b: &Finding) -> bool {
+/// Two of one rule that differ in kind are two, and each leg has its own.
+fn is_same(kept: &Finding, new: &Finding) -> bool {
     let kind = |finding: &Finding| {
         let kind = finding.data.iter().find(|(name, _)| *name == "kind");
         kind.map(|(_, value)| value.clone())
     };
-    let told = |finding: &Finding| legs_of(finding).is_some();
-    kind(a) == kind(b) && !told(b)
+    let holds = |legs: Vec<String>| name_of(new).is_some_and(|name| legs.contains(&name));
+    kind(kept) == kind(new)
+        && kept.subject != new.subject
+        && legs_of(new).is_none()
+        && !legs_of(kept).is_some_and(holds)
 }
 
 fn join(kept: &mut Finding, mut other: Finding, sessions: &[Session]) {
@@ -353,6 +356,58 @@ mod tests {
         assert_eq!(loud(&told), Vec::<&str>::new());
         assert_eq!(told.of("close-code-meaning").len(), 1);
         assert_eq!(stories(&told.sessions), 1);
+    }
+
+    #[test]
+    fn a_proxy_that_hangs_up_on_the_backend_for_its_client_is_not_the_client() {
+        let told = proxied()
+            .clean_close(ClientToServer)
+            .behind(|s| s.fin(ClientToServer))
+            .told();
+        let finding = told.only("close-1006-client-closed-hard");
+        assert!(
+            finding.summary.starts_with("nginx ended TCP"),
+            "{finding:?}"
+        );
+        assert_eq!(
+            finding.causes.first().map(|cause| cause.text.as_str()),
+            Some("the client had ended its leg first, with a Close frame; nginx followed")
+        );
+    }
+
+    #[test]
+    fn through_two_proxies_the_one_in_the_middle_is_told() {
+        let chain = |end: fn(Script) -> Script| {
+            let script = Script::new().handshake().request("").behind(|s| {
+                s.handshake()
+                    .request("")
+                    .behind(|s| s.upgrade().text(ServerToClient, "hi"))
+                    .accept("")
+                    .text(ServerToClient, "hi")
+            });
+            end(script.accept(NGINX).text(ServerToClient, "hi")).told()
+        };
+        let all = |by| [by, by, by];
+        let by = |told: &Told| {
+            let ends = ends(told).into_iter().map(|(by, _)| by);
+            ends.collect::<Vec<_>>()
+        };
+        let backend = chain(|s| {
+            s.behind(|s| s.behind(|s| s.fin(ServerToClient)).fin(ServerToClient))
+                .fin(ServerToClient)
+        });
+        assert_eq!(by(&backend), all(EndedBy::Server));
+        let middle = chain(|s| {
+            s.behind(|s| s.behind(|s| s.fin(ClientToServer)).fin(ServerToClient))
+                .fin(ServerToClient)
+        });
+        assert_eq!(by(&middle), all(EndedBy::Proxy));
+        assert_eq!(loud(&middle), ["close-1006-peer-fin"]);
+        let parties = middle.sessions[0]
+            .joined
+            .as_ref()
+            .and_then(|j| j.story.origin());
+        assert_eq!(parties.map(|origin| origin.party), Some(Party::Proxy(1)));
     }
 
     #[test]

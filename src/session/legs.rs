@@ -180,6 +180,15 @@ fn passes_on(front: &Session, back: &Session) -> bool {
     if a.tcp_stream == b.tcp_stream || a.server == b.server || retry {
         return false;
     }
+    let unseen = |session: &Session| session.handshake.request.method.is_empty();
+    if unseen(front) || unseen(back) {
+        // Opened before the capture began: all that can be asked is that they were open together.
+        let (from, to) = (
+            a.first.max(b.first),
+            a.last_packet_any().min(b.last_packet_any()),
+        );
+        return from.time <= to.time;
+    }
     let (asked, passed) = (began(front), began(back));
     let one_clock = asked.source == passed.source;
     let known = meets || names(back, front);
@@ -290,7 +299,11 @@ fn before(
     let Some(fronts) = fronts.get(&at) else {
         return Vec::new();
     };
-    let upto = fronts.partition_point(|(asked, _)| asked.time <= began(back).time);
+    let upto = if back.handshake.request.method.is_empty() {
+        fronts.len()
+    } else {
+        fronts.partition_point(|(asked, _)| asked.time <= began(back).time)
+    };
     let waiting = fronts.get(..upto).unwrap_or_default().iter().rev();
     let newest = waiting.take(MOST_CANDIDATES);
     newest.map(|(_, index)| *index).collect()

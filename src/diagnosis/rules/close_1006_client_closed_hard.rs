@@ -75,6 +75,9 @@ fn found(end: &End<'_>) -> Finding {
         .evidence_if(end.closing.idle_from, "last payload before it")
         .data("kind", Value::Text(what.to_ascii_lowercase()))
         .data("idle_ms", Value::Ms(idle));
+    if let Some(why) = end.proxy_followed() {
+        finding = finding.cause(Confidence::Certain, why);
+    }
     let leg = &end.hit.leg;
     let aborted = end.terminator.reset.is_some_and(|reset| {
         reset_provenance(end.hit, &reset).verdict == Provenance::AbortedSocket

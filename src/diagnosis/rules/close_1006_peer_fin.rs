@@ -74,9 +74,9 @@ fn found(end: &End<'_>) -> Finding {
                 "the backend ended first, and its proxy followed: the proxy is not to blame",
             );
     }
-    let where_to_look = match (end.behind_proxy(), end.proxy, &end.legs) {
+    let where_to_look = match (end.behind_proxy(), end.proxy, end.of_proxys_own_will()) {
         (true, ..) => "look in the log of the backend at the time of its FIN".to_owned(),
-        (_, Some(proxy), Some(_)) => {
+        (_, Some(proxy), true) => {
             format!("look in the log of {proxy} at the time of the FIN: it ended both legs")
         }
         _ => "look in the log of the server, or of the proxy before it, at the time of the FIN"
@@ -88,8 +88,10 @@ fn found(end: &End<'_>) -> Finding {
 /// The causes, those first for which the wire speaks.
 fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
     let leg = &end.hit.leg;
-    // Its own leg to the backend was captured, and the backend had not ended that.
-    let own_will = end.proxy.is_some() && end.legs.is_some();
+    let own_will = end.of_proxys_own_will();
+    if let Some(why) = end.proxy_followed() {
+        finding = finding.cause(Confidence::Certain, why);
+    }
     if end.together > 0 {
         let what = if own_will {
             "the proxy ended several at once, as for a reload, a drain or an operator's command"
