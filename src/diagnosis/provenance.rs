@@ -42,10 +42,7 @@ const STEADY: u32 = 5;
 pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
     let mut signs = Vec::new();
     if not_on_far_side(session, reset) {
-        signs.push(
-            "the other side of the address translation didn't carry it: it was written in between"
-                .to_owned(),
-        );
+        signs.push("the other side of the address translation doesn't have it".to_owned());
         return ResetReading {
             verdict: Provenance::Middlebox,
             sure: true,

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::packet::{Segment, Seq};
@@ -11,7 +12,7 @@ use crate::stream::PacketRef;
 
 /// Rationale: both sides are on one path; 10 s allow for two clocks.
 const APART: Duration = Duration::from_secs(10);
-/// Rationale: 64 bytes each, so 512 KB; as many connections as begin within a moment.
+/// Rationale: 100 bytes each, so 800 KB; as many connections as begin within a moment.
 const KEPT: usize = 8_192;
 /// Rationale: the first segments tell; later ones need not be looked at.
 pub(super) const LOOKED_AT: u8 = 4;
@@ -30,6 +31,7 @@ struct Print {
     seq: Seq,
     ip_id: Option<u16>,
     stamped: bool,
+    hosts: (IpAddr, IpAddr),
 }
 
 /// The first segments of recent connections, by content, and the far sides that were found.
@@ -58,6 +60,7 @@ impl Translations {
             seq: segment.seq,
             ip_id: segment.ip_id.filter(|id| *id != 0),
             stamped: stamp.is_some(),
+            hosts: (segment.from.ip, segment.to.ip),
         };
         if let Some(known) = self.recent.get(&content)
             && known.is_recent(segment.at)
@@ -111,6 +114,10 @@ impl Print {
     /// socket has numbers of its own. Firewalls change the sequence numbers,
     /// some NATs the identification; nobody changes both.
     fn is_same(&self, other: &Self) -> bool {
+        // A translation that changes nothing but a port stays inside one host.
+        if self.hosts == other.hosts {
+            return false;
+        }
         let seq = self.seq == other.seq;
         let ids = self.ip_id.zip(other.ip_id).map(|(a, b)| a == b);
         match (self.stamped, ids) {
