@@ -9,14 +9,11 @@ use std::time::Duration;
 use super::api::refuses_answer;
 use super::closing::close_of;
 use super::ending::Terminator;
-use super::legs::{self, by_id, proxy_name};
 use super::path::{dead_path, expired, front_of};
+use super::story_end::{Legs, join};
 use super::timeouts::{self, Counts, Timeout};
-use super::wording::span;
-use super::{
-    Closing, Confidence, Evidence, Finding, Kind, Overview, Provenance, Value, reset_provenance,
-};
-use crate::session::{Party, Session, Story};
+use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
+use crate::session::Session;
 use crate::stream::{Direction, PacketRef};
 
 /// Rationale: timers are set in seconds; a shorter silence says nothing.
@@ -78,21 +75,6 @@ pub(super) struct End<'a> {
     pub(super) together: usize,
     /// Its age.
     pub(super) age: Duration,
-}
-
-/// The story of a proxy's legs, as far as its end goes.
-#[derive(Debug)]
-pub(super) struct Legs<'a> {
-    /// All legs.
-    pub(super) story: &'a Story,
-    /// Who sent the FIN or reset.
-    pub(super) party: Party,
-    /// Who began the end of the story.
-    pub(super) began: Party,
-    /// What the client's leg calls the proxy.
-    pub(super) name: &'static str,
-    /// How the other legs ended: their sessions, and what ended them.
-    pub(super) others: Vec<(u32, Terminator)>,
 }
 
 /// The ends without a Close frame, in the order of the sessions.
@@ -164,61 +146,6 @@ fn half_close(session: &Session, end: &Terminator) -> Option<PacketRef> {
     // Rationale: 10 ms stand in for the time that an endpoint takes to notice.
     let noticed = round_trip.max(Duration::from_millis(10));
     (later > end.at && later.time.saturating_since(end.at.time) > noticed).then_some(later)
-}
-
-/// Makes one end of those of a story's legs.
-fn join<'a>(ends: Vec<End<'a>>, overview: &Overview<'a>) -> Vec<End<'a>> {
-    let mut whole = Vec::with_capacity(ends.len());
-    let mut stories: BTreeMap<u32, Vec<End<'a>>> = BTreeMap::new();
-    for end in ends {
-        match legs::joined(end.session) {
-            Some(joined) => stories.entry(joined.story.number).or_default().push(end),
-            None => whole.push(end),
-        }
-    }
-    for legs in stories.into_values() {
-        whole.extend(one_of(legs, overview));
-    }
-    whole.sort_by_key(|end| end.session.id);
-    whole
-}
-
-fn place(end: &End<'_>) -> usize {
-    legs::joined(end.session).map_or(0, |joined| joined.place)
-}
-
-fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>> {
-    ends.sort_by_key(place);
-    let shown = ends.first()?.session;
-    let story = &*legs::joined(shown)?.story;
-    let Some(origin) = story.origin() else {
-        return ends.into_iter().next();
-    };
-    let sender = |end: &End<'_>| story.sender(place(end), end.terminator.direction);
-    // Of a proxy's two ends the one that the client got, of another's that on its own leg.
-    let main = ends
-        .iter()
-        .position(|end| sender(end) == origin.party)
-        .unwrap_or(0);
-    let others = ends.iter().enumerate().filter(|(index, _)| *index != main);
-    let others = others
-        .map(|(_, end)| (end.session.id, end.terminator))
-        .collect();
-    let client_leg = story.legs.first().map(|leg| leg.session);
-    let client_leg = client_leg.and_then(|id| by_id(overview.sessions, id));
-    let name = client_leg.map_or("the proxy", proxy_name);
-    let mut end = ends.into_iter().nth(main)?;
-    let party = sender(&end);
-    end.session = shown;
-    end.proxy = matches!(party, Party::Proxy(_)).then_some(name);
-    end.legs = Some(Legs {
-        story,
-        party,
-        began: origin.party,
-        name,
-        others,
-    });
-    Some(end)
 }
 
 fn by_server(ends: &[End<'_>]) -> BTreeMap<(SocketAddr, Direction), Vec<usize>> {
@@ -344,92 +271,6 @@ fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>)
 }
 
 impl End<'_> {
-    /// The finding with the other legs' ends, its packets in the order of the capture.
-    pub(super) fn told(&self, mut finding: Finding) -> Finding {
-        if let Some(legs) = &self.legs {
-            for (session, other) in &legs.others {
-                let what = format!(
-                    "{} of {}, s{session}",
-                    word(other),
-                    self.sender_of(*session, other)
-                );
-                finding.evidence.push(Evidence::new(other.at, what));
-            }
-            let names = legs
-                .story
-                .legs
-                .iter()
-                .map(|leg| format!("s{}", leg.session));
-            finding = finding.data("legs", Value::List(names.collect()));
-            if let Some(delay) = legs.story.delay() {
-                finding = finding.data("legs_apart_ms", Value::Ms(delay));
-            }
-            finding.tcp_stream = None;
-        }
-        finding.evidence.sort_by_key(|evidence| evidence.at);
-        finding
-    }
-
-    fn sender_of(&self, session: u32, end: &Terminator) -> String {
-        let Some(legs) = &self.legs else {
-            return end.direction.sender().to_owned();
-        };
-        let all = legs.story.legs.iter();
-        let place = all.take_while(|leg| leg.session != session).count();
-        match legs.story.sender(place, end.direction) {
-            Party::Client => "the client".to_owned(),
-            Party::Proxy(_) => legs.name.to_owned(),
-            Party::Server => "the backend".to_owned(),
-        }
-    }
-
-    /// The backend of a proxy ended first, on a leg of its own.
-    pub(super) fn behind_proxy(&self) -> bool {
-        let party = self.legs.as_ref().map(|legs| legs.party);
-        party == Some(Party::Server)
-    }
-
-    /// `; nginx ended the client's leg 0.2 ms later`, where a proxy followed.
-    pub(super) fn followed(&self) -> String {
-        let Some(legs) = self.legs.as_ref().filter(|legs| !legs.others.is_empty()) else {
-            return String::new();
-        };
-        let other = match legs.party {
-            Party::Proxy(_) if legs.began == legs.party => {
-                return "; it ended both legs".to_owned();
-            }
-            Party::Proxy(_) => return String::new(),
-            Party::Server => "the client's leg",
-            Party::Client => "the leg to the backend",
-        };
-        match legs.story.delay() {
-            Some(delay) => format!("; {} ended {other} {} later", legs.name, span(delay)),
-            None => format!("; {} then ended {other}", legs.name),
-        }
-    }
-
-    /// Why the proxy ended this leg, where another leg's end was first: with a Close frame, say.
-    pub(super) fn proxy_followed(&self) -> Option<String> {
-        let legs = self.legs.as_ref()?;
-        let first = match (legs.party, legs.began) {
-            (Party::Proxy(_), Party::Server) => "the backend",
-            (Party::Proxy(_), Party::Client) => "the client",
-            _ => return None,
-        };
-        let sign = legs.story.origin()?.sign.kind.name();
-        let name = legs.name;
-        Some(format!(
-            "{first} had ended its leg first, with a {sign}; {name} followed"
-        ))
-    }
-
-    /// A proxy whose legs on both sides were captured, and neither of which had ended before.
-    pub(super) fn of_proxys_own_will(&self) -> bool {
-        self.legs
-            .as_ref()
-            .is_some_and(|legs| matches!(legs.party, Party::Proxy(_)) && legs.began == legs.party)
-    }
-
     /// The silence before the end, where it was the session's longest and is
     /// long enough for a timer: one may have ended it, whoever's.
     pub(super) fn after_longest_silence(&self) -> Option<Duration> {
@@ -459,12 +300,5 @@ impl End<'_> {
         } else {
             Confidence::Certain
         }
-    }
-}
-
-fn word(end: &Terminator) -> &'static str {
-    match end.reset {
-        Some(_) => "reset",
-        None => "FIN",
     }
 }

@@ -91,9 +91,7 @@ pub fn head_changes(came: &Request, left: &Request) -> HeadChanges {
     let (came, left) = (fields(came), fields(left));
     // `Upgrade` and `upgrade` are one word (RFC 9110, section 7.8); most values are not.
     let same = |name: &str, a: &[String], b: &[String]| match name {
-        "upgrade" | "connection" | "host" => {
-            a.join(",").to_ascii_lowercase() == b.join(",").to_ascii_lowercase()
-        }
+        "upgrade" | "connection" | "host" => a.join(",").eq_ignore_ascii_case(&b.join(",")),
         _ => a == b,
     };
     let mut changes = HeadChanges::default();

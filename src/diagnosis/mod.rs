@@ -19,6 +19,7 @@ mod responder;
 mod rule;
 pub mod rules;
 mod status;
+mod story_end;
 mod thresholds;
 pub mod timeouts;
 mod violation;

@@ -7,18 +7,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::story::{Joined, Outline, Proof, Story, StoryLeg};
-use super::{Leg, Session};
-use crate::stream::{Direction, PacketRef};
+use super::signs::{alike, began, meets, named, names};
+use super::story::{Joined, Proof, Story, StoryLeg};
+use super::{Leg, Session, signs};
+use crate::stream::PacketRef;
 
 /// Rationale: clocks of machines that are captured on purpose are this close at worst.
 const SKEW: Duration = Duration::from_secs(10);
-/// Rationale: what a proxy holds a message for is milliseconds; a second is a loaded one.
-const HELD: Duration = Duration::from_secs(1);
-/// Rationale: delays through one proxy vary little against their own size of a few ms.
-const JITTER: Duration = Duration::from_millis(50);
-/// Rationale: fewer messages are alike by chance.
-const LEAST_ALIKE: usize = 3;
 /// Rationale: where so many handshakes were open at once, a match proves nothing.
 const MOST_CANDIDATES: usize = 64;
 
@@ -167,10 +162,6 @@ fn link_group(sessions: &[&Session], group: &[usize], links: &mut Links) {
     }
 }
 
-fn began(session: &Session) -> PacketRef {
-    session.handshake.request.first
-}
-
 /// The request of `back` may be that of `front`, passed on: it was sent while
 /// `front` waited for its answer, and not by its client at a second try.
 fn passes_on(front: &Session, back: &Session) -> bool {
@@ -192,7 +183,7 @@ fn passes_on(front: &Session, back: &Session) -> bool {
     let (asked, passed) = (began(front), began(back));
     let one_clock = asked.source == passed.source;
     let known = meets || names(back, front);
-    if !one_clock && known && !self::meets(b, a) {
+    if !one_clock && known && !signs::meets(b, a) {
         let apart =
             asked.time.saturating_since(passed.time) + passed.time.saturating_since(asked.time);
         return apart <= SKEW;
@@ -203,48 +194,6 @@ fn passes_on(front: &Session, back: &Session) -> bool {
     };
     let in_order = asked.time < passed.time || (asked.time == passed.time && asked < passed);
     in_order && passed.time <= answered
-}
-
-/// The server of one is a host that dials on the other.
-fn meets(front: &Leg, back: &Leg) -> bool {
-    front.server.ip() == back.client.ip()
-}
-
-/// The request of `back` says that it came from the client of `front`.
-fn names(back: &Session, front: &Session) -> bool {
-    let client = front.leg.client;
-    match back.leg.forwarded_for {
-        Some(named) => named == client,
-        None => named(back).contains(&client.ip()),
-    }
-}
-
-/// The client that the proxy names: each adds its own at the end (RFC 7239, section 4).
-fn named(back: &Session) -> Vec<IpAddr> {
-    if let Some(client) = back.leg.forwarded_for {
-        return vec![client.ip()];
-    }
-    let headers = &back.handshake.request.headers;
-    let last = |name: &str| headers.list(name).last().and_then(address);
-    let forwarded = headers.list("Forwarded").last().and_then(|element| {
-        let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-        let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
-        address(node)
-    });
-    let named = [last("X-Forwarded-For"), last("X-Real-IP"), forwarded];
-    named.into_iter().flatten().collect()
-}
-
-/// `192.0.2.1`, `192.0.2.1:4711`, `"[2001:db8::1]:4711"`.
-fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim().trim_matches('"');
-    if let Ok(ip) = text.parse() {
-        return Some(ip);
-    }
-    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
-        return Some(address.ip());
-    }
-    text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
 /// Where a proxy makes a handshake of its own: what speaks for two legs.
@@ -324,55 +273,6 @@ fn proof_of(front: &Session, back: &Session) -> Option<Proof> {
         (false, true, false) if same_path => Some(Proof::OneSign),
         _ => None,
     }
-}
-
-/// The same lengths in the same order, each passed on after about the same time.
-fn alike(front: &Session, back: &Session) -> bool {
-    let one_clock = began(front).source == began(back).source;
-    let (mut compared, mut lengths) = (0, Vec::new());
-    for direction in Direction::BOTH {
-        let (Outline(front), Outline(back)) = (&front.outline, &back.outline);
-        let (front, back) = (&front[direction], &back[direction]);
-        if front.len().abs_diff(back.len()) > 1 {
-            return false;
-        }
-        let mut delays = Vec::new();
-        for ((a, len), (b, other)) in front.iter().zip(back) {
-            let (sent, passed) = match direction {
-                Direction::ClientToServer => (a, b),
-                Direction::ServerToClient => (b, a),
-            };
-            let delay = passed.as_nanos().saturating_sub(sent.as_nanos());
-            if len != other || (one_clock && delay < 0) {
-                return false;
-            }
-            delays.push(delay);
-            lengths.push(*len);
-        }
-        let (least, most) = (delays.iter().min(), delays.iter().max());
-        if let (Some(least), Some(most)) = (least, most) {
-            let spread = most.saturating_sub(*least).unsigned_abs();
-            let late = one_clock && most.unsigned_abs() > nanos(HELD);
-            if spread > nanos(JITTER) || late {
-                return false;
-            }
-        }
-        compared += delays.len();
-    }
-    lengths.sort_unstable();
-    lengths.dedup();
-    // What a server sends to all its clients alike tells nothing.
-    let asked = front
-        .outline
-        .0
-        .client
-        .len()
-        .min(back.outline.0.client.len());
-    compared >= LEAST_ALIKE && lengths.len() > 1 && asked > 1
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

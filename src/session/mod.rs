@@ -13,6 +13,7 @@ mod legs;
 mod record;
 pub mod redact;
 mod rtt;
+mod signs;
 mod stalls;
 mod story;
 mod translated;

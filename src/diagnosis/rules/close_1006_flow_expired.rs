@@ -93,8 +93,11 @@ fn stopped_at_translation(mut finding: Finding, session: &Session, expired: &Exp
             && far.leg.unacked[expired.sender].first.is_none()
     });
     let Some(far) = stopped else { return finding };
-    let last = far.leg.last_payload_any();
-    let what = "the newest payload on the other side of the translation";
+    let last = far.leg.last_payload[expired.sender];
+    let what = format!(
+        "newest data of the {} on the far side",
+        expired.sender.sender()
+    );
     finding.summary = format!(
         "after {} without a packet, the address translation had forgotten the connection: data of the {} went in and didn't come out",
         span(expired.silence),
@@ -103,7 +106,7 @@ fn stopped_at_translation(mut finding: Finding, session: &Session, expired: &Exp
     finding.confidence = Confidence::Likely;
     finding.tcp_stream = None;
     finding = finding
-        .evidence_if(last, what)
+        .evidence_if(last, &what)
         .data("far_side", Value::Text("silent".to_owned()))
         .cause(
             Confidence::Likely,

@@ -71,6 +71,10 @@ fn found(end: &End<'_>, timer: &Timer) -> Finding {
             format!("the idle timer of {proxy}, where requests for this path pass"),
         );
     }
+    if end.as_haproxy_does() {
+        let haproxy = "haproxy (timeout tunnel): it sends a FIN to the client and resets the leg to the server";
+        finding = finding.cause(Confidence::Possible, haproxy);
+    }
     for row in timer.rows.iter().take(3) {
         finding = finding.cause(Confidence::Possible, row.candidate());
     }
