@@ -146,8 +146,11 @@ fn not_on_far_side(session: &Session, reset: &Reset) -> bool {
         b.saturating_since(a) <= CROSSING
     };
     let leg = &far.leg;
-    let carried =
-        leg.resets.iter().any(|other| near(other.at)) || leg.fin[reset.direction].is_some_and(near);
+    let carried = leg
+        .resets
+        .iter()
+        .any(|other| other.direction == reset.direction && near(other.at))
+        || leg.fin[reset.direction].is_some_and(near);
     let comes_from_there = reset.direction == Direction::ServerToClient;
     comes_from_there && !carried && leg.both_ways() && far.was_watched(reset.at, session.horizon)
 }

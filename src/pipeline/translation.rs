@@ -27,6 +27,8 @@ const NAMED: usize = 16;
 #[derive(Clone, Copy, Debug)]
 struct Print {
     tcp_stream: u32,
+    /// Which of its connection's first segments it is.
+    place: u8,
     at: PacketRef,
     seq: Seq,
     ip_id: Option<u16>,
@@ -40,12 +42,22 @@ pub(crate) struct Translations {
     recent: HashMap<u64, Print, foldhash::fast::RandomState>,
     order: VecDeque<u64>,
     far: HashMap<u32, FarSide, foldhash::fast::RandomState>,
+    /// Connections that turned out to be the far side of one that began later.
+    behind: HashMap<u32, SameAs, foldhash::fast::RandomState>,
 }
 
 impl Translations {
-    /// The connection that this segment, one of the first of `tcp_stream`, was
-    /// seen on before under other addresses.
-    pub(super) fn same_as(&mut self, segment: &Segment<'_>, tcp_stream: u32) -> Option<SameAs> {
+    /// The connection that this one, `tcp_stream`, is the far side of, as its
+    /// first segments tell. `place` counts them.
+    pub(super) fn same_as(
+        &mut self,
+        segment: &Segment<'_>,
+        tcp_stream: u32,
+        place: u8,
+    ) -> Option<SameAs> {
+        if let Some(same_as) = self.behind.remove(&tcp_stream) {
+            return Some(same_as);
+        }
         let stamp = segment.options.timestamps.map(|(value, _)| value);
         // A SYN has no content; its timestamp stands in for one.
         if segment.payload.is_empty() && stamp.is_none() {
@@ -56,22 +68,52 @@ impl Translations {
         let content = self.recent.hasher().hash_one(content);
         let print = Print {
             tcp_stream,
+            place,
             at: segment.at,
             seq: segment.seq,
             ip_id: segment.ip_id.filter(|id| *id != 0),
             stamped: stamp.is_some(),
             hosts: (segment.from.ip, segment.to.ip),
         };
-        if let Some(known) = self.recent.get(&content)
-            && known.is_recent(segment.at)
-        {
-            let same = known.tcp_stream != tcp_stream && known.is_same(&print);
-            return same.then_some(SameAs {
-                tcp_stream: known.tcp_stream,
-                there: known.at,
-                here: segment.at,
-            });
+        match self.recent.get(&content).copied() {
+            Some(known) if known.is_recent(segment.at) => {
+                let answer = segment.flags.syn() && segment.flags.ack();
+                self.compare(&known, &print, answer)
+            }
+            _ => {
+                self.remember(content, print);
+                None
+            }
         }
+    }
+
+    /// What the client sends passes the client's side first. A SYN-ACK passes
+    /// the server's side first: then the connection that began later is the
+    /// client's, where its SYN is missing from the capture.
+    fn compare(&mut self, known: &Print, print: &Print, answer: bool) -> Option<SameAs> {
+        if known.tcp_stream == print.tcp_stream || !known.is_same(print) {
+            return None;
+        }
+        // It can still be told to the other one, as long as that one asks.
+        if answer && known.place < LOOKED_AT && self.behind.len() < KEPT {
+            self.behind.insert(
+                known.tcp_stream,
+                SameAs {
+                    tcp_stream: print.tcp_stream,
+                    there: print.at,
+                    here: known.at,
+                },
+            );
+            return None;
+        }
+        Some(SameAs {
+            tcp_stream: known.tcp_stream,
+            there: known.at,
+            here: print.at,
+        })
+    }
+
+    fn remember(&mut self, content: u64, print: Print) {
         if self.recent.insert(content, print).is_none() {
             self.order.push_back(content);
         }
@@ -80,7 +122,6 @@ impl Translations {
         {
             self.recent.remove(&oldest);
         }
-        None
     }
 
     /// The far side of a connection is at its end.

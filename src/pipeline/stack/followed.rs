@@ -121,7 +121,8 @@ impl Followed {
     fn look_for_translation(&mut self, segment: &Segment<'_>, shared: &mut Shared) {
         self.looked_at += 1;
         let stream = self.subject.leg().tcp_stream;
-        let same_as = shared.translations.same_as(segment, stream);
+        let translations = &mut shared.translations;
+        let same_as = translations.same_as(segment, stream, self.looked_at);
         if let (Subject::Attempt(attempt), Some(same_as)) = (&mut self.subject, same_as)
             && attempt.same_as.is_none()
         {
