@@ -35,6 +35,12 @@ impl Timestamp {
         let nanos = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(nanos))
     }
+
+    /// `self` moved back by `by`, held at the end of the range.
+    pub fn saturating_sub(self, by: Duration) -> Self {
+        let nanos = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
 }
 
 #[cfg(test)]

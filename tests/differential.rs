@@ -39,6 +39,11 @@ const KNOWN: &[Known] = &[
         line: "stream 0 client ",
         why: "tshark takes what follows the request in its segment for HTTP",
     },
+    Known {
+        fixture: "handshake-through-connect-proxy",
+        line: "stream 0 ",
+        why: "tshark looks for no WebSocket in a tunnel",
+    },
 ];
 
 /// What one side of one TCP stream sent, as either program tells it.

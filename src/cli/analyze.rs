@@ -4,11 +4,13 @@ use anyhow::Result;
 
 use super::Outcome;
 use super::args::{AnalyzeArgs, FailOn, ReportFormat};
+use super::choose::choose;
 use super::input::Read;
 use super::output::complain;
 use crate::diagnosis::{self, Finding, Severity, Thresholds};
 use crate::pipeline::Options;
 use crate::report::{Format, Report};
+use crate::session::Selector;
 
 pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
     for id in args
@@ -20,9 +22,12 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
             "--ignore {id}: no finding has this id; `wscope explain` lists them"
         ));
     }
-    let read = args
-        .input
-        .read(Options::default(), args.output.quiet, |_| Ok(()))?;
+    let read = args.input.read(
+        Options::default(),
+        Selector::default(),
+        args.output.quiet,
+        |_| Ok(()),
+    )?;
     let incomplete = read.incomplete;
     let report = judge(read, args);
     let mut out = args.output.writer()?;
@@ -57,34 +62,41 @@ fn format(args: &AnalyzeArgs) -> Format {
     }
 }
 
-/// Asks all rules about all that was read.
+/// Asks all rules about all that was read; what is asked for is chosen after that,
+/// since a rule may look at other sessions too.
 fn judge(read: Read, args: &AnalyzeArgs) -> Report {
+    let thresholds = Thresholds::default();
+    let mut findings = findings(&read, &thresholds);
+    let Read {
+        capture,
+        mut sessions,
+        window,
+        ..
+    } = read;
+    findings.retain(|finding| !args.ignore.iter().any(|id| id == finding.rule.id));
+    let secrets = args.input.secrets();
+    let select = &args.input.select;
+    let selected = choose(select, window, secrets, &mut sessions, &mut findings);
+    diagnosis::rank(&mut findings);
+    let keys_given = !args.input.keys.is_empty();
+    Report::new(capture, sessions, findings, secrets, keys_given, thresholds).selected(selected)
+}
+
+/// What all rules say, in no order.
+pub(super) fn findings(read: &Read, thresholds: &Thresholds) -> Vec<Finding> {
     let Read {
         capture,
         sessions,
         attempts,
         ..
     } = read;
-    let thresholds = Thresholds::default();
     let mut findings: Vec<Finding> = sessions
         .iter()
-        .flat_map(|session| diagnosis::diagnose(session, &capture, &thresholds))
+        .flat_map(|session| diagnosis::diagnose(session, capture, thresholds))
         .collect();
     findings.extend(diagnosis::diagnose_capture(
-        &sessions,
-        &attempts,
-        &capture,
-        &thresholds,
+        sessions, attempts, capture, thresholds,
     ));
-    diagnosis::merge_legs(&mut findings, &sessions);
-    findings.retain(|finding| !args.ignore.iter().any(|id| id == finding.rule.id));
-    diagnosis::rank(&mut findings);
-    Report::new(
-        capture,
-        sessions,
-        findings,
-        args.input.secrets(),
-        !args.input.keys.is_empty(),
-        thresholds,
-    )
+    diagnosis::merge_legs(&mut findings, sessions);
+    findings
 }

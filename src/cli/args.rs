@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::select::SelectArgs;
+
 /// Says from a packet capture why a WebSocket session broke, who broke it and what to do.
 #[derive(Debug, Parser)]
 #[command(
@@ -18,6 +20,9 @@ Examples:
   wscope drop.pcap --format json          the same for scripts
   wscope ring.pcap0 ring.pcap1            a rotated set, as one capture
   tcpdump -i eth0 -w - port 443 | wscope -  from a pipe, when it ends
+  wscope big.pcap --where path=/chat* --where client=10.1.0.0/16
+                                          these sessions only
+  wscope big.pcap --from 14:05 --to 14:10   what was alive then (UTC)
   wscope messages drop.pcap --control     every message, Ping, Pong and Close
   wscope explain close-1006-peer-rst      what a finding means and what to do
 
@@ -43,13 +48,17 @@ pub(super) enum Command {
 Examples:
   wscope analyze drop.pcap
   wscope analyze drop.pcap --fail-on error     exit code 1 if something broke
-  wscope analyze drop.pcap --format json | jq '.findings[].id'")]
+  wscope analyze drop.pcap --format json | jq '.findings[].id'
+  wscope analyze big.pcap --where x-forwarded-for=203.0.113.9
+  wscope analyze big.pcap --where 'finding=close-1006-*' --from -5m
+  wscope analyze big.pcap --filter 'host 10.1.2.3' --to +90s")]
     Analyze(AnalyzeArgs),
     /// One line a message, in capture order
     #[command(after_help = "\
 Examples:
   wscope messages chat.pcap
   wscope messages chat.pcap --control                 Pings, Pongs and Closes too
+  wscope messages chat.pcap --session s3 --from 14:05 --to 14:06
   wscope messages chat.pcap --format jsonl --sha256 --no-payload")]
     Messages(MessagesArgs),
     /// What a finding means, what causes it, how to tell the causes apart, what to do
@@ -71,13 +80,12 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Vec<PathBuf>,
 
-    /// Read only packets that match this BPF expression, as tcpdump's
-    #[arg(long, value_name = "BPF")]
-    pub(super) filter: Option<String>,
-
     /// Show tokens, cookies and credentials; they are redacted otherwise
     #[arg(long)]
     pub(super) show_secrets: bool,
+
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
 }
 
 /// Where the output goes.

@@ -7,19 +7,24 @@ use anyhow::Context as _;
 use super::args::InputArgs;
 use super::faults::{Foreign, faults, readable};
 use super::filter::Filter;
+use super::moment::Window;
 use super::output;
+use super::select::{Place, Reading};
 use crate::packet::known_link_type;
 use crate::pipeline::{Analyzer, Finished, Options};
-use crate::session::Record;
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
+use crate::session::{Record, Selector};
 use crate::source::{CaptureFile, Comment, FileSummary, Input, Merged, Source, expand};
+use crate::time::Timestamp;
 
 /// All that was read and settled.
 pub(super) struct Read {
     pub(super) capture: Capture,
     pub(super) sessions: Vec<Session>,
     pub(super) attempts: Vec<Attempt>,
+    /// The time that was asked for.
+    pub(super) window: Window,
     /// Of some input nothing could be read; why, was said.
     pub(super) incomplete: bool,
 }
@@ -33,27 +38,38 @@ impl InputArgs {
         }
     }
 
-    /// Reads all files to their ends; `record` gets messages and control frames as they settle.
+    /// Reads all files to their ends, or to the end of the time that was asked for; `record` gets messages and
+    /// control frames of that time as they settle, only those of the sessions that `only` takes.
     ///
     /// # Errors
-    /// Nothing of an input could be read, or `record` failed.
+    /// Nothing of an input could be read, a session that was asked for isn't there, or `record` failed.
     pub(super) fn read(
         &self,
         options: Options,
+        only: Selector,
         quiet: bool,
         mut record: impl FnMut(Record) -> anyhow::Result<()>,
     ) -> anyhow::Result<Read> {
-        let mut filter = self.filter.as_deref().map(Filter::compile).transpose()?;
+        let mut filter = self.select.filter()?;
+        let mut reading = self.select.reading(self.last_time()?);
         let (mut files, mut incomplete) = self.open()?;
         let mut foreign = Foreign::default();
         let mut analyzer = Analyzer::new(options);
+        analyzer.only_records_of(only);
         let mut finished = Vec::new();
         while let Some(input) = files.next()? {
             if let Input::Packet(packet) = &input {
                 foreign.note(packet);
+                if let Some(reading) = &mut reading {
+                    match reading.place(packet.at.time)? {
+                        Place::Read => {}
+                        Place::Skip => continue,
+                        Place::Stop => break,
+                    }
+                }
                 if let Some(filter) = &mut filter
                     && known_link_type(packet.link)
-                    && !filter.matches(packet)?
+                    && !filter.matches(packet)
                 {
                     continue;
                 }
@@ -61,13 +77,15 @@ impl InputArgs {
             analyzer.push(&input, &mut finished);
             if options.records {
                 while let Some(next) = analyzer.next_record() {
-                    record(next)?;
+                    if holds(&reading, &next) {
+                        record(next)?;
+                    }
                 }
             }
         }
         let mut failed = Ok(());
         let mut capture = analyzer.finish(&mut finished, |next| {
-            if failed.is_ok() {
+            if failed.is_ok() && holds(&reading, &next) {
                 failed = record(next);
             }
         });
@@ -85,15 +103,55 @@ impl InputArgs {
             faults.iter().for_each(|fault| output::complain(fault));
             return Err(anyhow::Error::msg(last));
         }
+        capture.filter = filter.map(Filter::outcome).transpose()?;
         capture.files = summaries.into_iter().map(facts).collect();
         if !quiet {
             faults.iter().for_each(|fault| output::complain(fault));
             warn_about(&capture, self);
         }
+        let read = sorted(capture, finished);
+        self.select.check(&read.sessions)?;
         Ok(Read {
             incomplete,
-            ..sorted(capture, finished)
+            window: reading.map(|reading| reading.window()).unwrap_or_default(),
+            ..read
         })
+    }
+
+    /// The time of the newest packet, where a flag counts from it: one more
+    /// pass, that only looks at the stamps.
+    fn last_time(&self) -> anyhow::Result<Option<Timestamp>> {
+        if !self.select.counts_from_the_end() {
+            return Ok(None);
+        }
+        self.can_be_read_twice("a time that counts from the end (-5m)")?;
+        let (mut files, _) = self.open()?;
+        let mut last = None;
+        while let Some(input) = files.next()? {
+            if let Input::Packet(packet) = &input {
+                last = last.max(Some(packet.at.time));
+            }
+        }
+        Ok(last)
+    }
+
+    /// # Errors
+    /// An input is no regular file, and `what` needs two passes.
+    pub(super) fn can_be_read_twice(&self, what: &str) -> anyhow::Result<()> {
+        for path in expand(&self.files)? {
+            let regular = std::fs::metadata(&path).is_ok_and(|facts| facts.is_file());
+            anyhow::ensure!(
+                regular || !(path.as_os_str() == "-" || path.exists()),
+                "{}: {what} needs two passes, and this can be read only once; write it to a file first",
+                if path.as_os_str() == "-" {
+                    Path::new("stdin")
+                } else {
+                    &path
+                }
+                .display()
+            );
+        }
+        Ok(())
     }
 
     /// Files that can't be read at all are left out with a word as long as one
@@ -133,6 +191,10 @@ impl InputArgs {
             None => Ok((merged, false)),
         }
     }
+}
+
+fn holds(reading: &Option<Reading>, record: &Record) -> bool {
+    reading.as_ref().is_none_or(|reading| reading.holds(record))
 }
 
 fn open_one(path: &Path, source: u16) -> Result<CaptureFile, crate::source::SourceError> {
@@ -196,6 +258,7 @@ fn sorted(capture: Capture, finished: Vec<Finished>) -> Read {
         capture,
         sessions,
         attempts,
+        window: Window::default(),
         incomplete: false,
     }
 }

@@ -2,12 +2,15 @@
 
 mod analyze;
 mod args;
+mod choose;
 mod explain;
 mod faults;
 mod filter;
 mod input;
 mod messages;
+mod moment;
 mod output;
+mod select;
 
 use std::process::ExitCode;
 

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{Attempt, MoreAttempts};
+use crate::session::{Attempt, MoreAttempts, Session};
 
 /// Rationale: a handful of clients can be looked at one by one; with more, what they dial is to blame.
 const CLIENTS: usize = 3;
@@ -77,7 +77,12 @@ pub(super) fn dials<'a>(overview: &Overview<'a>, fits: impl Fn(&Attempt) -> bool
         &fitting,
         &overview.capture.more_attempts,
     ));
-    let tied: HashSet<SocketAddr> = overview.sessions.iter().map(|s| s.leg.server).collect();
+    let far_end = |session: &Session| session.leg.far_end().parse().ok();
+    let ends = overview
+        .sessions
+        .iter()
+        .flat_map(|session| [Some(session.leg.server), far_end(session)]);
+    let tied: HashSet<SocketAddr> = ends.flatten().collect();
     let groups = grouping(&items, &tied);
     let mut dials = collect(items, &groups, &tied);
     for dial in &mut dials {
@@ -274,15 +279,7 @@ impl Dial<'_> {
     /// where the capture holds nothing else that speaks; otherwise it may be
     /// anybody's connection.
     pub(super) fn severity(&self, overview: &Overview<'_>, rule: &Rule) -> Severity {
-        let capture = overview.capture;
-        let counted: u64 = capture.more_attempts.iter().map(|more| more.count).sum();
-        let failed = whole(overview.attempts.len())
-            .saturating_add(counted)
-            .saturating_add(capture.attempts_beyond);
-        let alone = overview.sessions.is_empty()
-            && capture.http_exchanges == 0
-            && capture.tcp_connections <= failed.saturating_add(capture.wordless);
-        if self.tied || alone {
+        if self.tied || nothing_else(overview) {
             rule.severity
         } else {
             Severity::Info
@@ -324,6 +321,18 @@ impl Dial<'_> {
         }
         found
     }
+}
+
+/// The capture holds nothing but failed connections, so they are what it is about.
+pub(super) fn nothing_else(overview: &Overview<'_>) -> bool {
+    let capture = overview.capture;
+    let counted: u64 = capture.more_attempts.iter().map(|more| more.count).sum();
+    let failed = whole(overview.attempts.len())
+        .saturating_add(counted)
+        .saturating_add(capture.attempts_beyond);
+    overview.sessions.is_empty()
+        && capture.http_exchanges == 0
+        && capture.tcp_connections <= failed.saturating_add(capture.wordless)
 }
 
 fn whole(count: usize) -> u64 {

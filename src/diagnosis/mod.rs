@@ -21,7 +21,9 @@ pub mod rules;
 mod status;
 mod story_end;
 mod thresholds;
+
 pub mod timeouts;
+mod tunnel;
 mod violation;
 mod wording;
 

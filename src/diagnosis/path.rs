@@ -176,6 +176,8 @@ const PROXIES: [(&str, &str); 14] = [
 /// one that adds forwarding headers to the request is the client's.
 pub(super) fn front_of(session: &Session, side: Direction) -> Option<&'static str> {
     match side {
+        // Whatever the answer inside says: the peer is who opened the tunnel.
+        Direction::ServerToClient if !session.leg.via.is_empty() => Some("the forward proxy"),
         Direction::ServerToClient => {
             let response = session.handshake.response.as_ref()?;
             let words = response
@@ -196,6 +198,7 @@ pub(super) fn front_of(session: &Session, side: Direction) -> Option<&'static st
                 .iter()
                 .any(|name| headers.first(name).is_some())
                 .then_some("a proxy")
+                .or_else(|| session.leg.proxied.is_some().then_some("a proxy"))
         }
     }
 }

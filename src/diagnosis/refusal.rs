@@ -114,7 +114,12 @@ pub(super) fn body_of(session: &Session) -> String {
 pub(super) fn shown(session: &Session, text: &str, len: usize) -> String {
     let request = &session.handshake.request;
     let known = secrets_of(&request.target, &request.headers.0);
-    let shown = Secrets::Redacted.text(text, &known);
+    without(&known, text, len)
+}
+
+/// The same, where these secrets are known.
+pub(super) fn without(known: &[String], text: &str, len: usize) -> String {
+    let shown = Secrets::Redacted.text(text, known);
     let printable: String = shown
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -88,7 +88,12 @@ const BY_BODY: [(&str, &str, bool); 11] = [
 /// the Server field, which proxies put in front of what they pass on.
 pub fn responder_of(session: &Session) -> Option<Responder> {
     let response = session.handshake.response.as_ref()?;
-    let body = super::refusal::body_of(session).to_lowercase();
+    responder(response, &super::refusal::body_of(session))
+}
+
+/// The same of any answer and its body.
+pub(super) fn responder(response: &Response, body: &str) -> Option<Responder> {
+    let body = body.to_lowercase();
     let known = |(_, name, is_proxy): &(&str, &str, bool)| Responder {
         name: (*name).to_owned(),
         is_proxy: *is_proxy,

@@ -1,13 +1,15 @@
 //! One connection as HTTP sees it: pairs answers with requests until one of
-//! them turns the connection into a WebSocket.
+//! them turns the connection into a WebSocket or a tunnel.
 
 use std::collections::VecDeque;
 use std::mem;
 
 use super::body::Body;
+use super::connect::Asked;
 use super::excerpt::Excerpt;
 use super::gather::Gather;
 use super::hold::Held;
+use super::socks::Dialogue;
 use super::{Output, Request};
 use crate::stream::{Chunk, Direction, Gap, PacketRef, Sides, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
@@ -17,7 +19,7 @@ use Direction::{ClientToServer, ServerToClient};
 /// Rationale: browsers don't pipeline, and tools that do stop at a few dozen.
 const OUTSTANDING_MAX: usize = 64;
 
-/// HTTP/1.1 on one connection, both directions, until it becomes a WebSocket.
+/// HTTP/1.1 on one connection, both directions, until it becomes a WebSocket or a tunnel.
 ///
 /// Feed it the stream events of both directions in capture order. Client bytes
 /// behind an opening handshake wait for its answer, server bytes for the
@@ -30,9 +32,14 @@ pub struct Connection {
     pub(super) outstanding: VecDeque<Question>,
     /// Whether requests may have been missed, so that answers don't wait for them.
     pub(super) requests_missed: bool,
+    /// The first packet of the first request behind missing ones: what the
+    /// server sent before it answers none that was seen.
+    pub(super) missed_until: Option<PacketRef>,
+    /// What client and server say before a tunnel of SOCKS stands.
+    pub(super) socks: Option<Box<Dialogue>>,
     /// The body of a refusal while it comes.
     pub(super) refusal: Option<Excerpt>,
-    /// The packet that made the connection a WebSocket.
+    /// The packet that handed the connection on.
     pub(super) upgraded_at: Option<PacketRef>,
     /// What is missing where an answer should be.
     pub(super) answer_gap: Option<Gap>,
@@ -43,7 +50,8 @@ pub struct Connection {
 pub(super) enum Mode {
     #[default]
     Http,
-    WebSocket,
+    /// What another layer reads: a WebSocket, or the stream inside a tunnel.
+    HandedOn,
     /// Neither, as far as is known.
     Opaque,
 }
@@ -69,6 +77,8 @@ pub(super) enum Phase {
     Body(Body),
     /// Bytes were lost: the next head is looked for at the start of each chunk.
     Search,
+    /// The messages of SOCKS before a tunnel.
+    Socks,
     /// No HTTP.
     Ignored,
     Stream,
@@ -78,7 +88,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) enum Question {
     WebSocket { request: Box<Request>, size: usize },
-    Connect,
+    Connect(Box<Asked>),
     Head,
     Ordinary,
 }
@@ -86,7 +96,7 @@ pub(super) enum Question {
 impl Question {
     /// Whether what follows it can't be read before the answer is known.
     const fn decides_the_protocol(&self) -> bool {
-        matches!(self, Self::WebSocket { .. } | Self::Connect)
+        matches!(self, Self::WebSocket { .. } | Self::Connect(_))
     }
 }
 
@@ -102,10 +112,10 @@ impl Connection {
         let half = &self.halves[direction];
         match self.mode {
             Mode::Opaque => return,
-            Mode::WebSocket if half.phase == Phase::Stream && half.held.is_empty() => {
+            Mode::HandedOn if half.phase == Phase::Stream && half.held.is_empty() => {
                 return out(Output::Stream(event));
             }
-            Mode::Http | Mode::WebSocket => {}
+            Mode::Http | Mode::HandedOn => {}
         }
         if half.held.is_empty() && !self.keeps_waiting(&event) {
             let taken = self.step(&event, out);
@@ -114,6 +124,13 @@ impl Connection {
             }
         } else {
             self.hold(direction, &event);
+        }
+        if direction == ClientToServer {
+            if matches!(event, StreamEvent::Gap(_)) {
+                // The request that an answer waits for may lie just behind it.
+                return;
+            }
+            self.judge_lost_tunnel(out);
         }
         self.replay(out);
     }
@@ -126,7 +143,8 @@ impl Connection {
             .map(|(_, half)| half.gather.buffered() + half.held.buffered());
         let questions = self.outstanding.iter().map(|question| match question {
             Question::WebSocket { size, .. } => *size,
-            Question::Connect | Question::Head | Question::Ordinary => 0,
+            Question::Connect(asked) => asked.target.len(),
+            Question::Head | Question::Ordinary => 0,
         });
         halves.chain(questions).sum::<usize>() + self.refusal.as_ref().map_or(0, Excerpt::buffered)
     }
@@ -135,7 +153,7 @@ impl Connection {
     /// needn't be fed, what follows may go to the layer above.
     pub fn is_transparent(&self) -> bool {
         let through = |half: &Half| half.phase == Phase::Stream && half.held.is_empty();
-        self.mode == Mode::WebSocket && self.halves.iter().all(|(_, half)| through(half))
+        self.mode == Mode::HandedOn && self.halves.iter().all(|(_, half)| through(half))
     }
 
     /// Whether nothing of this connection can become a WebSocket any more, as
@@ -147,6 +165,7 @@ impl Connection {
     /// The connection or the capture is over: tells what is still held.
     pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
         self.requests_missed = true;
+        self.judge_lost_tunnel(out);
         self.replay(out);
         self.tell_refusal(out);
     }
@@ -154,6 +173,12 @@ impl Connection {
     /// Whether the next bytes of this side can't be read yet.
     pub(super) fn waits(&self, direction: Direction) -> bool {
         let half = &self.halves[direction];
+        if half.phase == Phase::Socks {
+            return self
+                .socks
+                .as_ref()
+                .is_some_and(|said| said.turn() != direction);
+        }
         if self.mode != Mode::Http || half.phase != Phase::Head {
             return false;
         }
@@ -178,7 +203,7 @@ impl Connection {
         self.waits(direction) && !answer_lost
     }
 
-    fn hold(&mut self, direction: Direction, event: &StreamEvent<'_>) {
+    pub(super) fn hold(&mut self, direction: Direction, event: &StreamEvent<'_>) {
         if self.mode == Mode::Opaque {
             return;
         }
@@ -209,7 +234,7 @@ impl Connection {
         }
     }
 
-    /// The server reads frames that came early once it has sent the 101.
+    /// The other end reads what came early once the answer is sent.
     fn released_by_upgrade<'a>(&self, event: StreamEvent<'a>) -> StreamEvent<'a> {
         match (event, self.upgraded_at) {
             (StreamEvent::Chunk(chunk), Some(at)) if chunk.direction == ClientToServer => {

@@ -1,7 +1,10 @@
 //! What a complete head does to the connection: requests are queued, answers
-//! are paired with them, and a 101 opens the WebSocket.
+//! are paired with them; a 101 opens the WebSocket, a 2xx to CONNECT the tunnel.
+
+use std::mem;
 
 use super::body::Body;
+use super::connect::Asked;
 use super::connection::{Connection, Mode, Phase, Place, Question};
 use super::excerpt::Excerpt;
 use super::gather::Gather;
@@ -24,15 +27,25 @@ impl Connection {
         let half = &mut self.halves.client;
         half.begun = true;
         half.phase = phase_of(Some(Body::of_request(&head)));
-        self.requests_missed = false;
+        if mem::take(&mut self.requests_missed) {
+            self.missed_until = Some(place.first);
+        }
         if self.halves.server.phase == Phase::Search {
             // The answers to the older ones were lost: a client seldom asks before it has them.
             self.outstanding.clear();
         }
-        if !head.upgrades_to_websocket() && !head.has_websocket_field() {
+        if head.line.method == b"CONNECT" {
+            // RFC 9110, section 9.3.6: it asks for a tunnel, whatever its fields say.
+            let request = Box::new(owned_request(&head, place));
+            self.outstanding
+                .push_back(Question::Connect(Box::new(Asked {
+                    target: request.target.clone(),
+                    at: place.first,
+                })));
+            out(Output::Fact(Event::ConnectRequested { request }));
+        } else if !head.upgrades_to_websocket() && !head.has_websocket_field() {
             self.outstanding.push_back(match head.line.method {
                 b"HEAD" => Question::Head,
-                b"CONNECT" => Question::Connect,
                 _ => Question::Ordinary,
             });
         } else {
@@ -73,7 +86,11 @@ impl Connection {
             }
             return;
         }
-        let question = self.outstanding.pop_front();
+        let of_missed = self.missed_until.is_some_and(|first| place.last < first);
+        let question = match of_missed {
+            true => None,
+            false => self.outstanding.pop_front(),
+        };
         if status == 101 {
             return self.on_switch(&head, bytes, place, question, out);
         }
@@ -81,7 +98,13 @@ impl Connection {
         let without_body = match &question {
             Some(Question::WebSocket { request, .. }) => request.method == "HEAD",
             Some(Question::Head) => true,
-            Some(Question::Connect | Question::Ordinary) | None => false,
+            Some(Question::Connect(_) | Question::Ordinary) | None => false,
+        };
+        let question = match question {
+            Some(Question::Connect(asked)) if (200..300).contains(&status) => {
+                return self.open_tunnel(*asked, place, out);
+            }
+            other => other,
         };
         let body =
             (!without_body && !matches!(status, 204 | 304)).then(|| Body::of_response(&head));
@@ -92,8 +115,11 @@ impl Connection {
                 self.refusal = body.map(|_| Excerpt::new(&head));
                 out(Output::Fact(Event::Refused { response }));
             }
-            // RFC 9110, section 9.3.6: a tunnel from here on; what is in it is another connection's.
-            Some(Question::Connect) if (200..300).contains(&status) => self.become_opaque(),
+            Some(Question::Connect(_)) => {
+                let response = Box::new(owned_response(&head, place));
+                self.refusal = body.map(|_| Excerpt::new(&head));
+                out(Output::Fact(Event::ConnectRefused { response }));
+            }
             Some(_) => out(Output::Fact(Event::Exchange)),
             None => {}
         }
@@ -143,9 +169,9 @@ impl Connection {
         self.open(out);
     }
 
-    /// Both directions are a WebSocket's from here on.
+    /// Both directions are another layer's from here on.
     pub(super) fn open(&mut self, out: &mut impl FnMut(Output<'_>)) {
-        self.mode = Mode::WebSocket;
+        self.mode = Mode::HandedOn;
         self.outstanding.clear();
         self.halves.server.phase = Phase::Stream;
         let client = &mut self.halves.client;

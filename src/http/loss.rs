@@ -11,12 +11,14 @@ impl Connection {
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         let direction = gap.direction;
         match self.halves[direction].phase {
-            Phase::Body(body) if self.mode == Mode::WebSocket && !ends_inside(gap, body) => {
+            Phase::Body(body) if self.mode == Mode::HandedOn && !ends_inside(gap, body) => {
                 self.halves[direction].phase = Phase::Stream;
                 out(Output::Stream(StreamEvent::Gap(*gap)));
             }
             Phase::Stream => out(Output::Stream(StreamEvent::Gap(*gap))),
             Phase::Search | Phase::Ignored => {}
+            // What was chosen, or where the tunnel begins, is lost.
+            Phase::Socks => self.become_opaque(),
             Phase::Start if gap.cause == GapCause::BeganMidStream => self.lose_step(direction, out),
             Phase::Start | Phase::Head => self.lose_head_to(gap, out),
             Phase::Body(Body::Length(left)) => match gap.len {
@@ -26,7 +28,7 @@ impl Connection {
                 }
                 Some(len) if len == left => {
                     self.tell_if_server(direction, out);
-                    let upgraded = self.mode == Mode::WebSocket;
+                    let upgraded = self.mode == Mode::HandedOn;
                     self.halves[direction].phase =
                         if upgraded { Phase::Stream } else { Phase::Head };
                 }
@@ -41,7 +43,9 @@ impl Connection {
     /// A gap took a head, or a part of it.
     fn lose_head_to(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         if gap.direction == ServerToClient && self.mode == Mode::Http {
+            let connect = matches!(self.outstanding.front(), Some(Question::Connect(_)));
             match parse::status_of(self.halves.server.gather.bytes()) {
+                Some(200..=299) if connect => return self.open_tunnel_behind(gap, out),
                 // The status line was still seen.
                 Some(101) | None => self.answer_gap = Some(*gap),
                 Some(_) => drop(self.outstanding.pop_front()),
@@ -65,7 +69,7 @@ impl Connection {
     /// Where the next head begins isn't known any more.
     pub(super) fn lose_step(&mut self, direction: Direction, out: &mut impl FnMut(Output<'_>)) {
         self.tell_if_server(direction, out);
-        let upgraded = self.mode == Mode::WebSocket;
+        let upgraded = self.mode == Mode::HandedOn;
         let half = &mut self.halves[direction];
         half.phase = if upgraded {
             Phase::Stream
@@ -92,6 +96,14 @@ impl Connection {
             ClientToServer => parse::begins_like_request(chunk.bytes),
             ServerToClient => parse::begins_like_response(chunk.bytes),
         };
+        if chunk.direction == ServerToClient && self.judge_lost_tunnel(out) {
+            if !found {
+                // What the client asked for in the tunnel comes first.
+                self.hold(ServerToClient, &StreamEvent::Chunk(*chunk));
+                return chunk.bytes.len();
+            }
+            return 0;
+        }
         if found {
             self.halves[chunk.direction].phase = Phase::Head;
             if chunk.direction == ServerToClient {

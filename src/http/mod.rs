@@ -2,6 +2,7 @@
 //! opening handshake (RFC 6455, section 4) on any port.
 
 mod body;
+mod connect;
 mod connection;
 mod excerpt;
 mod exchange;
@@ -12,13 +13,17 @@ mod hold;
 mod lenient;
 mod loss;
 mod parse;
+mod proxied;
 mod reading;
+mod socks;
 mod start;
 mod upgrade;
 
+pub use connect::{Tunnel, TunnelKind};
 pub use connection::Connection;
 pub use extension::Extension;
 pub use head::{Headers, Request, Response};
+pub use proxied::{Proxied, ProxyFault};
 pub use upgrade::{
     Agreement, DeflateParameters, HandshakeBreach, check_request, check_response,
     offered_extensions, offered_subprotocols,
@@ -26,8 +31,6 @@ pub use upgrade::{
 
 #[cfg(test)]
 mod tests;
-
-use std::net::SocketAddr;
 
 use crate::stream::{Direction, PacketRef, StreamEvent};
 
@@ -87,11 +90,25 @@ pub enum Event {
     },
     /// A PROXY protocol header came before the first request.
     Proxied {
-        /// The client that it names; `None` where it names none.
-        source: Option<SocketAddr>,
+        /// What it says.
+        header: Box<Proxied>,
         /// Its first packet.
         at: PacketRef,
     },
+    /// The client asks a proxy for a tunnel: CONNECT (RFC 9110, section 9.3.6).
+    ConnectRequested {
+        /// The request. Its target is the tunnel's other end.
+        request: Box<Request>,
+    },
+    /// The final answer to CONNECT, other than 2xx. What is known of its body
+    /// follows as [`Event::RefusalBody`].
+    ConnectRefused {
+        /// The response.
+        response: Box<Response>,
+    },
+    /// From here on the connection is a tunnel: both directions go on as
+    /// [`Output::Stream`], which a layer that knows nothing of it yet has to read.
+    Tunnelled(Box<Tunnel>),
     /// An ordinary request (not for a WebSocket) was answered; counted, not kept.
     Exchange,
     /// The bytes of this direction are no HTTP. Said once per direction; the
@@ -140,7 +157,8 @@ pub enum Lookalike {
 pub enum Output<'a> {
     /// Something for the session.
     Fact(Event),
-    /// Bytes of the WebSocket connection, both directions, offsets unchanged.
-    /// Only after [`Event::Upgraded`] or [`Event::AnswerLost`].
+    /// Bytes of the WebSocket connection or of the tunnel, both directions,
+    /// offsets unchanged. Only after [`Event::Upgraded`], [`Event::AnswerLost`]
+    /// or [`Event::Tunnelled`].
     Stream(StreamEvent<'a>),
 }

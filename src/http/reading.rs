@@ -30,6 +30,7 @@ impl Connection {
                 Phase::Head => self.on_head(&rest, out),
                 Phase::Body(body) => self.on_body(body, &rest, out),
                 Phase::Search => self.search(&rest, out),
+                Phase::Socks => self.on_socks(&rest, out),
                 Phase::Ignored => rest.bytes.len(),
                 Phase::Stream => {
                     out(Output::Stream(StreamEvent::Chunk(rest)));
@@ -55,9 +56,13 @@ impl Connection {
                 0
             }
             Start::EmptyLines(len) => half.gather.drop_front(len),
-            Start::Proxied(len, source) => {
-                out(Output::Fact(Event::Proxied { source, at }));
+            Start::Proxied(len, header) => {
+                out(Output::Fact(Event::Proxied { header, at }));
                 half.gather.drop_front(len)
+            }
+            Start::Socks(kind) => {
+                self.begin_socks(kind, at, out);
+                0
             }
             Start::Other(looks_like) => {
                 self.not_http(chunk.direction, at, looks_like, out);
@@ -154,7 +159,7 @@ impl Connection {
 
     /// The body is over: what comes next is a head, or the WebSocket.
     fn end_body(&mut self, direction: Direction, out: &mut impl FnMut(Output<'_>)) {
-        let upgraded = self.mode == Mode::WebSocket;
+        let upgraded = self.mode == Mode::HandedOn;
         self.halves[direction].phase = if upgraded { Phase::Stream } else { Phase::Head };
         if direction == ServerToClient {
             self.tell_refusal(out);
@@ -175,7 +180,7 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         self.halves[direction].ended = Some(at);
-        if self.mode == Mode::WebSocket {
+        if self.mode == Mode::HandedOn {
             out(Output::Stream(StreamEvent::End(direction, at)));
         } else if direction == ServerToClient {
             self.tell_refusal(out);

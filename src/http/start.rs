@@ -1,10 +1,11 @@
 //! Tells from the first bytes of a direction what it speaks: HTTP/1 on any port, or something else.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
 use memchr::memchr;
 
 use super::Lookalike;
+use super::connect::TunnelKind;
+use super::proxied::{self, Proxied};
+use super::socks;
 use crate::stream::Direction;
 use Direction::{ClientToServer, ServerToClient};
 
@@ -22,21 +23,16 @@ pub(super) enum Start {
     Http,
     /// Empty lines before the first head (RFC 9112, section 2.2): so many bytes to step over.
     EmptyLines(usize),
-    /// A PROXY protocol header: so many bytes to step over, and the source it names.
-    Proxied(usize, Option<SocketAddr>),
+    /// A PROXY protocol header: so many bytes to step over, and what it says.
+    Proxied(usize, Box<Proxied>),
+    /// SOCKS, as it seems.
+    Socks(TunnelKind),
     /// No HTTP/1.
     Other(Lookalike),
 }
 
 /// RFC 9113, section 3.4.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// PROXY protocol, section 2.2.
-const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// PROXY protocol, section 2.1.
-const PROXY_V1: &[u8] = b"PROXY ";
-/// PROXY protocol, section 2.1: the longest line of version 1.
-const PROXY_V1_MAX: usize = 107;
-
 /// The longest method that is taken for one.
 ///
 /// Rationale: the longest registered one, BASELINE-CONTROL, has 16 bytes.
@@ -128,15 +124,8 @@ fn client(bytes: &[u8]) -> Start {
         Some(undecided) => return undecided,
         None => {}
     }
-    match literal(bytes, PROXY_V2) {
-        Some(Start::Http) => return proxy_v2(bytes),
-        Some(undecided) => return undecided,
-        None => {}
-    }
-    match literal(bytes, PROXY_V1) {
-        Some(Start::Http) => return proxy_v1(bytes),
-        Some(undecided) => return undecided,
-        None => {}
+    if let Some(start) = proxied::read(bytes).or_else(|| socks::start(bytes)) {
+        return start;
     }
     if bytes.starts_with(STATUS_LINE) {
         return Start::Other(Lookalike::OtherRole);
@@ -145,7 +134,7 @@ fn client(bytes: &[u8]) -> Start {
 }
 
 /// `Http` if the bytes begin with `word`, `Undecided` while they may.
-fn literal(bytes: &[u8], word: &[u8]) -> Option<Start> {
+pub(super) fn literal(bytes: &[u8], word: &[u8]) -> Option<Start> {
     if bytes.starts_with(word) {
         return Some(Start::Http);
     }
@@ -205,52 +194,6 @@ fn tls(bytes: &[u8]) -> Option<Start> {
         _ => return None,
     };
     Some(Start::Other(decided))
-}
-
-/// `PROXY TCP4 192.0.2.1 192.0.2.2 40001 443`, CR LF.
-fn proxy_v1(bytes: &[u8]) -> Start {
-    let Some(end) = memchr(b'\n', bytes) else {
-        return match bytes.len() {
-            ..PROXY_V1_MAX => Start::Undecided,
-            _ => Start::Other(Lookalike::ProxyProtocol),
-        };
-    };
-    let line = bytes
-        .get(..end)
-        .and_then(|line| std::str::from_utf8(line).ok())
-        .unwrap_or_default();
-    let mut words = line.split_ascii_whitespace().skip(2);
-    let address = words.next().and_then(|word| word.parse::<IpAddr>().ok());
-    let port = words.nth(1).and_then(|word| word.parse::<u16>().ok());
-    Start::Proxied(end + 1, address.zip(port).map(SocketAddr::from))
-}
-
-/// The signature, version and command, family, length; then the addresses.
-fn proxy_v2(bytes: &[u8]) -> Start {
-    let Some((header, rest)) = bytes.split_first_chunk::<16>() else {
-        return Start::Undecided;
-    };
-    let [.., command, family, high, low] = *header;
-    let len = usize::from(u16::from_be_bytes([high, low]));
-    let Some(addresses) = rest.get(..len) else {
-        return Start::Undecided;
-    };
-    // A LOCAL command (a health check) names nobody.
-    let source = if command == 0x21 {
-        proxy_v2_source(family, addresses)
-    } else {
-        None
-    };
-    Start::Proxied(16 + len, source)
-}
-
-fn proxy_v2_source(family: u8, bytes: &[u8]) -> Option<SocketAddr> {
-    let port = |at: usize| Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
-    match family >> 4 {
-        1 => Some((Ipv4Addr::from(*bytes.first_chunk::<4>()?), port(8)?).into()),
-        2 => Some((Ipv6Addr::from(*bytes.first_chunk::<16>()?), port(32)?).into()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -315,27 +258,5 @@ mod tests {
             client_start(HTTP2_PREFACE),
             Start::Other(Lookalike::Http2Preface)
         );
-    }
-
-    #[test]
-    fn a_proxy_header_names_the_source() {
-        let v1 = b"PROXY TCP4 192.0.2.7 192.0.2.2 40001 443\r\nGET ";
-        assert_eq!(
-            client_start(v1),
-            Start::Proxied(42, "192.0.2.7:40001".parse().ok())
-        );
-        assert_eq!(client_start(b"PROXY UNKNOWN\r\n"), Start::Proxied(15, None));
-        let v2 = [
-            PROXY_V2,
-            &[
-                0x21, 0x11, 0, 12, 192, 0, 2, 7, 192, 0, 2, 2, 0x9c, 0x41, 1, 187,
-            ],
-        ]
-        .concat();
-        assert_eq!(
-            client_start(&v2),
-            Start::Proxied(28, "192.0.2.7:40001".parse().ok())
-        );
-        assert_eq!(client_start(&v2[..27]), Start::Undecided);
     }
 }

@@ -98,7 +98,15 @@ fn word(event: &Event) -> String {
         Event::Upgraded { breaches, .. } => format!("upgraded{}", kinds(breaches)),
         Event::EarlyData { len, .. } => format!("early {len}"),
         Event::AnswerLost { .. } => "answer lost".to_owned(),
-        Event::Proxied { source, .. } => format!("proxied {source:?}"),
+        Event::Proxied { header, .. } => format!("proxied {:?}", header.source),
+        Event::ConnectRequested { request } => format!("connect {}", request.target),
+        Event::ConnectRefused { response } => format!("no tunnel {}", response.status),
+        Event::Tunnelled(tunnel) => format!(
+            "{} {} {:?}",
+            tunnel.kind.name(),
+            tunnel.target,
+            tunnel.opened.map(|at| at.number)
+        ),
         Event::Exchange => "exchange".to_owned(),
         Event::NotHttp {
             direction,
@@ -564,22 +572,178 @@ fn an_answer_without_length_ends_where_the_next_one_begins() {
     );
 }
 
+const CONNECT: &str = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
+const TUNNEL: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
+const AUTH: &str = "HTTP/1.1 407 Auth\r\nContent-Length: 2\r\n\r\nno";
+
 #[test]
 fn connect_turns_the_connection_into_a_tunnel() {
-    let connect = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
     let seen = play(&[
-        client([connect, ASK].concat()),
-        server("HTTP/1.1 200 Established\r\n\r\n"),
+        client(CONNECT),
+        server(TUNNEL),
+        client(ASK),
+        server([ACCEPT.as_bytes(), b"\x81\x00"].concat()),
     ]);
-    assert_eq!((seen.words, seen.opaque), (vec![], true));
-    let refusal = "HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n";
+    // What is in it is for a layer that knows nothing of it yet.
+    assert_eq!(seen.words, ["connect h:443", "connect h:443 Some(2)"]);
+    assert_eq!(seen.frames.client, ASK.as_bytes());
+    assert_eq!(
+        seen.frames.server,
+        [ACCEPT.as_bytes(), b"\x81\x00"].concat()
+    );
+    assert_eq!(seen.offsets.client, Some(CONNECT.len() as u64));
+    assert_eq!((seen.opaque, seen.most_held), (false, 5));
+}
+
+#[test]
+fn a_tunnel_has_no_body_whatever_its_answer_says() {
+    for head in [
+        "HTTP/1.0 200 Connection established\r\nProxy-Agent: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ] {
+        let seen = play(&[
+            client(CONNECT),
+            server([head, "early"].concat()),
+            client("x"),
+        ]);
+        assert_eq!(seen.words, ["connect h:443", "connect h:443 Some(2)"]);
+        let inside = (seen.frames.client, seen.frames.server);
+        assert_eq!(inside, (b"x".to_vec(), b"early".to_vec()), "{head}");
+    }
+}
+
+#[test]
+fn what_the_client_sends_early_waits_for_the_tunnel() {
+    let seen = play(&[
+        client([CONNECT, ASK].concat()),
+        Ends(ClientToServer),
+        server(TUNNEL),
+    ]);
+    assert_eq!(
+        seen.words,
+        ["connect h:443", "connect h:443 Some(3)", "end client"]
+    );
+    assert_eq!(seen.frames.client, ASK.as_bytes());
+    let released = seen
+        .streamed
+        .first()
+        .map(|(_, at, released)| (at.number, released.number));
+    assert_eq!(released, Some((1, 3)));
+}
+
+#[test]
+fn a_refused_tunnel_is_asked_for_again() {
     let seen = words(&[
-        client(connect),
-        server(refusal),
+        client(CONNECT),
+        server(AUTH),
+        client(CONNECT),
+        server("HTTP/1.1 407 Auth\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        client(CONNECT),
+        server(TUNNEL),
+    ]);
+    assert_eq!(
+        seen,
+        [
+            "connect h:443",
+            "no tunnel 407",
+            "body no",
+            "connect h:443",
+            "no tunnel 407",
+            "connect h:443",
+            "connect h:443 Some(6)"
+        ]
+    );
+    let other = words(&[client(CONNECT), server(AUTH), client(ASK), server(ACCEPT)]);
+    assert_eq!(
+        other,
+        [
+            "connect h:443",
+            "no tunnel 407",
+            "body no",
+            "ask /ws",
+            "upgraded"
+        ]
+    );
+}
+
+#[test]
+fn connect_comes_behind_ordinary_requests() {
+    let get = "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n";
+    let seen = words(&[
+        client([get, CONNECT].concat()),
+        server([PAGE, TUNNEL].concat()),
+    ]);
+    assert_eq!(seen, ["connect h:443", "exchange", "connect h:443 Some(2)"]);
+}
+
+#[test]
+fn a_lost_answer_to_connect_is_told_by_what_the_client_sends() {
+    let missing = TUNNEL.len() as u64;
+    let opened = [
+        "connect h:443",
+        "server head lost",
+        "connect h:443 None",
+        "gap not-captured Some(39)",
+    ];
+    let hello = [0x16, 3, 1, 2, 0, 1];
+    for inside in [ASK.as_bytes(), &hello] {
+        let gap = lost(ServerToClient, missing);
+        let before = play(&[client(CONNECT), gap.clone(), client(inside)]);
+        let behind = play(&[client(CONNECT), client(inside), gap]);
+        for seen in [before, behind] {
+            assert_eq!(seen.words, opened);
+            assert_eq!(seen.frames.client, inside);
+        }
+    }
+    let absolute = "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n";
+    for again in [CONNECT, absolute] {
+        let lines = [
+            client(CONNECT),
+            lost(ServerToClient, missing),
+            client(again),
+            server(PAGE),
+        ];
+        assert!(!words(&lines).contains(&opened[2].to_owned()), "{again}");
+    }
+}
+
+#[test]
+fn a_gap_behind_the_status_line_lies_in_the_tunnel() {
+    let seen = play(&[
+        client(CONNECT),
+        server("HTTP/1.1 200 OK\r\nVia"),
+        lost(ServerToClient, 20),
         client(ASK),
         server(ACCEPT),
     ]);
-    assert_eq!(seen, ["exchange", "ask /ws", "upgraded"]);
+    assert_eq!(
+        seen.words,
+        [
+            "connect h:443",
+            "connect h:443 Some(2)",
+            "gap not-captured Some(20)"
+        ]
+    );
+    assert_eq!(seen.frames.server, ACCEPT.as_bytes());
+}
+
+#[test]
+fn however_a_tunnel_is_cut_into_packets_its_bytes_are_the_same() {
+    let whole = [AUTH, TUNNEL, "inside"].concat();
+    for size in 1..whole.len() {
+        let mut lines = vec![client([CONNECT, CONNECT, ASK].concat())];
+        lines.extend(whole.as_bytes().chunks(size).map(server));
+        let seen = play(&lines);
+        let inside = (seen.frames.client, seen.frames.server);
+        assert_eq!(
+            inside,
+            (ASK.as_bytes().to_vec(), b"inside".to_vec()),
+            "{size}"
+        );
+    }
 }
 
 #[test]
@@ -652,6 +816,13 @@ fn any_line() -> impl Strategy<Value = Line> {
         ACCEPT,
         REFUSE,
         PAGE,
+        CONNECT,
+        TUNNEL,
+        AUTH,
+        "PROXY TCP4 192.0.2.7 192.0.2.2 40001 80\r\n",
+        "\x05\x01\0",
+        "\x05\0",
+        "\x05\0\0\x01\0\0\0\0\0\0",
         "GET / HTTP/1.1\r\n",
         "\r\n",
         "HTTP/1.1 ",
@@ -702,7 +873,8 @@ proptest! {
         let seen = play(&lines);
         // A head gathered and bytes that wait on each side, and a request unanswered.
         prop_assert!(seen.most_held <= 5 * 64 * 1024, "{}", seen.most_held);
-        let upgrades = seen.words.iter().filter(|w| w.starts_with("upgraded") || *w == "answer lost").count();
+        let opened = |w: &&String| w.starts_with("upgraded") || *w == "answer lost" || w.ends_with(')') && w.starts_with("connect h:443 ");
+        let upgrades = seen.words.iter().filter(opened).count();
         prop_assert!(upgrades <= 1, "{:?}", seen.words);
     }
 }
@@ -723,4 +895,90 @@ fn one_byte_segments_tell_the_same() {
     ];
     assert_eq!(whole.words, expected);
     assert_eq!(play(&cut(&conversation(), &[1])).words, expected);
+}
+
+#[test]
+fn a_lost_proxy_header_costs_no_request() {
+    let lines = [lost(ClientToServer, 41), client(ASK), server(ACCEPT)];
+    assert_eq!(words(&lines), ["client head lost", "ask /ws", "upgraded"]);
+}
+
+#[test]
+fn socks_5_is_a_tunnel_once_the_server_says_so() {
+    let request = [&[5, 1, 0, 3, 7][..], b"ws.test", &[1, 187]].concat();
+    let reply = [5, 0, 0, 1, 192, 0, 2, 7, 1, 187];
+    let password = [1, 2, b'm', b'e', 3, b's', b'3', b'c'];
+    let plain = vec![
+        client([5, 2, 0, 2]),
+        server([5, 0]),
+        client(&request),
+        server(reply),
+        client(ASK),
+        server(ACCEPT),
+    ];
+    let mut known = plain.clone();
+    known.splice(1..2, [server([5, 2]), client(password), server([1, 0])]);
+    for (lines, opened) in [(plain, 4), (known, 6)] {
+        let seen = play(&lines);
+        assert_eq!(seen.words, [format!("socks5 ws.test:443 Some({opened})")]);
+        assert_eq!(seen.frames.client, ASK.as_bytes());
+        assert_eq!(seen.frames.server, ACCEPT.as_bytes());
+    }
+}
+
+#[test]
+fn however_socks_is_cut_into_packets_its_tunnel_is_the_same() {
+    let asked = [&[5, 1, 0, 5, 1, 0, 1, 192, 0, 2, 7, 0, 80][..], b"early"].concat();
+    let said = [&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"inside"].concat();
+    for size in 1..asked.len() {
+        let mut lines: Vec<Line> = asked.chunks(size).map(client).collect();
+        lines.extend(said.chunks(size).map(server));
+        let seen = play(&lines);
+        assert_eq!(seen.words.len(), 1, "{size}");
+        let inside = (seen.frames.client, seen.frames.server);
+        assert_eq!(inside, (b"early".to_vec(), b"inside".to_vec()), "{size}");
+    }
+}
+
+#[test]
+fn socks_4_is_a_tunnel_too() {
+    let seen = play(&[
+        client(b"\x04\x01\x01\xbb\0\0\0\x01\0ws.test\0"),
+        server([0, 0x5a, 0, 0, 0, 0, 0, 0]),
+        client(ASK),
+    ]);
+    assert_eq!(seen.words, ["socks4 ws.test:443 Some(2)"]);
+    assert_eq!(seen.frames.client, ASK.as_bytes());
+}
+
+#[test]
+fn what_only_begins_like_socks_is_no_tunnel() {
+    let greeting = || client([5, 1, 0]);
+    for answer in [
+        &[5, 0xff][..],
+        &[5, 2],
+        &[7, 0],
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ] {
+        let seen = play(&[greeting(), server(answer), client(ASK)]);
+        assert_eq!(seen.words, ["client Unknown"], "{answer:?}");
+        assert!(seen.opaque);
+    }
+    let refused = [server([5, 0]), client([5, 1, 0, 1, 192, 0, 2, 7, 0, 80])];
+    let [choice, request] = refused;
+    let reply = server([5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);
+    assert!(play(&[greeting(), choice.clone(), request, reply]).opaque);
+    let gap = lost(ServerToClient, 10);
+    assert!(play(&[greeting(), choice, gap]).opaque);
+}
+
+#[test]
+fn an_answer_from_before_a_request_behind_a_gap_is_another_ones() {
+    let seen = words(&[
+        server(TUNNEL),
+        lost(ClientToServer, 40),
+        client(ASK),
+        server(ACCEPT),
+    ]);
+    assert_eq!(seen, ["client head lost", "ask /ws", "upgraded"]);
 }

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
-use crate::session::{Attempt, Capture, Record, Session, Unreachable, join_legs};
+use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable, join_legs};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
 use crate::websocket::Wants;
@@ -80,6 +80,12 @@ impl Analyzer {
                 translations: Translations::default(),
             },
         }
+    }
+
+    /// Makes records of the sessions that `selector` takes, and of no others;
+    /// ask for it before the first input. It knows no findings.
+    pub fn only_records_of(&mut self, selector: Selector) {
+        self.shared.records.only(selector);
     }
 
     /// Takes the next input. Sessions and failed connections that this settles

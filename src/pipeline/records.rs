@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Session};
+use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
 use crate::websocket::Event;
@@ -21,6 +21,8 @@ pub(crate) struct Pending {
     acks: Sides<VecDeque<(u64, u64)>>,
     /// Pings by their sender: packet, and the record's number.
     pings: Sides<VecDeque<(PacketRef, u64)>>,
+    /// Whether the session of this number is asked for.
+    asked_for: Option<(u32, bool)>,
 }
 
 #[derive(Debug)]
@@ -37,9 +39,32 @@ pub(crate) struct Records {
     base: u64,
     bytes: usize,
     limit: usize,
+    /// Whose records are asked for; `None`: everyone's.
+    selector: Option<Selector>,
 }
 
 impl Records {
+    pub(crate) fn only(&mut self, selector: Selector) {
+        self.selector = (!selector.is_empty()).then_some(selector);
+    }
+
+    /// Asked once a session, when its opening handshake is over.
+    fn is_asked_for(&self, session: &Session, pending: &mut Pending) -> bool {
+        let Some(selector) = &self.selector else {
+            return true;
+        };
+        match pending.asked_for {
+            Some((id, asked)) if id == session.id => asked,
+            _ => {
+                let asked = selector.admits(session, &[]);
+                if session.handshake.is_upgraded() {
+                    pending.asked_for = Some((session.id, asked));
+                }
+                asked
+            }
+        }
+    }
+
     pub(crate) fn on_event(
         &mut self,
         session: &Session,
@@ -49,6 +74,9 @@ impl Records {
         limit: usize,
     ) {
         self.limit = limit;
+        if !self.is_asked_for(session, pending) {
+            return;
+        }
         let kind = match event {
             Event::Message(message) => RecordKind::Message(message),
             Event::Close(close) => RecordKind::Close(close),
@@ -148,7 +176,7 @@ impl Records {
 
     /// Nothing more comes to the records of this connection.
     pub(crate) fn end_of_session(&mut self, pending: &mut Pending) {
-        let Pending { acks, pings } = std::mem::take(pending);
+        let Pending { acks, pings, .. } = std::mem::take(pending);
         let numbers = acks.client.into_iter().chain(acks.server).map(|(_, n)| n);
         let pings = pings.client.into_iter().chain(pings.server).map(|(_, n)| n);
         for number in numbers.chain(pings) {

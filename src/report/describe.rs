@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::Reported;
 use crate::diagnosis::Kind;
-use crate::session::Session;
 use crate::session::redact::Secrets;
+use crate::session::{Session, TunnelKind};
 
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
@@ -31,19 +31,13 @@ pub(super) fn outcome(session: &Session) -> &'static str {
 
 /// The target of the request, redacted, without an absolute form's origin.
 pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
-    let target = &session.handshake.request.target;
-    let origin_form = target
-        .split_once("://")
-        .map_or(target.as_str(), |(_, rest)| {
-            rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/")
-        });
+    let origin_form = session.handshake.path().unwrap_or_default();
     secrets.target(origin_form)
 }
 
 /// The Host field, without credentials that somebody put before it.
 pub(super) fn host(session: &Session) -> Option<&str> {
-    let field = session.handshake.request.headers.first("Host")?;
-    Some(field.rsplit_once('@').map_or(field, |(_, host)| host))
+    session.handshake.host()
 }
 
 /// `ws://host/path`, redacted.
@@ -65,7 +59,42 @@ pub(super) fn forwarded_for(session: &Session) -> Option<String> {
             .and_then(|v| v.split(',').next())
             .map(|v| v.trim().to_owned())
     };
-    first("X-Forwarded-For").or_else(|| first("X-Real-IP"))
+    headers
+        .first("Forwarded")
+        .and_then(forwarded_client)
+        .or_else(|| first("X-Forwarded-For"))
+        .or_else(|| first("X-Real-IP"))
+}
+
+/// The first `for` of a Forwarded field (RFC 7239, section 4): the client, if
+/// the proxies tell the truth. `unknown` and hidden names are nobody.
+fn forwarded_client(field: &str) -> Option<String> {
+    let first = field.split(',').next()?;
+    let pairs = first.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, node) = pairs.into_iter().find(|(name, _)| {
+        // Section 4: names are compared without case.
+        name.trim().eq_ignore_ascii_case("for")
+    })?;
+    let node = node.trim().trim_matches('"');
+    let named = !node.is_empty() && !node.starts_with('_') && !node.eq_ignore_ascii_case("unknown");
+    named.then(|| node.to_owned())
+}
+
+/// The proxies on the way: `through the proxy 192.0.2.1:3128 (CONNECT h.test:80)`.
+pub(super) fn way(session: &Session, secrets: Secrets) -> Option<String> {
+    let mut proxy = session.leg.server.to_string();
+    let mut parts: Vec<String> = Vec::new();
+    for tunnel in &session.leg.via {
+        let target = secrets.authority(&tunnel.target);
+        let verb = match tunnel.kind {
+            TunnelKind::Connect => "CONNECT",
+            TunnelKind::Socks4 => "SOCKS4",
+            TunnelKind::Socks5 => "SOCKS5",
+        };
+        parts.push(format!("through the proxy {proxy} ({verb} {target})"));
+        proxy = target.into_owned();
+    }
+    (!parts.is_empty()).then(|| parts.join(", then "))
 }
 
 /// A session's fate in a few words: `closed 1000`, `dropped (1006)`, `refused 404`, `open`.
@@ -88,5 +117,21 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
             None => format!("not opened ({})", outcome(session)),
         },
         _ => "open at the end".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::forwarded_client;
+
+    #[test]
+    fn forwarded_names_the_first_client() {
+        let told = |field| forwarded_client(field).unwrap_or_default();
+        assert_eq!(told("for=192.0.2.43, for=198.51.100.17"), "192.0.2.43");
+        let six = "proto=https;For=\"[2001:db8:cafe::17]:4711\";by=203.0.113.43";
+        assert_eq!(told(six), "[2001:db8:cafe::17]:4711");
+        for nobody in ["for=unknown", "for=_hidden", "proto=http", "for=", ""] {
+            assert_eq!(told(nobody), "", "{nobody}");
+        }
     }
 }

@@ -6,6 +6,7 @@ mod describe;
 mod explanation;
 mod json;
 mod messages;
+mod selected;
 mod text;
 mod when;
 mod wrap;
@@ -15,6 +16,8 @@ use std::io::{self, Write};
 
 pub use explanation::{explain_rule, list_rules};
 pub use messages::{MessageFormat, Messages};
+pub use selected::{Seen, Selected};
+pub use when::rfc3339;
 
 use crate::diagnosis::{
     Closing, Finding, PingVerdict, Severity, Subject, Thresholds, closing, judge_pings,
@@ -49,6 +52,8 @@ pub struct Report {
     pub keys_given: bool,
     /// The numbers that opinions depend on.
     pub thresholds: Thresholds,
+    /// What somebody chose of it; `None`: this is all.
+    pub selected: Option<Selected>,
     /// Where in `findings` those about a session stand, by its number.
     about: BTreeMap<u32, Vec<usize>>,
 }
@@ -76,8 +81,23 @@ impl Report {
             secrets,
             keys_given,
             thresholds,
+            selected: None,
             about,
         }
+    }
+
+    /// The same, as a part of what was read.
+    #[must_use]
+    pub fn selected(mut self, selected: Option<Selected>) -> Self {
+        self.selected = selected;
+        self
+    }
+
+    /// How many sessions the capture holds, those that weren't chosen included.
+    pub fn all_sessions(&self) -> usize {
+        self.selected
+            .as_ref()
+            .map_or(self.sessions.len(), |selected| selected.of)
     }
 
     /// A session, judged. Done when it is asked for: kept for all, it would

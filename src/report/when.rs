@@ -7,7 +7,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use crate::time::Timestamp;
 
 /// RFC 3339, UTC, always nine digits of the second.
-pub(super) fn rfc3339(time: Timestamp) -> String {
+pub fn rfc3339(time: Timestamp) -> String {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
     let nanos = i128::from(time.as_nanos());
     match jiff::Timestamp::from_nanosecond(nanos) {

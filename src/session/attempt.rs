@@ -1,6 +1,6 @@
 //! A TCP connection on which nothing said WebSocket: worth a word only if it failed.
 
-use super::{Leg, SameAs};
+use super::{Leg, SameAs, TunnelRequests};
 use crate::http::Lookalike;
 use crate::stream::{PacketRef, Sides};
 
@@ -13,6 +13,8 @@ pub struct Attempt {
     pub looks_like: Sides<Option<(Lookalike, PacketRef)>>,
     /// The client began with TLS, and the server's first bytes are HTTP/1's.
     pub plain_answer: Option<PacketRef>,
+    /// CONNECTs that opened no tunnel.
+    pub connects: TunnelRequests,
     /// Ordinary HTTP requests that were answered.
     pub exchanges: u64,
     /// The capture's last packet when this was let go.
@@ -31,6 +33,7 @@ impl Attempt {
             leg,
             looks_like: Sides::default(),
             plain_answer: None,
+            connects: TunnelRequests::default(),
             exchanges: 0,
             horizon,
             settled: false,
@@ -76,7 +79,8 @@ impl Attempt {
             self.looks_like.server,
             Some((Lookalike::TlsHandshake | Lookalike::TlsAlert(..), _))
         );
-        self.never_opened() || alerts || (client_speaks_tls && !server_answers_tls)
+        let no_tunnel = self.connects.last().is_some();
+        self.never_opened() || no_tunnel || alerts || (client_speaks_tls && !server_answers_tls)
     }
 }
 

@@ -37,6 +37,52 @@ pub struct Damage {
     pub what: String,
 }
 
+/// What `--filter` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filtered {
+    /// The expression, as given.
+    pub expression: String,
+    /// Packets that it let pass.
+    pub matched: u64,
+    /// Packets that it left out.
+    pub left_out: u64,
+    /// Among those: with a VLAN tag, behind which BPF looks only when told to.
+    pub tagged: u64,
+    /// Among those: IP fragments other than first ones. They have no ports.
+    pub fragments: u64,
+    /// Among those: of link types on which libpcap can't answer the expression.
+    pub not_filterable: u64,
+}
+
+impl Filtered {
+    /// What the expression may have missed that it was not meant to.
+    pub fn hints(&self) -> Vec<String> {
+        let mut hints = Vec::new();
+        if self.tagged > 0 {
+            hints.push(format!(
+                "{} of them carry a VLAN tag, behind which BPF looks only after the word vlan: '(EXPR) or (vlan and (EXPR))'",
+                self.tagged
+            ));
+        }
+        if self.matched == 0 && self.left_out > 0 && self.tagged == 0 && self.not_filterable == 0 {
+            hints.push("BPF looks at the outermost headers only, not into tunnels".to_owned());
+        }
+        if self.fragments > 0 {
+            hints.push(format!(
+                "{} of them are later fragments of IP datagrams, which have no ports: add 'or ip[6:2] & 0x1fff != 0'",
+                self.fragments
+            ));
+        }
+        if self.not_filterable > 0 {
+            hints.push(format!(
+                "{} of them begin in a way on which libpcap can't answer this expression",
+                self.not_filterable
+            ));
+        }
+        hints
+    }
+}
+
 /// Missing bytes of one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GapTotal {
@@ -90,8 +136,10 @@ pub struct MoreAttempts {
 pub struct Capture {
     /// The files, in the order given.
     pub files: Vec<CaptureFile>,
-    /// Packets of all of them.
+    /// Packets of all of them, without those that a filter left out.
     pub packets: u64,
+    /// What a filter left out, if there was one.
+    pub filter: Option<Filtered>,
     /// TCP segments among them.
     pub tcp_segments: u64,
     /// TCP connections.
@@ -139,6 +187,10 @@ pub struct Capture {
     pub tls_ports: Vec<u16>,
     /// Ordinary HTTP exchanges.
     pub http_exchanges: u64,
+    /// Servers to which connections begin with a PROXY protocol header: the first 16.
+    pub proxied_servers: Vec<SocketAddr>,
+    /// Tunnels through proxies.
+    pub tunnels: super::OpenedTunnels,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
     /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.

@@ -77,6 +77,9 @@ impl Handshake {
             Event::UpgradeRequested { .. }
             | Event::Exchange
             | Event::Proxied { .. }
+            | Event::ConnectRequested { .. }
+            | Event::ConnectRefused { .. }
+            | Event::Tunnelled(_)
             | Event::HeadLost { .. } => {}
         }
     }
@@ -102,6 +105,20 @@ impl Handshake {
     /// The secret values of the request: neither side's texts may repeat them unredacted.
     pub fn secrets(&self) -> Vec<String> {
         super::redact::secrets_of(&self.request.target, &self.request.headers.0)
+    }
+
+    /// The target of the request, without an absolute form's origin. Holds secrets.
+    pub fn path(&self) -> Option<&str> {
+        let target = self.request.target.as_str();
+        Some(target.split_once("://").map_or(target, |(_, rest)| {
+            rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/")
+        }))
+    }
+
+    /// The Host field, without credentials that somebody put before it.
+    pub fn host(&self) -> Option<&str> {
+        let field = self.request.headers.first("Host")?;
+        Some(field.rsplit_once('@').map_or(field, |(_, host)| host))
     }
 
     /// The subprotocols that the client offered, in its order.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::http::{Proxied, Tunnel};
 use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
 use crate::tcp::{Event, Reset};
 
@@ -48,6 +49,11 @@ pub struct Leg {
     pub orientation: Orientation,
     /// The client that a PROXY protocol header names.
     pub forwarded_for: Option<SocketAddr>,
+    /// All that this header says, and its first packet.
+    pub proxied: Option<(Box<Proxied>, PacketRef)>,
+    /// The tunnels that its bytes go through, the outermost first. `server` is
+    /// the first proxy then.
+    pub via: Vec<Tunnel>,
     /// The first packet.
     pub first: PacketRef,
     /// The newest packet of each sender.
@@ -119,6 +125,8 @@ impl Leg {
             server,
             orientation: Orientation::Provisional,
             forwarded_for: None,
+            proxied: None,
+            via: Vec::new(),
             first,
             last_packet: Sides::default(),
             previous_packet: None,
@@ -327,6 +335,14 @@ impl Leg {
             Some(_) => self.last_delivered[direction].map(|(payload, _)| payload),
             None => self.last_payload[direction],
         }
+    }
+
+    /// Whom the client talks to in the end: the target of the innermost tunnel,
+    /// or the server.
+    pub fn far_end(&self) -> String {
+        self.via
+            .last()
+            .map_or_else(|| self.server.to_string(), |tunnel| tunnel.target.clone())
     }
 
     /// The newest packet of either side.

@@ -10,16 +10,21 @@ mod handshake;
 mod keepalive;
 mod leg;
 mod legs;
+mod pattern;
 mod record;
 pub mod redact;
 mod rtt;
+mod selector;
 mod signs;
 mod stalls;
 mod story;
 mod translated;
+mod tunnel;
 
 pub use attempt::Attempt;
-pub use capture::{Capture, CaptureFile, Damage, GapTotal, MoreAttempts, Tally, TlsTotals};
+pub use capture::{
+    Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
+};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::Handshake;
@@ -28,14 +33,17 @@ pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
+pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
 pub use translated::{FarSide, SameAs};
+pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
 pub use crate::http::{
-    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Request, Response,
+    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Proxied, ProxyFault, Request,
+    Response, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};

@@ -70,6 +70,21 @@ impl Secrets {
         Cow::Owned(shown)
     }
 
+    /// `host:port` as CONNECT asks for it: credentials before an `@` and
+    /// control characters are replaced.
+    pub fn authority(self, target: &str) -> Cow<'_, str> {
+        if self == Self::Shown {
+            return Cow::Borrowed(target);
+        }
+        let shown = match target.rsplit_once('@') {
+            Some((_, host)) => format!("{REPLACEMENT}@{host}"),
+            None => self.target(target).into_owned(),
+        };
+        let printable = shown.chars().map(|c| if c.is_control() { ' ' } else { c });
+        // Rationale: RFC 1035, section 2.3.4: a name has at most 255 bytes.
+        Cow::Owned(printable.take(270).collect())
+    }
+
     /// A subprotocol, as offered or chosen. Clients that can't set headers put
     /// tokens there.
     pub fn subprotocol(self, name: &str) -> Cow<'_, str> {
@@ -362,6 +377,13 @@ mod tests {
             Secrets::Redacted.target("ws://me:pw@host/ws"),
             "ws://[redacted]@host/ws"
         );
+    }
+
+    #[test]
+    fn credentials_before_a_host_are_hidden() {
+        let shown = |target| Secrets::Redacted.authority(target);
+        assert_eq!(shown("me:pw@h.test:443"), "[redacted]@h.test:443");
+        assert_eq!(shown("h.test:443"), "h.test:443");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(crate) const RADIOTAP: u32 = 127;
 /// One TCP connection after the other between the same two hosts, a packet a millisecond.
 pub(crate) struct Conversation {
     packets: Vec<Vec<u8>>,
+    /// When each packet was captured, in milliseconds after the first.
+    times: Vec<u32>,
+    now_ms: u32,
     client_port: u16,
     /// Next sequence numbers of client and server.
     next: [u32; 2],
@@ -32,6 +35,8 @@ impl Conversation {
     pub(crate) fn new() -> Self {
         Self {
             packets: Vec::new(),
+            times: Vec::new(),
+            now_ms: 0,
             client_port: 40_000,
             next: [0, 0],
         }
@@ -83,13 +88,51 @@ impl Conversation {
         self
     }
 
+    /// The server resets the connection, or the client does.
+    pub(crate) fn reset(mut self, sender: Sender) -> Self {
+        self.segment(sender, b"", |tcp| (tcp.rst, tcp.ack) = (true, true));
+        self
+    }
+
+    /// A connection from the next port that the server refuses.
+    pub(crate) fn refused(mut self) -> Self {
+        self.client_port += 1;
+        self.next = [1_000, 0];
+        self.segment(Client, b"", |tcp| tcp.syn = true);
+        self.next[0] += 1;
+        self.reset(Server)
+    }
+
+    /// What follows comes so long after the first packet.
+    pub(crate) fn at_ms(mut self, ms: u32) -> Self {
+        assert!(ms >= self.now_ms, "time runs forward");
+        self.now_ms = ms;
+        self
+    }
+
+    /// All packets so far with a VLAN tag.
+    pub(crate) fn tagged(mut self, vlan: u16) -> Self {
+        for packet in &mut self.packets {
+            let tag = [[0x81, 0], vlan.to_be_bytes()].concat();
+            packet.splice(12..12, tag);
+        }
+        self
+    }
+
+    /// A packet that is whole, a millisecond after the one before.
+    fn push(&mut self, packet: Vec<u8>) {
+        self.packets.push(packet);
+        self.times.push(self.now_ms);
+        self.now_ms += 1;
+    }
+
     pub(crate) fn udp(mut self, payload: &[u8]) -> Self {
         let builder = PacketBuilder::ethernet2([2; 6], [4; 6])
             .ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
             .udp(5_353, 53);
         let mut packet = Vec::new();
         builder.write(&mut packet, payload).expect("a small packet");
-        self.packets.push(packet);
+        self.push(packet);
         self
     }
 
@@ -108,7 +151,7 @@ impl Conversation {
             .tcp_header(tcp);
         let mut packet = Vec::new();
         builder.write(&mut packet, payload).expect("a small packet");
-        self.packets.push(packet);
+        self.push(packet);
         let len = u32::try_from(payload.len()).expect("a small packet");
         self.next[sender as usize] = self.next[sender as usize].wrapping_add(len);
     }
@@ -122,9 +165,9 @@ impl Conversation {
     pub(crate) fn pcap_of(&self, link_type: u32) -> Vec<u8> {
         let header = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 262_144, link_type];
         let mut file: Vec<u8> = header.into_iter().flat_map(u32::to_le_bytes).collect();
-        for (packet, number) in self.packets.iter().zip(0_u32..) {
+        for (packet, ms) in self.packets.iter().zip(&self.times) {
             let len = u32::try_from(packet.len()).expect("a small packet");
-            let (seconds, micros) = (1_700_000_000 + number / 1_000, number % 1_000 * 1_000);
+            let (seconds, micros) = (1_700_000_000 + ms / 1_000, ms % 1_000 * 1_000);
             file.extend(
                 [seconds, micros, len, len]
                     .into_iter()

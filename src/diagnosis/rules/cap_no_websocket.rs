@@ -2,6 +2,7 @@
 
 use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
+use crate::session::Capture;
 
 pub(super) static RULE: Rule = Rule {
     id: "cap-no-websocket",
@@ -37,7 +38,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let found = found_instead(overview);
     let capture = overview.capture;
     let summary = if capture.packets == 0 {
-        "no WebSocket: the capture is empty".to_owned()
+        format!("no WebSocket: {}", nothing_read(capture))
     } else {
         format!("no WebSocket recognised; instead: {}", found.join("; "))
     };
@@ -48,6 +49,21 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             .data("instead", Value::List(found))
             .advice(advice(overview)),
     );
+}
+
+/// Why there was no packet.
+fn nothing_read(capture: &Capture) -> String {
+    let held: u64 = capture.files.iter().map(|file| file.packets).sum();
+    match left_out(capture) {
+        0 if held > 0 => "all packets of the capture came after --to".to_owned(),
+        0 => "the capture is empty".to_owned(),
+        left_out => format!("--filter left out all {}", counted(left_out, "packet")),
+    }
+}
+
+/// Packets that a filter of ours kept away.
+fn left_out(capture: &Capture) -> u64 {
+    capture.filter.as_ref().map_or(0, |filter| filter.left_out)
 }
 
 /// What was there, the likeliest hiding places of a WebSocket first.
@@ -73,6 +89,16 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
         let count = counted(capture.mid_stream.count, "connection");
         found.push(format!("{count} that began before the capture"));
     }
+    let refused = overview.attempts.iter();
+    let refused = refused.filter(|attempt| attempt.connects.last().is_some());
+    if let Ok(count @ 1..) = u64::try_from(refused.count()) {
+        let count = counted(count, "connection");
+        found.push(format!("{count} to a proxy that opened no tunnel"));
+    }
+    if capture.tunnels.count > 0 {
+        let count = counted(capture.tunnels.count, "tunnel");
+        found.push(format!("{count} through a proxy"));
+    }
     if capture.http_exchanges > 0 {
         let count = counted(capture.http_exchanges, "ordinary HTTP exchange");
         found.push(format!("{count} without an upgrade"));
@@ -95,6 +121,10 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
             counted(capture.tcp_connections, "TCP connection")
         ));
     }
+    if left_out(capture) > 0 {
+        let count = counted(left_out(capture), "packet");
+        found.push(format!("{count} that --filter left out"));
+    }
     // Rationale: the most frequent few; the report lists all of them.
     for (why, count) in capture.not_decoded.iter().take(3) {
         found.push(format!("{} ({why})", counted(*count, "packet")));
@@ -104,7 +134,9 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
 
 fn advice(overview: &Overview<'_>) -> &'static str {
     let capture = overview.capture;
-    if capture.tls.connections > capture.tls.decrypted {
+    if left_out(capture) > 0 {
+        "look again without --filter; to choose sessions, take --where"
+    } else if capture.tls.connections > capture.tls.decrypted {
         "capture behind the proxy that terminates TLS: this version doesn't decrypt it yet"
     } else if capture.mid_stream.count > 0 {
         "let the client reconnect while the capture runs, so that the opening handshake is in it"

@@ -1,5 +1,6 @@
 //! `cap-one-way`: only one direction of connections was captured.
 
+use super::cap_packet_loss::left_out;
 use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::Direction;
@@ -45,6 +46,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     let all = total >= capture.tcp_connections;
+    let left_out = left_out(capture);
     for missing in Direction::BOTH {
         let tally = capture.unheard[missing];
         let Some((at, stream)) = tally.first else {
@@ -60,7 +62,10 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::of_capture(
             &RULE,
             confidence,
-            format!("of {connections} only the {other}'s packets were captured: it acknowledges payload of the {side} that is not there"),
+            match &left_out {
+                None => format!("of {connections} only the {other}'s packets were captured: it acknowledges payload of the {side} that is not there"),
+                Some(left_out) => format!("of {connections} only the {other}'s packets were read: it acknowledges payload of the {side} that is not there ({left_out})"),
+            },
         )
         .evidence(at, format!("acknowledges payload of the {side}"))
         .data("missing", Value::Text(side.to_owned()))
@@ -68,6 +73,12 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         .cause(Confidence::Possible, "a filter with src or dst in it, or a mirror port that copies one direction")
         .cause(Confidence::Possible, "asymmetric routing: the other direction takes another path")
         .advice("capture on the host itself, or on both paths, with host and port instead of src and dst in the filter");
+        if left_out.is_some() {
+            finding = finding.cause(
+                Confidence::Likely,
+                "--filter left that direction out: look again with host and port instead of src and dst",
+            );
+        }
         finding.tcp_stream = Some(stream);
         if !all {
             finding = finding.severity(Severity::Warn);

@@ -2,7 +2,7 @@
 
 use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::Session;
+use crate::session::{Capture, Session};
 use crate::stream::GapCause;
 
 pub(super) static RULE: Rule = Rule {
@@ -62,6 +62,11 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         (_, 0) => lost,
         _ => format!("{lost}; {dropped_here}"),
     };
+    let left_out = left_out(capture).filter(|_| gaps > 0);
+    let summary = match &left_out {
+        Some(left_out) => format!("{summary} ({left_out})"),
+        None => summary,
+    };
     let unread = overview
         .sessions
         .iter()
@@ -86,6 +91,12 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         ));
         finding.tcp_stream = Some(stream);
     }
+    if left_out.is_some() {
+        finding = finding.cause(
+            Confidence::Likely,
+            "--filter left out packets of these connections: look again without it",
+        );
+    }
     findings.push(
         finding
             .cause(
@@ -93,8 +104,21 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
                 "the capture buffer was too small, or the disk too slow",
             )
             .cause(Confidence::Possible, "an oversubscribed mirror port, or a filter that misses some of the packets")
-            .advice("capture again on the host itself: tcpdump -i IF -s 0 -B 65536 -w FILE 'tcp port PORT or icmp or icmp6'"),
+            .advice(if left_out.is_some() {
+                "read the file again without --filter; choose sessions with --where instead"
+            } else {
+                "capture again on the host itself: tcpdump -i IF -s 0 -B 65536 -w FILE 'tcp port PORT or icmp or icmp6'"
+            }),
     );
+}
+
+/// A filter of ours that may be why packets are missing, in the words of a report.
+pub(super) fn left_out(capture: &Capture) -> Option<String> {
+    let filter = capture.filter.as_ref().filter(|f| f.left_out > 0)?;
+    Some(format!(
+        "--filter left out {}, perhaps those",
+        counted(filter.left_out, "packet")
+    ))
 }
 
 /// A lost frame header, after which the place of the next one isn't known.

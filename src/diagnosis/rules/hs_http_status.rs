@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::diagnosis::legs::{before, behind, joined};
 use crate::diagnosis::refusal::{body_of, is_stripped_between, shown};
 use crate::diagnosis::status::{WRONG_VERSION, reading_of};
+use crate::diagnosis::tunnel;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Refusal, Responder, Rule, Severity, Value,
@@ -31,21 +32,29 @@ The upgrade was refused in HTTP. A browser reports `error`, then `close` with co
 - 404, 405: wrong path or method. 426: the backend saw no Upgrade, or another version.
 - 429, 503: overload or a limit; `Retry-After` says how long.
 - 502, 504: the proxy can't reach its upstream, or waits for it too long. 505: the backend saw HTTP/1.0.
+- `data.kind` `connect`: a forward proxy refused the tunnel (CONNECT) in which the upgrade would have gone, so there is no session. 407: it
+  wants credentials, by one of `data.schemes`; 403: its rules forbid the host or the port; 502, 503, 504: it can't reach `data.target`.
+  Chromium calls that ERR_TUNNEL_CONNECTION_FAILED, or ERR_PROXY_AUTH_... after a 407.
 
 ## How to tell them apart
 - Who answered: the proxy's own error page (its name in Server or in the body) or the application's.
 - The same client gets through later on the same connection: an authentication in two steps (NTLM, Negotiate) works like that, and is
-  reported as info.
+  reported as info. A 407 that a tunnel to the same target follows isn't reported at all.
+- A PROXY protocol header before the request, and a 400: the server doesn't expect one.
 - All clients, or one: the route, or this client's credentials.
 
 ## What to do
 Look in the log of whoever answered. With a 502 or 504 look at the upstream: is it up, and is the proxy's address for it right?
 
 ## References
-RFC 6455, sections 4.1, 4.2.2 and 4.4; RFC 9110, section 15.
+RFC 6455, sections 4.1, 4.2.2 and 4.4; RFC 9110, sections 9.3.6, 11.7 and 15.
 ",
-    checks: &[Check::Capture(check)],
+    checks: &[Check::Capture(check), Check::Capture(tunnels)],
 };
+
+fn tunnels(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    tunnel::refused(overview, &RULE, findings);
+}
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let accepted: HashMap<u32, u32> = overview
@@ -300,6 +309,10 @@ fn causes(
     response: &Response,
     who: Option<&Responder>,
 ) -> Finding {
+    let finding = match response.status {
+        400 => tunnel::about_proxy_header(finding, session, Confidence::Likely),
+        _ => finding,
+    };
     let breaches = &session.handshake.request_breaches;
     let version = breaches.iter().any(|b| b.kind.starts_with("version-"));
     let (reading, likely) = match response.status {
@@ -393,6 +406,21 @@ mod tests {
         assert_eq!(finding.causes[0].confidence.name(), "likely");
         let bare = refused("200 OK", "", "ok");
         assert_eq!(bare.causes[0].confidence.name(), "possible");
+    }
+
+    #[test]
+    fn a_400_behind_a_proxy_header_is_likely_about_it() {
+        let header = b"PROXY TCP4 192.0.2.7 192.0.2.2 40001 80\r\n";
+        let told = Script::new()
+            .handshake()
+            .bytes(crate::stream::Direction::ClientToServer, header)
+            .request("")
+            .answer("400 Bad Request", "", "")
+            .told();
+        let first = &told.only("hs-http-status").causes[0];
+        assert!(first.text.contains("PROXY protocol"));
+        let without = refused("400 Bad Request", "", "");
+        assert!(!without.causes[0].text.contains("PROXY protocol"));
     }
 
     #[test]

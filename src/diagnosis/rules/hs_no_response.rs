@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::tunnel;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Rule, Severity, Terminator, Value,
+    Case, Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Terminator, Value,
 };
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
@@ -23,6 +24,9 @@ gave up. A browser reports `error`, then `close` with code 1006.
 - A proxy that can't reach its upstream, or resets because of a limit.
 - The port speaks something else: TLS servers often close on a plain `GET` without a word.
 - The process crashed while it handled the request.
+- A PROXY protocol header that the server doesn't expect, or one that it misses: such servers close without a word.
+- `data.kind` `connect`: a forward proxy never answered the CONNECT for the tunnel in which the upgrade would have gone: it waits for a
+  target that it can't reach, or is no proxy.
 
 ## How to tell them apart
 - FIN or reset within about a round trip of the request: the server looked at the first bytes and wanted none of them. Try `wss://`.
@@ -38,12 +42,16 @@ Look at the accept and authentication code of the server at the time of the requ
 ## References
 RFC 6455, sections 4.1 and 4.2.2.
 ",
-    checks: &[Check::Session(check)],
+    checks: &[Check::Session(check), Check::Capture(tunnels)],
 };
 
 /// Rationale: a server that decides on the first bytes answers within its round
 /// trip and a scheduling delay; 20 ms covers both where no round trip was measured.
 const AT_ONCE: Duration = Duration::from_millis(20);
+
+fn tunnels(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    tunnel::unanswered(overview, &RULE, findings);
+}
 
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
@@ -146,6 +154,15 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
         end.at,
         format!("{word}, server to client, nothing before it"),
     );
+    let finding = tunnel::about_proxy_header(finding, session, Confidence::Possible);
+    let finding = tunnel::about_missing_proxy_header(finding, session, case.capture);
+    let finding = match session.leg.via.is_empty() {
+        true => finding,
+        false => finding.cause(
+            Confidence::Possible,
+            "the forward proxy lost the target, or opened the tunnel before it had reached it",
+        ),
+    };
     let finding = if at_once {
         finding
             .cause(
@@ -300,6 +317,21 @@ mod tests {
         assert_eq!(long.only("hs-no-response").confidence.name(), "likely");
         let short = other(asked().wait_s(3.0));
         assert!(short.of("hs-no-response").is_empty());
+    }
+
+    #[test]
+    fn in_a_tunnel_the_proxy_may_have_lost_the_target() {
+        let inside = |script: Script| {
+            let told = script.request("").fin(ServerToClient).told();
+            let causes = told.only("hs-no-response").causes.clone();
+            causes.iter().any(|cause| cause.text.contains("tunnel"))
+        };
+        let tunnel = Script::new()
+            .handshake()
+            .bytes(ClientToServer, b"CONNECT h:80 HTTP/1.1\r\n\r\n")
+            .bytes(ServerToClient, b"HTTP/1.1 200 OK\r\n\r\n");
+        assert!(inside(tunnel));
+        assert!(!inside(Script::new().handshake()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::Lookalike;
+use crate::session::redact::Secrets;
 use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {
@@ -44,7 +45,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         // TLS is `hs-scheme-mismatch`; a request of the server is HTTP after all.
         Lookalike::TlsHandshake | Lookalike::TlsAlert(..) | Lookalike::OtherRole => return,
     };
-    let server = session.leg.server;
+    let far_end = session.leg.far_end();
+    let server = Secrets::Redacted.authority(&far_end);
     let summary = match service {
         Some(name) => format!("{server} answered the upgrade request with {name}, not with HTTP"),
         None => format!("{server} answered the upgrade request with something that is not HTTP"),

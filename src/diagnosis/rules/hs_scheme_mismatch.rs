@@ -6,6 +6,7 @@ use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Value,
     refusal_of,
 };
+use crate::session::redact::Secrets;
 use crate::session::{Attempt, Lookalike};
 use crate::stream::{Direction, PacketRef};
 
@@ -56,7 +57,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         _ => return,
     };
     let request = Evidence::new(handshake.request.last, "the upgrade request, in plaintext");
-    let server = session.leg.server;
+    let far_end = session.leg.far_end();
+    let server = Secrets::Redacted.authority(&far_end);
     let summary =
         format!("the client speaks plaintext to {server}, a TLS port: the answer is {what}");
     findings.push(
@@ -93,7 +95,8 @@ fn plain_answer(
         .gaps
         .iter()
         .any(|gap| gap.direction == Direction::ServerToClient);
-    if missing || leg.first_payload.server.is_some() {
+    // What a proxy does inside a tunnel says nothing of its own port.
+    if missing || leg.first_payload.server.is_some() || !leg.via.is_empty() {
         return None;
     }
     // A server that hangs up on a ClientHello may do so for many reasons, unless its port is known to be plain.
@@ -125,7 +128,8 @@ fn check_attempts(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 fn of_attempts(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     let (at, confidence, what) = plain_answer(dial.first, overview)?;
     let (_, hello) = dial.first.looks_like.client?;
-    let server = dial.first.leg.server;
+    let far_end = dial.first.leg.far_end();
+    let server = Secrets::Redacted.authority(&far_end);
     let again = match dial.count {
         1 => String::new(),
         count => format!(", {}", times(usize::try_from(count).unwrap_or(usize::MAX))),

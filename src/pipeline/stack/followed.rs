@@ -26,8 +26,9 @@ pub(super) struct Followed {
 /// The protocol above TCP.
 #[derive(Debug)]
 enum Layer {
-    /// With the WebSocket layer, from the 101 on, for as long as a body may still pass.
-    Http(Box<http::Connection>, Option<Box<websocket::Connection>>),
+    /// With the layer that reads what HTTP hands on, from the 101 or the 2xx to
+    /// CONNECT on, for as long as HTTP holds bytes before it.
+    Http(Box<http::Connection>, Option<Box<Layer>>),
     WebSocket(Box<websocket::Connection>),
     /// Bytes that say nothing to us, on a connection that has a session.
     Opaque,
@@ -48,7 +49,7 @@ impl Followed {
         shared.capture.tcp_connections += 1;
         let followed = Self {
             tcp: tcp::Connection::new(shared.options.limits.patience),
-            layer: Layer::Http(Box::new(http::Connection::new()), None),
+            layer: Layer::of_unknown(),
             subject: Subject::Attempt(Box::new(Attempt::new(leg))),
             pending: Pending::default(),
             syn: Sides::default(),
@@ -166,14 +167,7 @@ impl Followed {
     }
 
     pub(super) fn buffered(&self) -> usize {
-        let above = match &self.layer {
-            Layer::Http(http, above) => {
-                http.buffered() + above.as_ref().map_or(0, |websocket| websocket.buffered())
-            }
-            Layer::WebSocket(websocket) => websocket.buffered(),
-            Layer::Opaque => 0,
-        };
-        self.tcp.buffered() + above
+        self.tcp.buffered() + self.layer.buffered()
     }
 
     /// Hands over all that TCP holds, for want of memory.
@@ -219,20 +213,7 @@ impl Followed {
                 }
             },
         );
-        match layer {
-            Layer::Http(http, above) => {
-                http.finish(&mut |output| {
-                    on_http(output, subject, pending, above, shared, finished);
-                });
-                if let Some(websocket) = above {
-                    websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
-                }
-            }
-            Layer::WebSocket(websocket) => {
-                websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
-            }
-            Layer::Opaque => {}
-        }
+        finish(layer, subject, pending, shared, finished);
         shared.records.end_of_session(&mut self.pending);
         match self.subject {
             Subject::Session(mut session) => {
@@ -275,6 +256,41 @@ fn feed(
     {
         shared.on_gap(gap, subject.leg());
     }
+    read(layer, subject, pending, event, shared, finished);
+}
+
+/// How many tunnels may lie in one another.
+///
+/// Rationale: a proxy behind a proxy is two; more layers cost the stack of calls more.
+const TUNNELS_MAX: usize = 4;
+
+impl Layer {
+    /// What reads a stream of which nothing is known: TCP's, or the one inside a
+    /// tunnel. The place for whatever tells TLS from HTTP.
+    fn of_unknown() -> Self {
+        Self::Http(Box::new(http::Connection::new()), None)
+    }
+
+    fn buffered(&self) -> usize {
+        match self {
+            Self::Http(http, above) => {
+                http.buffered() + above.as_ref().map_or(0, |above| above.buffered())
+            }
+            Self::WebSocket(websocket) => websocket.buffered(),
+            Self::Opaque => 0,
+        }
+    }
+}
+
+/// Has a layer read a stream event: TCP's, or what another layer hands on.
+fn read(
+    layer: &mut Layer,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    event: StreamEvent<'_>,
+    shared: &mut Shared,
+    finished: &mut Vec<Finished>,
+) {
     match layer {
         Layer::WebSocket(websocket) => {
             websocket.on_stream(&event, &mut |event| {
@@ -288,34 +304,64 @@ fn feed(
             if http.is_opaque() {
                 *layer = Layer::Opaque;
             } else if http.is_transparent()
-                && let Some(websocket) = above.take()
+                && let Some(above) = above.take()
             {
-                *layer = Layer::WebSocket(websocket);
+                *layer = *above;
             }
         }
         Layer::Opaque => subject.on_opaque(&event),
     }
 }
 
-/// `above` is the WebSocket layer, from the moment of the 101 on.
+/// Nothing more comes: the layers tell what they still hold, the lowest first.
+fn finish(
+    layer: &mut Layer,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    shared: &mut Shared,
+    finished: &mut Vec<Finished>,
+) {
+    match layer {
+        Layer::Http(http, above) => {
+            http.finish(&mut |output| {
+                on_http(output, subject, pending, above, shared, finished);
+            });
+            if let Some(above) = above {
+                finish(above, subject, pending, shared, finished);
+            }
+        }
+        Layer::WebSocket(websocket) => {
+            websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
+        }
+        Layer::Opaque => {}
+    }
+}
+
+/// `above` is the layer that reads what HTTP hands on.
 fn on_http(
     output: http::Output<'_>,
     subject: &mut Subject,
     pending: &mut Pending,
-    above: &mut Option<Box<websocket::Connection>>,
+    above: &mut Option<Box<Layer>>,
     shared: &mut Shared,
     finished: &mut Vec<Finished>,
 ) {
     match output {
         http::Output::Stream(event) => {
-            if let Some(websocket) = above {
-                websocket.on_stream(&event, &mut |event| {
-                    subject.on_websocket(event, pending, shared)
-                });
+            if let Some(above) = above {
+                read(above, subject, pending, event, shared, finished);
             }
         }
         http::Output::Fact(http::Event::UpgradeRequested { request, breaches }) => {
             subject.begin_session(*request, breaches, pending, shared, finished);
+        }
+        http::Output::Fact(http::Event::Tunnelled(tunnel)) => {
+            let inside = match subject.leg().via.len() {
+                ..TUNNELS_MAX => Layer::of_unknown(),
+                _ => Layer::Opaque,
+            };
+            *above = Some(Box::new(inside));
+            subject.enter_tunnel(*tunnel, pending, shared, finished);
         }
         http::Output::Fact(event) => {
             let deflate = match &event {
@@ -326,7 +372,8 @@ fn on_http(
             if let Some(deflate) = deflate {
                 let (deflate, wants) = (deflate.map(parameters_of), shared.options.wants);
                 let parameters = websocket::Parameters { deflate, wants };
-                *above = Some(Box::new(websocket::Connection::new(parameters)));
+                let websocket = Box::new(websocket::Connection::new(parameters));
+                *above = Some(Box::new(Layer::WebSocket(websocket)));
             }
             subject.on_http(&event, shared);
         }

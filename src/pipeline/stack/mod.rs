@@ -3,6 +3,8 @@
 mod followed;
 mod quality;
 mod subject;
+#[cfg(test)]
+mod tests;
 
 use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment, Seq};

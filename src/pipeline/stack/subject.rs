@@ -107,16 +107,49 @@ impl Subject {
             } => {
                 self.on_not_http(direction, at, looks_like, shared);
             }
-            http::Event::Proxied { source, .. } => self.leg().forwarded_for = source,
+            http::Event::Proxied { ref header, at } => {
+                let leg = self.leg();
+                leg.forwarded_for = header.source;
+                leg.proxied = Some((header.clone(), at));
+                let servers = &mut shared.capture.proxied_servers;
+                // Rationale: who sends such headers sends them to a handful of backends.
+                if servers.len() < 16 && !servers.contains(&leg.server) {
+                    servers.push(leg.server);
+                }
+            }
             _ => {}
         }
         match self {
             Self::Session(session) => session.handshake_event(event),
             Self::Attempt(attempt) => {
-                if *event == http::Event::Exchange {
-                    attempt.exchanges += 1;
-                }
+                on_attempt(attempt, event);
             }
+        }
+    }
+
+    /// The connection is a tunnel from here on: what was in it before is over.
+    pub(super) fn enter_tunnel(
+        &mut self,
+        tunnel: http::Tunnel,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let leg = self.leg();
+        let (client, proxy) = (leg.client.ip(), leg.server);
+        let opened = &mut shared.capture.tunnels;
+        opened.add(client, proxy, &tunnel.target, tunnel.asked);
+        if let Self::Session(_) = self {
+            let attempt = Self::Attempt(Box::new(Attempt::new(self.leg().clone())));
+            if let Self::Session(mut before) = std::mem::replace(self, attempt) {
+                shared.records.end_of_session(pending);
+                before.end(Ended::Settled, shared.capture.last);
+                finished.push(Finished::Session(before));
+            }
+        }
+        if let Self::Attempt(attempt) = self {
+            attempt.connects.overcome();
+            attempt.leg.via.push(tunnel);
         }
     }
 
@@ -174,5 +207,15 @@ impl Subject {
                 shared.options.limits.records,
             );
         }
+    }
+}
+
+fn on_attempt(attempt: &mut Attempt, event: &http::Event) {
+    match event {
+        http::Event::Exchange => attempt.exchanges += 1,
+        http::Event::ConnectRequested { request } => attempt.connects.asked(request),
+        http::Event::ConnectRefused { response } => attempt.connects.refused(response),
+        http::Event::RefusalBody { excerpt } => attempt.connects.refusal_body(excerpt),
+        _ => {}
     }
 }

@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value as Json, json};
 
-use super::Report;
 use super::when::rfc3339;
+use super::{Report, Selected};
 use crate::diagnosis::stories;
-use crate::session::Capture;
+use crate::session::{Capture, Filtered};
 use finding::{finding, rules};
 use session::session;
 
@@ -114,12 +114,12 @@ fn capture(capture: &Capture, report: &Report) -> Json {
     } else {
         "no-key"
     };
-    json!({
+    let mut object = json!({
         "files": files,
         "packets": capture.packets,
         "tcp_segments": capture.tcp_segments,
         "tcp_connections": capture.tcp_connections,
-        "sessions": report.sessions.len(),
+        "sessions": report.all_sessions(),
         // The legs of a proxy are sessions each, and one story.
         "stories": stories(&report.sessions),
         "http_exchanges": capture.http_exchanges,
@@ -135,5 +135,48 @@ fn capture(capture: &Capture, report: &Report) -> Json {
             "decrypted": capture.tls.decrypted,
             "undecrypted": [{"reason": reason, "count": closed}],
         },
+    });
+    // There only where somebody asked for a part.
+    if let (Json::Object(fields), Some(filter)) = (&mut object, &capture.filter) {
+        fields.insert("filter".to_owned(), filtered(filter));
+    }
+    if let (Json::Object(fields), Some(chosen)) = (&mut object, &report.selected) {
+        fields.insert("selected".to_owned(), selected(chosen));
+    }
+    object
+}
+
+fn filtered(filter: &Filtered) -> Json {
+    json!({
+        "expression": filter.expression,
+        "matched": filter.matched,
+        "left_out": filter.left_out,
+        "left_out_vlan": filter.tagged,
+        "left_out_fragments": filter.fragments,
+        "left_out_link_type": filter.not_filterable,
+    })
+}
+
+fn selected(selected: &Selected) -> Json {
+    let seen: Map<String, Json> = selected
+        .seen
+        .iter()
+        .map(|seen| {
+            let values: Vec<Json> = seen
+                .values
+                .iter()
+                .map(|(value, sessions)| json!({"value": value, "sessions": sessions}))
+                .collect();
+            (seen.key.to_owned(), json!(values))
+        })
+        .collect();
+    json!({
+        "sessions": selected.sessions,
+        "by": selected.by,
+        "from": selected.from.map(rfc3339),
+        "to": selected.to.map(rfc3339),
+        "findings_outside": selected.findings_outside,
+        // What could have been asked for, where nothing matched: the most frequent values.
+        "seen": seen,
     })
 }

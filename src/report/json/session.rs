@@ -27,6 +27,8 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "client": session.leg.client.to_string(),
         "server": session.leg.server.to_string(),
         "forwarded_for": describe::forwarded_for(session),
+        "proxy_protocol": proxy_protocol(session),
+        "via": via(session, secrets),
         "transport": "http/1.1",
         "tls": null,
         "url": describe::url(session, secrets),
@@ -67,6 +69,46 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "legs": legs(session, report),
         "translated": translated(session),
         "findings": report.about(session.id),
+    })
+}
+
+/// What a PROXY protocol header said.
+fn proxy_protocol(session: &Session) -> Json {
+    let Some((header, at)) = &session.leg.proxied else {
+        return Json::Null;
+    };
+    json!({
+        "version": header.version,
+        "source": header.source.map(|address| address.to_string()),
+        "destination": header.destination.map(|address| address.to_string()),
+        "local": header.local,
+        "tls": header.tls,
+        "authority": header.authority,
+        "alpn": header.alpn,
+        "fault": header.fault.map(|fault| fault.what()),
+        "packet": at.number,
+    })
+}
+
+/// The tunnel that the session goes through; one inside it is its `next`.
+fn via(session: &Session, secrets: Secrets) -> Json {
+    let leg = &session.leg;
+    let inner_first = leg.via.iter().enumerate().rev();
+    inner_first.fold(Json::Null, |next, (place, tunnel)| {
+        let before = place.checked_sub(1).and_then(|place| leg.via.get(place));
+        let proxy = match before {
+            Some(before) => secrets.authority(&before.target).into_owned(),
+            None => leg.server.to_string(),
+        };
+        json!({
+            "kind": tunnel.kind.name(),
+            "target": secrets.authority(&tunnel.target),
+            "proxy": proxy,
+            "request_packet": tunnel.asked.number,
+            "response_packet": tunnel.opened.map(|at| at.number),
+            "open_ms": tunnel.opened.and_then(|at| at.time.since(tunnel.asked.time)).map(ms),
+            "next": next,
+        })
     })
 }
 

@@ -4,6 +4,7 @@ mod findings;
 mod sessions;
 mod style;
 mod verdict;
+mod ways;
 
 use std::io::{self, Write};
 
@@ -14,13 +15,15 @@ use super::when::{clock, date};
 use super::wrap::wrapped;
 use super::{Report, describe};
 use crate::diagnosis::{Finding, Severity, Subject, client_leg, joined, span, stories};
-use crate::session::{Joined, Role, Session};
+use crate::session::{Filtered, Joined, Role, Session};
 
 pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     head(report, style, out)?;
+    chosen(report, style, out)?;
     quality(report, style, out)?;
     verdict::verdict(report, style, out)?;
     sessions::sessions(report, style, out)?;
+    ways::ways(report, style, out)?;
     sessions::heartbeat(report, style, out)?;
     findings::findings(report, style, out)?;
     next_steps(report, out)
@@ -53,7 +56,7 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
         "{}, {}, {}{}{}",
         count(capture.packets, "packet"),
         count(capture.tcp_connections, "TCP connection"),
-        count(stories(&report.sessions) as u64, "WebSocket session"),
+        count(all_stories(report) as u64, "WebSocket session"),
         with_legs(report),
         if span.is_empty() {
             String::new()
@@ -61,6 +64,32 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
             format!("\n{}", span.trim_start())
         },
     )
+}
+
+/// Of what was read, what the rest is about.
+fn chosen(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(filter) = &report.capture.filter {
+        wrapped(out, style.width, "FILTER   ", &filtered(filter))?;
+    }
+    match &report.selected {
+        Some(selected) => wrapped(out, style.width, "SELECTED ", &selected.sentence()),
+        None => Ok(()),
+    }
+}
+
+fn filtered(filter: &Filtered) -> String {
+    let read = filter.left_out.saturating_add(filter.matched);
+    let mut told = format!(
+        "--filter '{}' left out {} of {}",
+        filter.expression,
+        filter.left_out,
+        count(read, "packet")
+    );
+    for why in filter.hints() {
+        told.push_str("; ");
+        told.push_str(&why);
+    }
+    told
 }
 
 /// A path without anything that a terminal would obey; of a long one its end,
@@ -138,9 +167,21 @@ fn subject(report: &Report, finding: &Finding) -> String {
     }
 }
 
+/// How many WebSockets the capture holds, the legs of a proxy being one; where
+/// some were chosen, all sessions: how the others belong together wasn't kept.
+fn all_stories(report: &Report) -> usize {
+    match report.selected {
+        Some(_) => report.all_sessions(),
+        None => stories(&report.sessions),
+    }
+}
+
 /// ` (both legs of a proxy)`, where some sessions are on several connections.
 fn with_legs(report: &Report) -> String {
-    let all = stories(&report.sessions);
+    if report.selected.is_some() {
+        return String::new();
+    }
+    let all = all_stories(report);
     let role = |session: &Session| joined(session).map(Joined::role);
     let fronts = report.sessions.iter();
     match fronts.filter(|s| role(s) == Some(Role::Client)).count() {

@@ -96,6 +96,11 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
 
 fn quiet_verdict(report: &Report) -> String {
     let count = stories(&report.sessions);
+    if count == 0
+        && let Some(selected) = report.selected.as_ref().filter(|selected| selected.of > 0)
+    {
+        return selected.nothing();
+    }
     if count == 0 {
         let why = report
             .findings
