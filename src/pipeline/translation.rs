@@ -271,6 +271,12 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_connection_is_refused_once() {
+        let told = both_sides().syn().refuse().told();
+        assert_eq!((told.attempts.len(), told.capture.translated_count), (1, 1));
+    }
+
+    #[test]
     fn a_flow_that_the_translation_forgot_is_its_doing() {
         let told = both_sides()
             .upgrade()

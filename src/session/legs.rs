@@ -2,7 +2,7 @@
 //!
 //! Only what is proven is joined; where two sessions fit equally well, neither is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +121,7 @@ fn link_by_key(sessions: &[&Session], links: &mut Links) {
 
 /// Each leg's front is the innermost request that it was sent within.
 fn link_group(sessions: &[&Session], group: &[usize], links: &mut Links) {
-    let (mut backs, mut firsts) = (BTreeMap::<usize, Vec<usize>>::new(), 0);
+    let (mut backs, mut clients) = (BTreeMap::<usize, Vec<usize>>::new(), BTreeSet::new());
     for back in group {
         let Some(session) = sessions.get(*back) else {
             continue;
@@ -136,7 +136,9 @@ fn link_group(sessions: &[&Session], group: &[usize], links: &mut Links) {
         let innermost = fronts.max_by_key(|(began, _)| *began);
         match innermost {
             Some((_, front)) => backs.entry(front).or_default().push(*back),
-            None => firsts += 1,
+            None => {
+                clients.insert(session.leg.client.ip());
+            }
         }
     }
     let known = |front: usize, back: usize| {
@@ -155,7 +157,7 @@ fn link_group(sessions: &[&Session], group: &[usize], links: &mut Links) {
             });
         }
         // A key that several clients use is one that was written into a program.
-        candidates.retain(|back| firsts <= 1 || known(front, *back));
+        candidates.retain(|back| clients.len() <= 1 || known(front, *back));
         if let [back] = candidates.as_slice() {
             links.add(front, *back, Proof::Key);
         }
@@ -366,6 +368,37 @@ mod tests {
             .accept("")
             .told();
         assert_eq!(roles(&told), [None, None]);
+    }
+
+    #[test]
+    fn a_second_request_with_the_same_key_has_a_leg_of_its_own() {
+        let refused = |s: Script| s.request("").answer("401 Unauthorized", "", "");
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .behind(|s| refused(s.handshake()))
+            .answer("401 Unauthorized", "", "")
+            .request("")
+            .behind(|s| s.request("").accept(""))
+            .accept("")
+            .told();
+        let story = |session: &Session| session.joined.as_ref().map(|j| j.story.number);
+        let stories: Vec<_> = told.sessions.iter().map(story).collect();
+        assert_eq!(stories, [Some(1), Some(1), Some(2), Some(2)]);
+    }
+
+    #[test]
+    fn a_key_that_is_written_into_several_clients_proves_nothing() {
+        let told = Script::new()
+            .proxy_dials_from(77)
+            .handshake()
+            .request("")
+            .behind(Script::upgrade)
+            .accept("")
+            .at_host(9)
+            .upgrade()
+            .told();
+        assert_eq!(roles(&told), [None, None, None]);
     }
 
     #[test]

@@ -98,20 +98,23 @@ fn alone(session: &Session, findings: &mut Vec<Finding>) {
 fn between_legs(front: &Session, back: &Session) -> Finding {
     let (came, left) = (&front.handshake.request, &back.handshake.request);
     let changes = head_changes(came, left);
-    let lost = |name: &&str| {
-        let name = name.to_ascii_lowercase();
-        changes.removed.contains(&name) || changes.changed.contains(&name)
-    };
-    let mut gone: Vec<&str> = ["Upgrade", "Connection"].into_iter().filter(lost).collect();
+    let mut now = Vec::new();
+    for name in ["Upgrade", "Connection"] {
+        let key = name.to_ascii_lowercase();
+        if changes.removed.contains(&key) {
+            now.push(format!("no {name}"));
+        } else if changes.changed.contains(&key) {
+            let value = left.headers.first(name).unwrap_or_default();
+            now.push(format!("{name}: {}", shown(back, value, 40)));
+        }
+    }
     if left.minor_version == 0 && came.minor_version > 0 {
-        gone.push("HTTP/1.1");
+        now.push("HTTP/1.0".to_owned());
     }
     let name = proxy_name(front);
     let summary = format!(
-        "{name} passed the opening handshake on without its Upgrade: {} changed between s{} and s{}",
-        gone.join(", "),
-        front.id,
-        back.id
+        "{name} passed the opening handshake on as an ordinary request: {}",
+        now.join(", ")
     );
     let request = Evidence::new(came.last, "the request as the client sent it, with Upgrade");
     let confidence = joined(front).map_or(Confidence::Likely, |j| confidence_of(j.story.proof));
