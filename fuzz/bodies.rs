@@ -16,7 +16,7 @@ use wscope::source::{CaptureFile, Input, LinkType, Packet, Source as _};
 use wscope::stream::{Chunk, Direction, Gap, GapCause, PacketRef, StreamEvent};
 use wscope::tcp::Patience;
 use wscope::time::Timestamp;
-use wscope::websocket::{Deflate, Parameters, Wants};
+use wscope::websocket::{Deflate, Parameters, Recognised, Recognition, Wants};
 use wscope::{diagnosis, http, tcp, websocket};
 
 /// A capture file: all of its packets, none longer than the input.
@@ -45,7 +45,7 @@ pub(crate) fn packet(input: &[u8]) {
     let mut rest = Bytes(input);
     let link = LinkType(rest.u16());
     let mut decoder = Decoder::new();
-    let mut number = 0;
+    let (mut number, mut held) = (0, 0_u64);
     while !rest.0.is_empty() {
         number += 1;
         let (len, more) = (rest.u8(), rest.u8());
@@ -57,10 +57,26 @@ pub(crate) fn packet(input: &[u8]) {
             wire_len: u32::from(len) + u32::from(more >> 4),
             bytes,
         };
-        if let Decoded::Tcp(segment) = decoder.decode(&packet) {
-            assert!(segment.payload.len() <= segment.wire_len as usize);
+        held += pending(&decoder.decode(&packet));
+        let mut parts = 0;
+        while decoder.has_more() {
+            held += pending(&decoder.decode_more(&packet));
+            parts += 1;
         }
+        assert!(parts <= 64);
     }
+    let lost = decoder.finish();
+    assert!(lost.into_iter().map(|(_, packets)| packets).sum::<u64>() <= held);
+}
+
+/// 1 for a packet of which nothing is told yet.
+fn pending(decoded: &Decoded<'_>) -> u64 {
+    match decoded {
+        Decoded::Tcp(segment) => assert!(segment.payload.len() <= segment.wire_len as usize),
+        Decoded::Pending => return 1,
+        _ => {}
+    }
+    0
 }
 
 /// Segments of one connection. What the layer hands on is contiguous in each direction.
@@ -132,12 +148,13 @@ pub(crate) fn websocket(input: &[u8]) {
         server_max_window_bits: (flags & 4 != 0).then_some(8 + (flags >> 5)),
         client_max_window_bits: (flags & 8 != 0).then_some(9),
     };
+    let wants = Wants {
+        payload: Some(64),
+        sha256: true,
+    };
     let mut connection = websocket::Connection::new(Parameters {
         deflate: (flags & 16 != 0).then_some(deflate),
-        wants: Wants {
-            payload: Some(64),
-            sha256: true,
-        },
+        wants,
     });
     let mut check = |event| {
         if let websocket::Event::Message(message) = event {
@@ -149,6 +166,38 @@ pub(crate) fn websocket(input: &[u8]) {
         assert!(connection.buffered() <= 1 << 20);
     });
     connection.finish(&mut check);
+    mid_stream(rest.0, wants);
+}
+
+/// The same bytes as a later part of who knows what.
+fn mid_stream(input: &[u8], wants: Wants) {
+    let mut frames = 0;
+    let mut count = |event| frames += u64::from(matches!(event, websocket::Event::Frame(_)));
+    let (mut searching, mut found) = (Some(Recognition::new()), None);
+    events(input, |event| {
+        if let Some(recognition) = &mut searching {
+            let answer = recognition.on_stream(&event);
+            assert!(recognition.buffered() <= 1 << 20);
+            if matches!(answer, Recognised::Frames { .. }) {
+                found = searching
+                    .take()
+                    .map(|it| it.into_connection(wants, &mut count));
+            }
+        } else if let Some(connection) = &mut found {
+            connection.on_stream(&event, &mut count);
+            assert!(connection.buffered() <= 1 << 20);
+        }
+    });
+    if let Some(mut recognition) = searching {
+        if matches!(recognition.finish(), Recognised::Frames { .. }) {
+            let mut connection = recognition.into_connection(wants, &mut count);
+            connection.finish(&mut count);
+            assert!(frames > 0, "recognised by frames that aren't there");
+        }
+    } else if let Some(mut connection) = found {
+        connection.finish(&mut count);
+        assert!(frames > 0, "recognised by frames that aren't there");
+    }
 }
 
 /// A whole capture file, to the last finding.

@@ -56,6 +56,8 @@ pub(crate) struct Script {
     /// Every segment is seen again 0.2 ms later, one hop on, from this client
     /// host, with these added to the sequence numbers.
     translated: Option<(u8, Sides<u32>)>,
+    /// Packets of this sender are not in the capture.
+    hidden: Sides<bool>,
 }
 
 /// Which connection, and where it stands.
@@ -150,6 +152,7 @@ impl Script {
             legs: [leg(1, 8_080), leg(2, 9_000), leg(3, 9_000)],
             depth: 0,
             translated: None,
+            hidden: Sides::default(),
         }
     }
 
@@ -232,6 +235,24 @@ impl Script {
     /// From now on segments are seen before the translation only.
     pub(crate) fn inside_only(mut self) -> Self {
         self.translated = None;
+        self
+    }
+
+    /// What happens in `play` is not in the capture.
+    pub(crate) fn unseen(mut self, play: impl FnOnce(Self) -> Self) -> Self {
+        let before = self.hidden;
+        self.hidden = Sides {
+            client: true,
+            server: true,
+        };
+        let mut this = play(self);
+        this.hidden = before;
+        this
+    }
+
+    /// From now on only this side's packets are in the capture.
+    pub(crate) fn only(mut self, side: Direction) -> Self {
+        self.hidden[side.reverse()] = true;
         self
     }
 
@@ -524,6 +545,11 @@ impl Script {
     }
 
     fn send(&mut self, from: Direction, flags: u8, payload: &[u8], wire_len: usize) {
+        if self.hidden[from] {
+            self.now_us += 1_000;
+            self.ip_id[from] = self.ip_id[from].wrapping_add(1);
+            return;
+        }
         let at = self.tick();
         self.ip_id[from] = self.ip_id[from].wrapping_add(1);
         let (sender, receiver) = self.endpoints(from);

@@ -63,6 +63,11 @@ impl<T> Sides<T> {
         }
     }
 
+    /// Exchanges the two.
+    pub fn swap(&mut self) {
+        std::mem::swap(&mut self.client, &mut self.server);
+    }
+
     /// Both values, the client's first.
     pub fn iter(&self) -> impl Iterator<Item = (Direction, &T)> {
         [
@@ -178,4 +183,15 @@ pub enum StreamEvent<'a> {
     /// This side sends nothing any more: a FIN in order, or a reset by either side.
     /// Comes at most once per direction, and not at all if the capture ends first.
     End(Direction, PacketRef),
+}
+
+impl StreamEvent<'_> {
+    /// Whose bytes, whose gap or whose end it is.
+    pub const fn direction(&self) -> Direction {
+        match self {
+            Self::Chunk(chunk) => chunk.direction,
+            Self::Gap(gap) => gap.direction,
+            Self::End(direction, _) => *direction,
+        }
+    }
 }

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use capture::Sender::{Client, Server};
-use capture::{Conversation, Directory, RADIOTAP};
+use capture::{Conversation, Directory, PRIVATE};
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -331,16 +331,16 @@ fn a_gzip_file_that_is_cut_off_gives_what_came_before() {
 #[test]
 fn an_unknown_link_type_is_refused() {
     let directory = Directory::new("link-type");
-    directory.file("a.pcap", &chat().pcap_of(RADIOTAP));
+    directory.file("a.pcap", &chat().pcap_of(PRIVATE));
     let line = |offset| {
         format!(
-            "offset {offset}: link type 127 is unknown to this version, 11 of 11 packets have it \
+            "offset {offset}: link type 147 is unknown to this version, 11 of 11 packets have it \
              (tcpdump.org/linktypes.html tells what it is); \
              capture on the host itself: tcpdump -i any -w FILE"
         )
     };
     assert_refused(&directory, &["a.pcap"], &format!("a.pcap: {}", line(20)));
-    directory.file("a.pcapng", &chat().pcapng(&[RADIOTAP]));
+    directory.file("a.pcapng", &chat().pcapng(&[PRIVATE]));
     assert_refused(
         &directory,
         &["a.pcapng"],
@@ -349,19 +349,34 @@ fn an_unknown_link_type_is_refused() {
 }
 
 #[test]
+fn a_link_type_without_ip_is_read_and_named() {
+    let directory = Directory::new("link-without-ip");
+    directory.file("a.pcap", &chat().pcap_of(capture::NETLINK));
+    let (report, line) = report(&directory, &["a.pcap"]);
+    let expected = serde_json::json!([{"why": "no-ip-on-netlink", "packets": 11}]);
+    assert_eq!(report["capture"]["not_decoded"], expected);
+    assert_eq!(line, "");
+}
+
+#[test]
 fn packets_of_a_known_link_type_are_read_beside_unknown_ones() {
     let directory = Directory::new("link-types");
     let file = Conversation::new().udp(b"one").udp(b"two").udp(b"three");
-    directory.file("a.pcapng", &file.pcapng(&[capture::ETHERNET, RADIOTAP]));
+    directory.file("a.pcapng", &file.pcapng(&[capture::ETHERNET, PRIVATE]));
     let (report, line) = report(&directory, &["a.pcapng"]);
     let expected = serde_json::json!([
         {"why": "udp", "packets": 2},
         {"why": "unknown-link-type", "packets": 1},
     ]);
     assert_eq!(report["capture"]["not_decoded"], expected);
+    let text = wscope(&directory, &["a.pcapng"]).stdout;
+    assert!(
+        text.contains("\nCAPTURE  Not read: 1 packet (unknown-link-type)\n"),
+        "{text}"
+    );
     assert!(
         line.starts_with(
-            "wscope: a.pcapng: offset 48: link type 127 is unknown to this version, 1 of 3 packets"
+            "wscope: a.pcapng: offset 48: link type 147 is unknown to this version, 1 of 3 packets"
         ),
         "{line}"
     );

@@ -10,7 +10,7 @@ use super::filter::Filter;
 use super::moment::Window;
 use super::output;
 use super::select::{Place, Reading};
-use crate::packet::known_link_type;
+use crate::packet::carries_ip;
 use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
@@ -68,7 +68,7 @@ impl InputArgs {
                     }
                 }
                 if let Some(filter) = &mut filter
-                    && known_link_type(packet.link)
+                    && carries_ip(packet.link)
                     && !filter.matches(packet)
                 {
                     continue;

@@ -29,7 +29,10 @@ pub enum ClientKind {
 impl ClientKind {
     /// From the User-Agent, or the lack of one.
     pub fn of(session: &Session) -> Self {
-        let Some(agent) = session.handshake.request.headers.first("User-Agent") else {
+        let Some(request) = session.handshake.seen_request() else {
+            return Self::Other;
+        };
+        let Some(agent) = request.headers.first("User-Agent") else {
             // `ws` sends none; it shares that with hand-written clients, which report much the same.
             return Self::NodeWs;
         };
@@ -58,6 +61,10 @@ pub struct Sees {
 pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> Sees {
     if !session.handshake.is_upgraded() {
         return of_failed_handshake(session, end);
+    }
+    // Codes are encrypted.
+    if session.is_inferred() {
+        return Sees::default();
     }
     if refuses_answer(session) {
         let client = ClientKind::of(session);
@@ -161,6 +168,7 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
 /// Frames of `sender` are missing, and not only from the middle of a known one.
 fn may_hide_close(session: &Session, sender: Direction) -> bool {
     session.lost_sync[sender].is_some()
+        || session.resyncs[sender].unread > 0
         || session.leg.last_packet[sender].is_none()
         || (session.handshake.answer_lost.is_some() && sender == Direction::ServerToClient)
         || session

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ending::{EndedBy, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
 use super::{Confidence, Provenance, api, legs, reset_provenance};
-use crate::session::{Ended, Session};
+use crate::session::{Ended, FoundBy, Session};
 use crate::stream::{Direction, PacketRef};
 
 /// How a session ended.
@@ -63,6 +63,8 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
         return Kind::None;
     }
     match closes {
+        // Two records of the size that Close frames have.
+        _ if session.is_inferred() => Kind::Clean,
         (true, true) => Kind::Clean,
         (true, false) | (false, true) => Kind::Half,
         (false, false) if terminator.is_some() => Kind::Abnormal,
@@ -95,10 +97,17 @@ fn terminator(session: &Session) -> Option<Terminator> {
 }
 
 fn first_close(session: &Session) -> Option<Direction> {
+    let inferred = session
+        .handshake
+        .mid_stream
+        .and_then(|found| match found.by {
+            FoundBy::RecordSizes { close } => Some(close),
+            FoundBy::Frames => None,
+        });
     let at = |direction: Direction| {
-        session.close[direction]
-            .as_ref()
-            .map(|close| close.control.frame.at)
+        let read = session.close[direction].as_ref();
+        read.map(|close| close.control.frame.at)
+            .or(inferred.map(|close| close[direction]))
     };
     let (client, server) = (at(Direction::ClientToServer), at(Direction::ServerToClient));
     match (client, server) {

@@ -73,8 +73,8 @@ pub(super) struct End<'a> {
     pub(super) legs: Option<Legs<'a>>,
     /// How many other sessions of this server ended without Close within 2 s.
     pub(super) together: usize,
-    /// Its age.
-    pub(super) age: Duration,
+    /// Its age; `None` where it began before the capture.
+    pub(super) age: Option<Duration>,
 }
 
 /// The ends without a Close frame, in the order of the sessions.
@@ -90,18 +90,23 @@ pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
     ends
 }
 
+/// Since when the connection was open; `None` where that was before the capture.
+fn opened(session: &Session) -> Option<PacketRef> {
+    let request = session.handshake.seen_request();
+    session.leg.established.or(request.map(|r| r.last))
+}
+
 fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
     let terminator = closing.terminator?;
     // A client that doesn't take the 101 ends TCP for that; the handshake's rules tell.
     let refused = terminator.direction == Direction::ClientToServer && refuses_answer(session);
-    if closing.kind != Kind::Abnormal || refused {
+    // Where frames were found in one direction only, both Close frames may lie in the other's bytes.
+    let unread = |side| session.found[side].is_none() && session.resyncs[side].unread > 0;
+    let unread = session.handshake.mid_stream.is_some() && Direction::BOTH.into_iter().any(unread);
+    if closing.kind != Kind::Abnormal || refused || unread {
         return None;
     }
-    let began = session
-        .leg
-        .established
-        .unwrap_or(session.handshake.request.last);
-    let age = terminator.at.time.saturating_since(began.time);
+    let age = opened(session).map(|began| terminator.at.time.saturating_since(began.time));
     let reading = alone(session, &terminator);
     Some(End {
         session,
@@ -184,19 +189,21 @@ fn judge_timers(ends: &mut [End<'_>]) {
             .copied()
             .filter(|index| ends.get(*index).is_some_and(may_be_timer))
             .collect();
-        let of = |measure: fn(&End<'_>) -> Duration| -> Vec<f64> {
+        let of = |measure: fn(&End<'_>) -> Option<Duration>| -> Vec<f64> {
             may.iter()
                 .filter_map(|index| ends.get(*index))
-                .map(|end| measure(end).as_secs_f64())
+                .filter_map(|end| Some(measure(end)?.as_secs_f64()))
                 .collect()
         };
         let spread = spread_of(ends, &may);
-        let idle = spread > TOGETHER && is_cluster(&of(|end| end.closing.idle.unwrap_or_default()));
-        let ages = spread > TOGETHER && !idle && is_cluster(&of(|end| end.age));
+        let idle =
+            spread > TOGETHER && is_cluster(&of(|end| Some(end.closing.idle.unwrap_or_default())));
+        let ages = of(|end| end.age);
+        let of_age = (spread > TOGETHER && !idle && is_cluster(&ages)).then_some(ages.len());
         let count = may.len();
         for index in may {
             if let Some(end) = ends.get_mut(index) {
-                end.reading = timer(end, idle.then_some(count), ages.then_some(count));
+                end.reading = timer(end, idle.then_some(count), of_age);
             }
         }
     }
@@ -237,12 +244,12 @@ fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>)
     let longest = end.after_longest_silence().is_some();
     let whole = timeouts::whole_seconds(idle);
     let rows: Vec<_> = timeouts::fitting(Counts::Idle, idle).collect();
-    if let Some(cluster) = age_cluster {
-        let rows = timeouts::fitting(Counts::Lifetime, end.age).collect();
+    if let Some((cluster, age)) = age_cluster.zip(end.age) {
+        let rows = timeouts::fitting(Counts::Lifetime, age).collect();
         return Reading::Lifetime(Timer {
             confidence: Confidence::Likely,
             rows,
-            whole: timeouts::whole_seconds(end.age),
+            whole: timeouts::whole_seconds(age),
             cluster,
         });
     }
@@ -293,6 +300,13 @@ impl End<'_> {
     /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
         let hides = |side| self.hit.may_hide_frames(side);
+        // A client that sends nothing may not have taken the answer to its unseen request.
+        let unproven = self.hit.handshake.request_lost
+            && self.hit.frames.client.total() == 0
+            && self.terminator.direction == Direction::ClientToServer;
+        if unproven {
+            return Confidence::Possible;
+        }
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
         } else if self.terminator.of_no_socket(self.hit) {

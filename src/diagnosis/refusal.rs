@@ -240,7 +240,8 @@ pub(super) fn is_stripped_between(front: &Session, back: &Session) -> bool {
         let breaches = &session.handshake.request_breaches;
         !breaches.iter().any(is_about_hop_by_hop)
     };
-    !front.handshake.is_upgraded() && asks(front) && !asks(back)
+    let seen = !front.handshake.request_lost && !back.handshake.request_lost;
+    seen && !front.handshake.is_upgraded() && asks(front) && !asks(back)
 }
 
 /// A breach that a proxy may have made of a sound request.

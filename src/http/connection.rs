@@ -64,6 +64,8 @@ pub(super) struct Half {
     pub(super) held: Held,
     /// Whether a head of this side was read, or bytes before the first were missing.
     pub(super) begun: bool,
+    /// Why the place of the next head isn't known, while it isn't.
+    pub(super) lost: Option<PacketRef>,
     pub(super) ended: Option<PacketRef>,
 }
 
@@ -108,7 +110,7 @@ impl Connection {
 
     /// Takes the next event of either direction.
     pub fn on_stream(&mut self, event: StreamEvent<'_>, out: &mut impl FnMut(Output<'_>)) {
-        let direction = sender(&event);
+        let direction = event.direction();
         let half = &self.halves[direction];
         match self.mode {
             Mode::Opaque => return,
@@ -162,6 +164,23 @@ impl Connection {
         self.mode == Mode::Opaque
     }
 
+    /// Whether bytes are missing and the place of the next head isn't known in a
+    /// direction: a handshake may have been among them. Where only the answer
+    /// to a handshake is missing, this layer goes on by itself.
+    pub fn is_searching(&self) -> bool {
+        let searching = |half: &Half| half.phase == Phase::Search;
+        self.mode == Mode::Http
+            && !self.awaits_upgrade()
+            && self.halves.iter().any(|(_, half)| searching(half))
+    }
+
+    /// Exchanges the two sides: the first guess at who is the client was wrong.
+    /// Only while nothing was read.
+    pub fn swap_sides(&mut self) {
+        self.halves.swap();
+        self.requests_missed |= self.halves.client.begun;
+    }
+
     /// The connection or the capture is over: tells what is still held.
     pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
         self.requests_missed = true;
@@ -198,7 +217,7 @@ impl Connection {
 
     /// A gap where an answer should be is told at once: the request may be missing as well.
     fn keeps_waiting(&self, event: &StreamEvent<'_>) -> bool {
-        let direction = sender(event);
+        let direction = event.direction();
         let answer_lost = direction == ServerToClient && matches!(event, StreamEvent::Gap(_));
         self.waits(direction) && !answer_lost
     }
@@ -264,14 +283,6 @@ pub(super) struct Place {
     pub(super) first: PacketRef,
     pub(super) last: PacketRef,
     pub(super) end: u64,
-}
-
-const fn sender(event: &StreamEvent<'_>) -> Direction {
-    match event {
-        StreamEvent::Chunk(chunk) => chunk.direction,
-        StreamEvent::Gap(gap) => gap.direction,
-        StreamEvent::End(direction, _) => *direction,
-    }
 }
 
 /// The chunk without its first `taken` bytes, if any are left.

@@ -10,7 +10,7 @@ use super::excerpt::Excerpt;
 use super::gather::Gather;
 use super::parse::{self, Head, RequestLine, StatusLine, text};
 use super::{Event, Lookalike, Output, Request, Response, upgrade};
-use crate::stream::{Direction, StreamEvent};
+use crate::stream::{Direction, Gap, GapCause, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
 
 impl Connection {
@@ -176,6 +176,16 @@ impl Connection {
         self.halves.server.phase = Phase::Stream;
         let client = &mut self.halves.client;
         client.gather = Gather::default();
+        if let (Phase::Search, Some(at)) = (client.phase, client.lost) {
+            // Where the request ended isn't known, nor whether frames passed already.
+            out(Output::Stream(StreamEvent::Gap(Gap {
+                direction: ClientToServer,
+                offset: 0,
+                len: None,
+                cause: GapCause::NotCaptured,
+                at,
+            })));
+        }
         if !matches!(client.phase, Phase::Body(_)) {
             client.phase = Phase::Stream;
         }

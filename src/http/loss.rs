@@ -10,6 +10,7 @@ use Direction::{ClientToServer, ServerToClient};
 impl Connection {
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         let direction = gap.direction;
+        self.halves[direction].lost = Some(gap.at);
         match self.halves[direction].phase {
             Phase::Body(body) if self.mode == Mode::HandedOn && !ends_inside(gap, body) => {
                 self.halves[direction].phase = Phase::Stream;
@@ -63,6 +64,7 @@ impl Connection {
     ) {
         self.tell_if_server(direction, out);
         out(Output::Fact(Event::HeadLost { direction, at }));
+        self.halves[direction].lost = Some(at);
         self.lose_step(direction, out);
     }
 
@@ -142,7 +144,7 @@ impl Connection {
         }
     }
 
-    fn awaits_upgrade(&self) -> bool {
+    pub(super) fn awaits_upgrade(&self) -> bool {
         matches!(self.outstanding.back(), Some(Question::WebSocket { .. }))
     }
 

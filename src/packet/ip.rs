@@ -3,8 +3,9 @@
 use etherparse::err::{ipv4, ipv6};
 use etherparse::{Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice};
 
+use super::ethernet::ether_type;
 use super::layer::{Carrier, Fragment, Inside, Layer, MALFORMED, Rest, Step, Why};
-use super::tunnel;
+use super::{tunnel, udp};
 
 /// IP protocol numbers (IANA).
 pub(super) mod protocol {
@@ -22,7 +23,14 @@ pub(super) mod protocol {
     pub(in crate::packet) const AUTHENTICATION: u8 = 51;
     pub(in crate::packet) const ICMPV6: u8 = 58;
     pub(in crate::packet) const DESTINATION_OPTIONS: u8 = 60;
+    pub(in crate::packet) const IPV4_OLD: u8 = 94;
+    pub(in crate::packet) const ETHER_IP: u8 = 97;
     pub(in crate::packet) const SCTP: u8 = 132;
+    pub(in crate::packet) const MOBILITY: u8 = 135;
+    pub(in crate::packet) const MPLS: u8 = 137;
+    pub(in crate::packet) const HOST_IDENTITY: u8 = 139;
+    pub(in crate::packet) const SHIM6: u8 = 140;
+    pub(in crate::packet) const ETHERNET: u8 = 143;
 }
 
 /// An IP header of either version.
@@ -94,16 +102,42 @@ pub(super) fn payload<'a>(
     let v6 = carrier.is_v6();
     match protocol {
         protocol::TCP => Ok(Step::Inside(Inside::Tcp(carrier, rest))),
-        protocol::UDP => tunnel::udp(rest),
+        protocol::UDP => udp::udp(rest),
         protocol::ICMP if !v6 => Ok(Step::Inside(Inside::Icmp(carrier, rest))),
         protocol::ICMPV6 if v6 => Ok(Step::Inside(Inside::Icmp(carrier, rest))),
-        protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS if v6 => {
+        _ => rare_payload(carrier, protocol, rest),
+    }
+}
+
+/// What one meets less often.
+#[inline(never)]
+fn rare_payload<'a>(carrier: Carrier<'a>, protocol: u8, rest: Rest<'a>) -> Result<Step<'a>, Why> {
+    let v6 = carrier.is_v6();
+    match protocol {
+        protocol::HOP_BY_HOP if v6 => {
+            let len = match &carrier {
+                Carrier::V6(header) => jumbo(header, rest),
+                Carrier::V4(_) => None,
+            };
+            extension(carrier, len.map_or(rest, |len| rest.limit(len)))
+        }
+        protocol::ROUTING
+        | protocol::DESTINATION_OPTIONS
+        | protocol::MOBILITY
+        | protocol::HOST_IDENTITY
+        | protocol::SHIM6
+            if v6 =>
+        {
             extension(carrier, rest)
         }
         protocol::FRAGMENT if v6 => fragment(carrier, rest),
         protocol::AUTHENTICATION => authentication(carrier, rest),
-        protocol::IPV4 | protocol::IPV6 => Ok(Step::Next(Layer::Ip, rest)),
+        protocol::IPV4 | protocol::IPV6 | protocol::IPV4_OLD => Ok(Step::Next(Layer::Ip, rest)),
         protocol::GRE => tunnel::gre(rest),
+        protocol::ETHER_IP => tunnel::ether_ip(rest),
+        protocol::MPLS => Ok(Step::Next(Layer::EtherType(ether_type::MPLS), rest)),
+        // RFC 8986, section 4.9: the frame itself.
+        protocol::ETHERNET => Ok(Step::Next(Layer::Ethernet, rest)),
         protocol::IGMP => Err("igmp"),
         protocol::ESP => Err("esp"),
         protocol::SCTP => Err("sctp"),
@@ -111,8 +145,20 @@ pub(super) fn payload<'a>(
     }
 }
 
-/// Hop-by-hop options, routing and destination options share one shape: next
-/// header, length in units of 8 bytes beyond the first 8 (RFC 8200, section 4).
+/// The length that a jumbo payload option gives (RFC 2675, section 2), from the
+/// hop-by-hop options on. Senders put it first.
+fn jumbo(header: &Ipv6HeaderSlice<'_>, rest: Rest<'_>) -> Option<usize> {
+    match rest.bytes {
+        [_, _, 0xc2, 4, l0, l1, l2, l3, ..] if header.payload_length() == 0 => {
+            usize::try_from(u32::from_be_bytes([*l0, *l1, *l2, *l3])).ok()
+        }
+        _ => None,
+    }
+}
+
+/// Hop-by-hop options, routing and destination options share one shape, as do
+/// mobility (RFC 6275), HIP (RFC 7401) and Shim6 (RFC 5533): next header, length
+/// in units of 8 bytes beyond the first 8 (RFC 8200, section 4).
 fn extension<'a>(carrier: Carrier<'a>, rest: Rest<'a>) -> Result<Step<'a>, Why> {
     let ([next, units], _) = rest.take::<2>()?;
     let len = (usize::from(*units) + 1) * 8;

@@ -20,11 +20,18 @@ pub(super) enum Layer<'a> {
     Ethernet,
     /// What this `EtherType` announces.
     EtherType(u16),
+    /// An LLC header (IEEE 802.2), whose length nothing before it told.
+    Llc,
+    /// Several datagrams, each behind a small header of its own (A-MSDU of IEEE 802.11).
+    Aggregate,
     /// IPv4 or IPv6; the version nibble tells.
     Ip,
     /// What this IP protocol number announces, in the datagram with this header.
     Protocol(Carrier<'a>, u8),
 }
+
+/// The header that follows, and the bytes from it on.
+pub(super) type Next<'a> = Result<(Layer<'a>, Rest<'a>), Why>;
 
 /// What reading one header led to.
 #[derive(Debug)]
@@ -33,6 +40,13 @@ pub(super) enum Step<'a> {
     Next(Layer<'a>, Rest<'a>),
     /// What we were looking for.
     Inside(Inside<'a>),
+}
+
+impl<'a> Step<'a> {
+    /// Of a reader that always leads to another header.
+    pub(super) fn from(next: Next<'a>) -> Result<Self, Why> {
+        next.map(|(layer, rest)| Self::Next(layer, rest))
+    }
 }
 
 /// What is inside all headers. Not read yet: a segment is large, and is best
@@ -45,6 +59,8 @@ pub(super) enum Inside<'a> {
     Icmp(Carrier<'a>, Rest<'a>),
     /// A fragment of a datagram.
     Fragment(Fragment<'a>),
+    /// Several datagrams in one packet.
+    Aggregate(Rest<'a>),
     /// An ARP reply of this host.
     Neighbour(IpAddr),
 }
@@ -59,7 +75,23 @@ pub(super) enum Carrier<'a> {
     V6(Ipv6HeaderSlice<'a>),
 }
 
-impl Carrier<'_> {
+impl<'a> Carrier<'a> {
+    /// The header that these bytes are.
+    pub(super) fn of(header: &'a [u8]) -> Option<Self> {
+        match header.first()? >> 4 {
+            4 => Ipv4HeaderSlice::from_slice(header).ok().map(Self::V4),
+            _ => Ipv6HeaderSlice::from_slice(header).ok().map(Self::V6),
+        }
+    }
+
+    /// Its bytes, without extension headers.
+    pub(super) fn slice(&self) -> &'a [u8] {
+        match self {
+            Self::V4(header) => header.slice(),
+            Self::V6(header) => header.slice(),
+        }
+    }
+
     /// Source address.
     #[inline(always)]
     pub(super) fn from(&self) -> IpAddr {
@@ -180,6 +212,16 @@ impl<'a> Rest<'a> {
         Self {
             bytes: self.bytes.get(..len).unwrap_or(self.bytes),
             wire: len,
+        }
+    }
+
+    /// All but the last `len` bytes of what was on the wire: a frame check
+    /// sequence, where IP doesn't tell its length.
+    pub(super) fn without_tail(self, len: usize) -> Self {
+        let wire = self.wire.saturating_sub(len);
+        Self {
+            bytes: self.bytes.get(..wire).unwrap_or(self.bytes),
+            wire,
         }
     }
 }

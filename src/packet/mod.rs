@@ -3,27 +3,33 @@
 //! Decoding never fails: what isn't TCP, or can't be read, is
 //! [`Decoded::Ignored`] with the reason.
 
+mod cooked;
+mod ethernet;
 mod fragments;
 mod icmp;
 mod ip;
 mod layer;
 mod link;
+mod ppp;
+mod proof;
 mod segment;
 mod seq;
 mod tunnel;
+mod udp;
+mod wlan;
 
 #[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
 
-pub use link::known_link_type;
+pub use link::{carries_ip, known_link_type};
 pub use segment::{Endpoint, Flags, IcmpError, Options, Segment};
 pub use seq::Seq;
 
 use crate::source::Packet;
 use crate::stream::PacketRef;
-use fragments::{Added, Fragments};
+use fragments::{Added, Fragments, Incomplete};
 use layer::{Fragment, Inside, Layer, Rest, Step, Why};
 
 /// What a packet turned out to be.
@@ -35,9 +41,16 @@ pub enum Decoded<'a> {
     Icmp(IcmpError),
     /// An ARP or IPv6 neighbour reply: this host exists and answers.
     Neighbour(IpAddr),
-    /// Part of a datagram that is not complete yet.
+    /// Part of a datagram that is not complete yet. If it never is, [`Decoder::finish`] tells.
     Pending,
-    /// Nothing for us, and why, as a short word for the report: `udp`, `arp`, `ip-fragment`.
+    /// Nothing for us, and why, as a short word for the report. The words are stable:
+    ///
+    /// - by protocol: `udp`, `arp`, `icmp`, `icmpv6`, `igmp`, `sctp`, `esp`, `ppp`, `mpls`, `gre`, `macsec`, `lldp`,
+    ///   `stp`, `eapol`, `pppoe-discovery`, `other-ethertype`, `other-ip-protocol`, `not-ip`
+    /// - by link: `unknown-link-type`, `no-ip-on-netlink` and its like, `802.15.4`, `preempted-frame`
+    /// - on the air: `wlan-management`, `wlan-control`, `wlan-no-data`, `wlan-protected`, `wlan-fragment`, `wlan-damaged`
+    /// - pieces: `fragment-incomplete`, `fragment-duplicate`, `fragment-conflict`, `fragment-cut`, `fragment-limit`
+    /// - faults: `cut-short` by the snap length, `malformed`, `malformed-tcp`, `too-many-headers`
     Ignored(&'static str),
 }
 
@@ -45,13 +58,23 @@ pub enum Decoded<'a> {
 /// two more tags, IPv6 with extension headers) have about a dozen headers.
 const MAX_HEADERS: usize = 24;
 
-/// A fragment that can't be put together with others.
-const IP_FRAGMENT: Why = "ip-fragment";
+/// A packet of nothing but headers.
+const TOO_MANY_HEADERS: Why = "too-many-headers";
+
+/// Rationale: a datagram is cut into fragments by a tunnel's entry, and those
+/// perhaps again on the way; each level of it costs a copy.
+const MAX_FRAGMENTED: usize = 4;
+
+/// Rationale: 11 KB (IEEE 802.11) hold a dozen full datagrams, or a few dozen
+/// acknowledgments; each is looked for from the first on.
+const MAX_AGGREGATED: u16 = 64;
 
 /// Reads packets one by one. Between them it remembers fragments only.
 #[derive(Debug, Default)]
 pub struct Decoder {
     fragments: Fragments,
+    /// Which of a packet's datagrams comes next; 0 if it has no more.
+    next_part: u16,
 }
 
 impl Decoder {
@@ -64,28 +87,139 @@ impl Decoder {
     /// from the decoder where the segment came in fragments: then its packet
     /// is the one that made it whole.
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
-        let wire_len = usize::try_from(packet.wire_len).unwrap_or(usize::MAX);
-        let inside = link::open(packet.link, Rest::new(packet.bytes, wire_len))
-            .and_then(|(layer, rest)| unwrap(layer, rest));
-        match inside {
-            Ok(Inside::Fragment(fragment)) => self.reassemble(packet.at, &fragment),
+        self.next_part = 0;
+        match open(packet) {
+            Ok(inside @ (Inside::Fragment(_) | Inside::Aggregate(_))) => {
+                self.settle(packet.at, inside, 0)
+            }
             Ok(inside) => read(packet.at, inside),
             Err(why) => Decoded::Ignored(why),
         }
     }
 
-    fn reassemble<'a>(&'a mut self, at: PacketRef, fragment: &Fragment<'a>) -> Decoded<'a> {
-        match self.fragments.add(fragment, at.time) {
-            Added::Pending => Decoded::Pending,
-            Added::Unusable => Decoded::Ignored(IP_FRAGMENT),
-            Added::Whole(rest) => {
-                match unwrap(Layer::Protocol(fragment.carrier, fragment.protocol), rest) {
-                    Ok(inside) => read(at, inside),
-                    Err(why) => Decoded::Ignored(why),
-                }
-            }
+    /// True if the packet that was read last holds another datagram.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        self.next_part > 0
+    }
+
+    /// Reads the next datagram of the same packet: IEEE 802.11 sends several in
+    /// one frame. Worth asking only if [`has_more`](Self::has_more).
+    pub fn decode_more<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
+        let part = std::mem::take(&mut self.next_part);
+        let rest = whole(packet);
+        match link::open(packet.link, rest).and_then(|(layer, rest)| unwrap_rarely(layer, rest)) {
+            Ok(inside) => self.settle(packet.at, inside, part),
+            Err(why) => Decoded::Ignored(why),
         }
     }
+
+    /// The input is at its end. Returns how many packets came to nothing after
+    /// they were [`Pending`](Decoded::Pending), by reason.
+    pub fn finish(&mut self) -> Vec<(&'static str, u64)> {
+        self.fragments.finish()
+    }
+
+    /// What takes more than its own packet, or less.
+    #[inline(never)]
+    fn settle<'a>(&'a mut self, at: PacketRef, inside: Inside<'a>, part: u16) -> Decoded<'a> {
+        match inside {
+            Inside::Fragment(fragment) => self.reassemble(at, &fragment),
+            Inside::Aggregate(rest) => self.disaggregate(at, rest, part),
+            inside => read(at, inside),
+        }
+    }
+
+    fn disaggregate<'a>(&'a mut self, at: PacketRef, rest: Rest<'a>, part: u16) -> Decoded<'a> {
+        if part >= MAX_AGGREGATED {
+            return Decoded::Ignored(TOO_MANY_HEADERS);
+        }
+        let inside = wlan::subframe(rest, part).and_then(|(datagram, more)| {
+            self.next_part = if more { part + 1 } else { 0 };
+            unwrap_rarely(Layer::Llc, datagram)
+        });
+        match inside {
+            Ok(Inside::Fragment(fragment)) => self.reassemble(at, &fragment),
+            Ok(inside) => read(at, inside),
+            Err(why) => Decoded::Ignored(why),
+        }
+    }
+
+    /// A datagram that is whole may be a tunnel's, with a fragment inside.
+    fn reassemble(&mut self, at: PacketRef, fragment: &Fragment<'_>) -> Decoded<'_> {
+        let mut added = self.fragments.add(fragment, 1, at.time);
+        for _ in 0..MAX_FRAGMENTED {
+            match added {
+                Added::Pending => return Decoded::Pending,
+                Added::Unusable(why) => return Decoded::Ignored(why),
+                Added::Whole => {}
+            }
+            let Some(whole) = self.fragments.take_whole() else {
+                break;
+            };
+            let inside = whole
+                .layer()
+                .and_then(|(layer, rest)| unwrap_rarely(layer, rest));
+            let other = match inside {
+                Ok(Inside::Fragment(inner)) => {
+                    added = self.fragments.add(&inner, whole.packets(), at.time);
+                    continue;
+                }
+                Ok(Inside::Tcp(..)) => return tcp(at, self.fragments.keep_whole(whole)),
+                Ok(inside) => without_payload(read(at, inside)),
+                Err(why) => Decoded::Ignored(why),
+            };
+            self.fragments.in_vain(why(&other), &whole);
+            return other;
+        }
+        Decoded::Ignored(TOO_MANY_HEADERS)
+    }
+}
+
+fn whole<'a>(packet: &Packet<'a>) -> Rest<'a> {
+    let wire_len = usize::try_from(packet.wire_len).unwrap_or(usize::MAX);
+    Rest::new(packet.bytes, wire_len)
+}
+
+#[inline(always)]
+fn open<'a>(packet: &Packet<'a>) -> Result<Inside<'a>, Why> {
+    link::open(packet.link, whole(packet)).and_then(|(layer, rest)| unwrap(layer, rest))
+}
+
+/// The segment of a datagram that came in fragments.
+fn tcp(at: PacketRef, datagram: &Incomplete) -> Decoded<'_> {
+    let inside = datagram
+        .layer()
+        .and_then(|(layer, rest)| unwrap_rarely(layer, rest));
+    inside.map_or_else(Decoded::Ignored, |inside| read(at, inside))
+}
+
+/// The same, where nothing is lent.
+fn without_payload(decoded: Decoded<'_>) -> Decoded<'static> {
+    match decoded {
+        Decoded::Icmp(error) => Decoded::Icmp(error),
+        Decoded::Neighbour(ip) => Decoded::Neighbour(ip),
+        Decoded::Pending => Decoded::Pending,
+        Decoded::Ignored(why) => Decoded::Ignored(why),
+        Decoded::Tcp(_) => Decoded::Ignored(layer::MALFORMED),
+    }
+}
+
+/// The word for what gave no segment.
+fn why(decoded: &Decoded<'_>) -> Why {
+    match decoded {
+        Decoded::Icmp(error) if error.v6 => "icmpv6",
+        Decoded::Icmp(_) => "icmp",
+        Decoded::Neighbour(_) => "arp",
+        Decoded::Ignored(why) => why,
+        Decoded::Tcp(_) | Decoded::Pending => layer::MALFORMED,
+    }
+}
+
+/// The same as [`unwrap`], for those who are in no hurry.
+#[inline(never)]
+fn unwrap_rarely<'a>(layer: Layer<'a>, rest: Rest<'a>) -> Result<Inside<'a>, Why> {
+    unwrap(layer, rest)
 }
 
 /// Reads header after header.
@@ -96,17 +230,19 @@ impl Decoder {
 fn unwrap<'a>(mut layer: Layer<'a>, mut rest: Rest<'a>) -> Result<Inside<'a>, Why> {
     for _ in 0..MAX_HEADERS {
         let step = match layer {
-            Layer::Ethernet => link::ethernet(rest),
-            Layer::EtherType(kind) => link::ether_payload(kind, rest),
+            Layer::Ethernet => ethernet::ethernet(rest),
+            Layer::EtherType(kind) => ethernet::payload(kind, rest),
             Layer::Ip => ip::ip(rest),
             Layer::Protocol(carrier, protocol) => ip::payload(carrier, protocol, rest),
+            Layer::Llc => ethernet::logical_link_control(rest),
+            Layer::Aggregate => return Ok(Inside::Aggregate(rest)),
         };
         match step? {
             Step::Next(next, inner) => (layer, rest) = (next, inner),
             Step::Inside(inside) => return Ok(inside),
         }
     }
-    Err("too-many-headers")
+    Err(TOO_MANY_HEADERS)
 }
 
 /// Reads what the headers led to.
@@ -121,7 +257,7 @@ fn read(at: PacketRef, inside: Inside<'_>) -> Decoded<'_> {
             icmp::read(at, &carrier, rest).unwrap_or_else(Decoded::Ignored)
         }
         Inside::Neighbour(ip) => Decoded::Neighbour(ip),
-        // Of a whole datagram: a tunnel that cut its packets, cut again on its way.
-        Inside::Fragment(_) => Decoded::Ignored(IP_FRAGMENT),
+        // An aggregate in an aggregate; fragments never come here.
+        Inside::Fragment(_) | Inside::Aggregate(_) => Decoded::Ignored(layer::MALFORMED),
     }
 }

@@ -2,6 +2,8 @@
 
 mod attempts;
 mod limits;
+#[cfg(test)]
+mod mid_stream_tests;
 mod orientation;
 mod records;
 mod stack;
@@ -102,31 +104,10 @@ impl Analyzer {
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
         self.shared.on_time(packet.at);
-        match self.decoder.decode(packet) {
-            Decoded::Tcp(segment) => {
-                on_segment(&mut self.table, &mut self.shared, &segment, finished);
-            }
-            Decoded::Icmp(error) => self.on_icmp(&error),
-            Decoded::Neighbour(host) => {
-                self.shared.heard(host);
-                self.shared.ignored("arp");
-            }
-            Decoded::Pending => {}
-            Decoded::Ignored(why) => self.shared.ignored(why),
-        }
-    }
-
-    fn on_icmp(&mut self, error: &IcmpError) {
-        self.shared
-            .ignored(if error.v6 { "icmpv6" } else { "icmp" });
-        if let Some(stack) = self.table.find(error.from, error.to) {
-            stack.on_unreachable(Unreachable {
-                at: error.at,
-                reporter: error.reporter,
-                kind: error.kind,
-                code: error.code,
-                v6: error.v6,
-            });
+        let (table, shared) = (&mut self.table, &mut self.shared);
+        on_decoded(table, shared, self.decoder.decode(packet), finished);
+        while self.decoder.has_more() {
+            on_decoded(table, shared, self.decoder.decode_more(packet), finished);
         }
     }
 
@@ -164,6 +145,9 @@ impl Analyzer {
         while let Some(next) = self.shared.records.next(last) {
             record(next);
         }
+        for (why, packets) in self.decoder.finish() {
+            self.shared.ignored(why, packets);
+        }
         let capture = &mut self.shared.capture;
         capture
             .not_decoded
@@ -179,6 +163,38 @@ fn sessions_of(finished: &mut [Finished]) -> Vec<&mut Session> {
         Finished::Attempt(_) => None,
     });
     sessions.collect()
+}
+
+#[inline(always)]
+fn on_decoded(
+    table: &mut Table,
+    shared: &mut Shared,
+    decoded: Decoded<'_>,
+    finished: &mut Vec<Finished>,
+) {
+    match decoded {
+        Decoded::Tcp(segment) => on_segment(table, shared, &segment, finished),
+        Decoded::Icmp(error) => on_icmp(table, shared, &error),
+        Decoded::Neighbour(host) => {
+            shared.heard(host);
+            shared.ignored("arp", 1);
+        }
+        Decoded::Pending => {}
+        Decoded::Ignored(why) => shared.ignored(why, 1),
+    }
+}
+
+fn on_icmp(table: &mut Table, shared: &mut Shared, error: &IcmpError) {
+    shared.ignored(if error.v6 { "icmpv6" } else { "icmp" }, 1);
+    if let Some(stack) = table.find(error.from, error.to) {
+        stack.on_unreachable(Unreachable {
+            at: error.at,
+            reporter: error.reporter,
+            kind: error.kind,
+            code: error.code,
+            v6: error.v6,
+        });
+    }
 }
 
 /// A bug in one connection's stack costs that connection, not the analysis.
@@ -217,11 +233,11 @@ impl Shared {
         }
     }
 
-    fn ignored(&mut self, why: &'static str) {
+    fn ignored(&mut self, why: &'static str, packets: u64) {
         let counts = &mut self.capture.not_decoded;
         match counts.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((why, 1)),
+            Some((_, count)) => *count += packets,
+            None => counts.push((why, packets)),
         }
     }
 
@@ -243,6 +259,6 @@ impl Analyzer {
 
     pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
         self.shared.on_time(error.at);
-        self.on_icmp(error);
+        on_icmp(&mut self.table, &mut self.shared, error);
     }
 }

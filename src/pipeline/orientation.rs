@@ -10,6 +10,19 @@ pub(super) enum Sender {
     Unknown,
 }
 
+/// The same of a later payload, which may be anything: only whole start lines
+/// of HTTP tell.
+pub(super) fn sender_of_head(segment: &Segment<'_>) -> Sender {
+    // RFC 9112, section 3: the version ends the request line.
+    let line = segment.payload.split(|byte| *byte == b'\r').next();
+    let versioned = line.is_some_and(|line| line.ends_with(b" HTTP/1.1"));
+    match sender_of(segment) {
+        Sender::Client if versioned => Sender::Client,
+        Sender::Server if segment.payload.starts_with(b"HTTP/1.") => Sender::Server,
+        _ => Sender::Unknown,
+    }
+}
+
 /// A request or a ClientHello comes from a client, a status line or a
 /// ServerHello from a server. Never the port.
 pub(super) fn sender_of(segment: &Segment<'_>) -> Sender {

@@ -1,7 +1,7 @@
 //! Messages and control frames one by one, in capture order, each with what
 //! came to be known of it later: the acknowledgment, the answer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
@@ -12,6 +12,8 @@ use crate::websocket::Event;
 /// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
 /// 3.8.6.3); a Pong that takes longer than this is shown without its time.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Rationale: a search for frames ends within a few of them, as a rule.
+const EARLY_ACKS: usize = 256;
 /// Rationale: payloads wait with their records; 64 MiB bound them.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -23,6 +25,27 @@ pub(crate) struct Pending {
     pings: Sides<VecDeque<(PacketRef, u64)>>,
     /// Whether the session of this number is asked for.
     asked_for: Option<(u32, bool)>,
+    /// Acknowledgments of what is still searched for frames: up to where, and the packet.
+    past: Sides<VecDeque<(u64, PacketRef)>>,
+}
+
+impl Pending {
+    /// An acknowledgment came before what it acknowledges could be told.
+    pub(crate) fn on_early_ack(&mut self, direction: Direction, upto: u64, at: PacketRef) {
+        let past = &mut self.past[direction];
+        if past.len() == EARLY_ACKS {
+            past.pop_front();
+        }
+        past.push_back((upto, at));
+    }
+
+    /// The first acknowledgment of what ends at `end`, if it came already.
+    fn early_ack(&self, direction: Direction, end: u64) -> Option<PacketRef> {
+        let past = self.past[direction].iter();
+        past.clone()
+            .find(|(upto, _)| end <= *upto)
+            .map(|(_, at)| *at)
+    }
 }
 
 #[derive(Debug)]
@@ -32,11 +55,15 @@ struct Slot {
     waits_for_pong: bool,
 }
 
-/// The records that wait, oldest first. A record's place is its number less `base`.
+/// The records that wait, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    slots: VecDeque<Slot>,
-    base: u64,
+    slots: BTreeMap<u64, Slot>,
+    /// Their numbers in the order of the capture.
+    order: VecDeque<u64>,
+    /// By connection, since when frames are searched for whose records have to come before later ones.
+    holds: BTreeMap<u32, PacketRef>,
+    next: u64,
     bytes: usize,
     limit: usize,
     /// Whose records are asked for; `None`: everyone's.
@@ -112,18 +139,51 @@ impl Records {
             acked: None,
             secrets,
         };
-        let number = self.base + self.slots.len() as u64;
+        let number = self.next;
+        self.next += 1;
         let waits_for_pong = matches!(record.kind, RecordKind::Ping { .. });
         if waits_for_pong {
             pending.pings[record.direction()].push_back((record.first(), number));
         }
-        pending.acks[record.direction()].push_back((record.end(), number));
+        let mut record = record;
+        record.acked = pending.early_ack(record.direction(), record.end());
+        let waits_for_ack = record.acked.is_none();
+        if waits_for_ack {
+            pending.acks[record.direction()].push_back((record.end(), number));
+        }
         self.bytes += record.bytes();
-        self.slots.push_back(Slot {
-            record,
-            waits_for_ack: true,
-            waits_for_pong,
-        });
+        self.order.insert(self.place_of(&record), number);
+        self.slots.insert(
+            number,
+            Slot {
+                record,
+                waits_for_ack,
+                waits_for_pong,
+            },
+        );
+    }
+
+    /// Behind all that came before it. What one direction tells stays in its
+    /// order, whatever the clock says.
+    fn place_of(&self, record: &Record) -> usize {
+        let comes_before = |number: &u64| {
+            self.slots.get(number).is_none_or(|slot| {
+                let other = &slot.record;
+                let same = other.tcp_stream == record.tcp_stream
+                    && other.direction() == record.direction();
+                same || other.first() <= record.first()
+            })
+        };
+        let before = self.order.iter().rposition(comes_before);
+        before.map_or(0, |place| place + 1)
+    }
+
+    /// Since when frames of this connection are searched for, if they are.
+    pub(crate) fn hold(&mut self, tcp_stream: u32, since: Option<PacketRef>) {
+        match since {
+            Some(since) => drop(self.holds.insert(tcp_stream, since)),
+            None => drop(self.holds.remove(&tcp_stream)),
+        }
     }
 
     pub(crate) fn on_acked(
@@ -188,13 +248,13 @@ impl Records {
     }
 
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
-        let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
-        self.slots.get_mut(index)
+        self.slots.get_mut(&number)
     }
 
     /// Nothing is waited for any more.
     pub(crate) fn release(&mut self) {
-        for slot in &mut self.slots {
+        self.holds.clear();
+        for slot in self.slots.values_mut() {
             slot.waits_for_ack = false;
             slot.waits_for_pong = false;
         }
@@ -202,14 +262,16 @@ impl Records {
 
     /// The oldest record, if it is settled, or has waited long enough.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Record> {
-        let oldest = self.slots.front()?;
-        let waits = oldest.waits_for_ack || oldest.waits_for_pong;
+        let number = *self.order.front()?;
+        let oldest = self.slots.get(&number)?;
+        let held = |since: &PacketRef| *since <= oldest.record.first();
+        let waits = oldest.waits_for_ack || oldest.waits_for_pong || self.holds.values().any(held);
         let full = self.slots.len() > self.limit || self.bytes > MOST_BYTES;
         if waits && !full && now.saturating_since(oldest.record.first().time) < PATIENCE {
             return None;
         }
-        let slot = self.slots.pop_front()?;
-        self.base += 1;
+        self.order.pop_front();
+        let slot = self.slots.remove(&number)?;
         self.bytes = self.bytes.saturating_sub(slot.record.bytes());
         Some(slot.record)
     }

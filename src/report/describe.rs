@@ -10,6 +10,9 @@ use crate::session::{Session, TunnelKind};
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
     let handshake = &session.handshake;
+    if handshake.mid_stream.is_some() {
+        return "not-captured";
+    }
     if handshake.answer_lost.is_some() && handshake.response.is_none() {
         return "not-captured";
     }
@@ -30,9 +33,9 @@ pub(super) fn outcome(session: &Session) -> &'static str {
 }
 
 /// The target of the request, redacted, without an absolute form's origin.
-pub(super) fn path(session: &Session, secrets: Secrets) -> Cow<'_, str> {
-    let origin_form = session.handshake.path().unwrap_or_default();
-    secrets.target(origin_form)
+pub(super) fn path(session: &Session, secrets: Secrets) -> Option<Cow<'_, str>> {
+    let origin_form = session.handshake.path()?;
+    Some(secrets.target(origin_form))
 }
 
 /// The Host field, without credentials that somebody put before it.
@@ -40,11 +43,11 @@ pub(super) fn host(session: &Session) -> Option<&str> {
     session.handshake.host()
 }
 
-/// `ws://host/path`, redacted.
-pub(super) fn url(session: &Session, secrets: Secrets) -> String {
+/// `ws://host/path`, redacted; `None` where the request is not in the capture.
+pub(super) fn url(session: &Session, secrets: Secrets) -> Option<String> {
     let server = session.leg.server.to_string();
     let host = host(session).unwrap_or(&server);
-    format!("ws://{host}{}", path(session, secrets))
+    Some(format!("ws://{host}{}", path(session, secrets)?))
 }
 
 /// The client that a proxy names: a PROXY header, Forwarded, X-Forwarded-For.
@@ -110,6 +113,7 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
     });
     match (closing.kind, code) {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
+        (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {

@@ -10,7 +10,7 @@ use super::when::{clock, ms};
 use crate::diagnosis::span;
 use crate::diagnosis::{is_of_framing, rule_of};
 use crate::session::redact::Secrets;
-use crate::session::{Breach, Control, Message, Opcode};
+use crate::session::{Breach, Control, FrameConfidence, Message, Opcode};
 use crate::session::{Record, RecordKind};
 
 /// How records are written.
@@ -78,6 +78,10 @@ impl Messages {
         }
         put("compressed", json!(false));
         put("breaches", json!([]));
+        // Absent where it is certain: read in step from the opening handshake on, or proven.
+        if record.confidence() != FrameConfidence::Certain {
+            put("confidence", json!("likely"));
+        }
         match &record.kind {
             RecordKind::Message(message) => self.message(record, message, &mut put),
             RecordKind::Ping { control, rtt, gap } => {
@@ -168,6 +172,10 @@ impl Messages {
             clock(first.time),
             record.session
         );
+        let head = match record.confidence() {
+            FrameConfidence::Certain => head,
+            FrameConfidence::Likely => format!("{head} (likely)"),
+        };
         let room = self.width.saturating_sub(head.chars().count() + 2);
         match &record.kind {
             RecordKind::Message(Message {

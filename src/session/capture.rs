@@ -118,6 +118,8 @@ pub struct TlsTotals {
     pub connections: u64,
     /// Those that could be decrypted.
     pub decrypted: u64,
+    /// Those of which the capture lacks the beginning: no key would help.
+    pub headless: u64,
 }
 
 /// Failed connections of one client host to one server port, beyond those that are kept one by one.

@@ -1,13 +1,42 @@
 //! The opening handshake as it was seen (RFC 6455, section 4).
 
-use crate::http::{Agreement, Event, HandshakeBreach, Request, Response};
-use crate::stream::PacketRef;
+use crate::http::{Agreement, Event, HandshakeBreach, Headers, Request, Response};
+use crate::stream::{PacketRef, Sides};
+
+/// How a session was found of whose opening handshake nothing is in the capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MidStream {
+    /// What shows that it is a WebSocket.
+    pub by: FoundBy,
+    /// Bytes of each sender that were captured before its first frame that could be told.
+    pub skipped: Sides<u64>,
+    /// The connection began in the capture, which lacks the handshake: not only
+    /// the beginning is missing.
+    pub lost: bool,
+}
+
+/// What shows that bytes without a handshake are a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// Frames, proven by their structure; the masks tell who the client is.
+    Frames,
+    /// TLS records without a key: their sizes suggest it, no more.
+    RecordSizes {
+        /// The records that have the size of a Close frame and its answer.
+        close: Sides<PacketRef>,
+    },
+}
 
 /// Request, answer, and what they break.
 #[derive(Clone, Debug)]
 pub struct Handshake {
     /// The request. Holds secrets: show its parts through `session::redact`.
+    /// Empty where it is not in the capture, with the first packet that is.
     pub request: Request,
+    /// The request is not in the capture.
+    pub request_lost: bool,
+    /// How the session was found, where nothing of the handshake is in the capture.
+    pub mid_stream: Option<MidStream>,
     /// What it breaks.
     pub request_breaches: Vec<HandshakeBreach>,
     /// 1xx answers before the final one.
@@ -32,6 +61,8 @@ impl Handshake {
     pub(super) fn new(request: Request, request_breaches: Vec<HandshakeBreach>) -> Self {
         Self {
             request,
+            request_lost: false,
+            mid_stream: None,
             request_breaches,
             interim: Vec::new(),
             response: None,
@@ -41,6 +72,23 @@ impl Handshake {
             early_data: None,
             not_http: None,
             answer_lost: None,
+        }
+    }
+
+    /// A handshake whose request is not in the capture; `at` is the first packet that is.
+    pub(super) fn without_request(at: PacketRef) -> Self {
+        let request = Request {
+            first: at,
+            last: at,
+            end: 0,
+            method: String::new(),
+            target: String::new(),
+            minor_version: 1,
+            headers: Headers::default(),
+        };
+        Self {
+            request_lost: true,
+            ..Self::new(request, Vec::new())
         }
     }
 
@@ -91,7 +139,17 @@ impl Handshake {
 
     /// The answer was 101, or it was not captured but frames followed.
     pub fn is_upgraded(&self) -> bool {
-        self.status() == Some(101) || self.answer_lost.is_some()
+        self.status() == Some(101) || self.answer_lost.is_some() || self.mid_stream.is_some()
+    }
+
+    /// The request, if it is in the capture.
+    pub fn seen_request(&self) -> Option<&Request> {
+        (!self.request_lost).then_some(&self.request)
+    }
+
+    /// Both halves of the handshake were seen, so that what they settled is known.
+    pub fn is_known(&self) -> bool {
+        !self.request_lost && self.response.is_some()
     }
 
     /// What Sec-WebSocket-Accept has to be for the key of this request (RFC 6455, section 4.2.2).
@@ -109,7 +167,7 @@ impl Handshake {
 
     /// The target of the request, without an absolute form's origin. Holds secrets.
     pub fn path(&self) -> Option<&str> {
-        let target = self.request.target.as_str();
+        let target = self.seen_request()?.target.as_str();
         Some(target.split_once("://").map_or(target, |(_, rest)| {
             rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/")
         }))

@@ -101,6 +101,9 @@ pub struct PingLedger {
     pub unsolicited: u64,
     /// The first of them.
     pub first_unsolicited: Option<PacketRef>,
+    /// Pongs that met no Ping of theirs: the newest 16. Where one direction's
+    /// bytes were held up, their Ping may be told of later.
+    strays: VecDeque<(PacketRef, Vec<u8>, PongKind)>,
     /// What the other side's TCP acknowledged last: all before this offset.
     acked: Option<(u64, PacketRef)>,
     /// Data frames of both sides when the newest Ping came.
@@ -137,6 +140,18 @@ impl PingLedger {
             );
             len
         });
+        if let Some(pong) = self.take_stray(at, payload) {
+            self.superseded += self.outstanding.len() as u64;
+            self.outstanding.clear();
+            self.on_answer(Exchange {
+                ping: at,
+                pong,
+                rtt: pong.time.saturating_since(at.time),
+                acked: None,
+                bytes_between: 0,
+            });
+            return since_last;
+        }
         if self.outstanding.len() == OUTSTANDING {
             self.outstanding.pop_front();
             self.forgotten += 1;
@@ -164,16 +179,7 @@ impl PingLedger {
             .iter()
             .position(|ping| ping.payload == payload)
         else {
-            if self.outstanding.is_empty() {
-                self.unsolicited += 1;
-                self.first_unsolicited.get_or_insert(at);
-                return PongKind::Unsolicited;
-            }
-            self.mismatched_count += 1;
-            if self.mismatched.len() < KEPT {
-                self.mismatched.push(at);
-            }
-            return PongKind::Mismatch;
+            return self.on_stray(at, payload);
         };
         // RFC 6455, section 5.5.3: an endpoint may answer only the newest Ping,
         // so those before this one are settled too.
@@ -189,10 +195,53 @@ impl PingLedger {
         let Some(exchange) = exchange else {
             return PongKind::Unsolicited;
         };
+        self.on_answer(exchange);
+        PongKind::Answer(exchange)
+    }
+
+    fn on_answer(&mut self, exchange: Exchange) {
         self.answered += 1;
         self.rtt.record(exchange.rtt);
         keep_worst(&mut self.slowest, exchange, |e| e.rtt);
-        PongKind::Answer(exchange)
+    }
+
+    /// A Pong that echoes no waiting Ping.
+    fn on_stray(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
+        let kind = if self.outstanding.is_empty() {
+            self.unsolicited += 1;
+            self.first_unsolicited.get_or_insert(at);
+            PongKind::Unsolicited
+        } else {
+            self.mismatched_count += 1;
+            if self.mismatched.len() < KEPT {
+                self.mismatched.push(at);
+            }
+            PongKind::Mismatch
+        };
+        if self.strays.len() == KEPT {
+            self.strays.pop_front();
+        }
+        self.strays.push_back((at, payload.to_vec(), kind));
+        kind
+    }
+
+    /// The Pong that came after this Ping and was told of before it.
+    fn take_stray(&mut self, ping: PacketRef, payload: &[u8]) -> Option<PacketRef> {
+        let answers =
+            |(at, echo, _): &(PacketRef, Vec<u8>, PongKind)| *at >= ping && echo == payload;
+        let index = self.strays.iter().position(answers)?;
+        let (pong, _, kind) = self.strays.remove(index)?;
+        if kind == PongKind::Unsolicited {
+            self.unsolicited = self.unsolicited.saturating_sub(1);
+            let next = |stray: &&(PacketRef, Vec<u8>, PongKind)| stray.2 == kind;
+            if self.first_unsolicited == Some(pong) {
+                self.first_unsolicited = self.strays.iter().find(next).map(|(at, ..)| *at);
+            }
+        } else {
+            self.mismatched_count = self.mismatched_count.saturating_sub(1);
+            self.mismatched.retain(|at| *at != pong);
+        }
+        Some(pong)
     }
 
     /// The other side's TCP acknowledged everything before `upto`.

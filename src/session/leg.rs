@@ -305,21 +305,33 @@ impl Leg {
         keep(&mut self.unreachable, error);
     }
 
-    /// The first guess at who is the client was wrong, and no payload was taken yet.
+    /// The first guess at who is the client was wrong.
     pub fn swap_sides(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
-        fn swap<T>(sides: &mut Sides<T>) {
-            std::mem::swap(&mut sides.client, &mut sides.server);
+        self.last_packet.swap();
+        self.syns.swap();
+        self.syn_count.swap();
+        self.first_payload.swap();
+        self.last_payload.swap();
+        self.last_delivered.swap();
+        self.unacked.swap();
+        self.payload_bytes.swap();
+        self.mss.swap();
+        self.largest_segment.swap();
+        self.retransmissions.swap();
+        self.last_retransmission.swap();
+        self.out_of_order.swap();
+        self.probes.swap();
+        self.rtt.swap();
+        self.zero_window.swap();
+        self.fin.swap();
+        self.sent_after_reset.swap();
+        let conflicts = self.conflicts.iter_mut().map(|(direction, _)| direction);
+        let resets = self.resets.iter_mut().map(|reset| &mut reset.direction);
+        let gaps = self.gaps.iter_mut().map(|gap| &mut gap.direction);
+        for direction in conflicts.chain(resets).chain(gaps) {
+            *direction = direction.reverse();
         }
-        swap(&mut self.last_packet);
-        swap(&mut self.syns);
-        swap(&mut self.syn_count);
-        swap(&mut self.mss);
-        swap(&mut self.fin);
-        swap(&mut self.zero_window);
-        swap(&mut self.rtt);
-        swap(&mut self.probes);
-        swap(&mut self.unacked);
     }
 
     /// The newest payload of either side.

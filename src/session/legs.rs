@@ -173,7 +173,7 @@ fn passes_on(front: &Session, back: &Session) -> bool {
     if a.tcp_stream == b.tcp_stream || a.server == b.server || retry {
         return false;
     }
-    let unseen = |session: &Session| session.handshake.request.method.is_empty();
+    let unseen = |session: &Session| session.handshake.request_lost;
     if unseen(front) || unseen(back) {
         // Opened before the capture began: all that can be asked is that they were open together.
         let (from, to) = (
@@ -250,7 +250,7 @@ fn before(
     let Some(fronts) = fronts.get(&at) else {
         return Vec::new();
     };
-    let upto = if back.handshake.request.method.is_empty() {
+    let upto = if back.handshake.request_lost {
         fronts.len()
     } else {
         fronts.partition_point(|(asked, _)| asked.time <= began(back).time)
@@ -445,6 +445,15 @@ mod tests {
     fn messages_alike_at_one_proxy_join_without_the_key() {
         let script = talk(rekeyed(""), "hello", "welcome!");
         let told = talk(script, "what is new?", "nothing").told();
+        assert_eq!(proof(&told), Some(Proof::Signs));
+    }
+
+    #[test]
+    fn two_legs_that_were_open_before_are_told_by_their_messages() {
+        let open = |s: Script| s.handshake().request("").behind(Script::upgrade).accept("");
+        let script = talk(Script::new().unseen(open), "hello, server", "welcome!");
+        let script = talk(script, "what is new today?", "nothing that I know of");
+        let told = talk(script, "and tomorrow?", "ask me then").told();
         assert_eq!(proof(&told), Some(Proof::Signs));
     }
 

@@ -27,7 +27,7 @@ pub use capture::{
 };
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
-pub use handshake::Handshake;
+pub use handshake::{FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
@@ -46,6 +46,7 @@ pub use crate::http::{
     Response, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
+pub use crate::websocket::Confidence as FrameConfidence;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
 use crate::stream::{Direction, GapCause, PacketRef, Sides};
@@ -116,6 +117,19 @@ pub struct FrameGap {
     pub in_step: bool,
 }
 
+/// What searches for frames of one direction met with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resyncs {
+    /// How often frames could be told again after the place of the next one was lost.
+    pub count: u64,
+    /// Captured bytes that the searches passed over: they are in no frame.
+    pub skipped: u64,
+    /// Captured bytes after which no frame could be told.
+    pub unread: u64,
+    /// The packet with the first frame after the newest search that found one.
+    pub last: Option<PacketRef>,
+}
+
 /// One attempt to open a WebSocket, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -147,6 +161,13 @@ pub struct Session {
     pub pings: Sides<PingLedger>,
     /// Frames of a direction can't be told any more from here on.
     pub lost_sync: Sides<Option<PacketRef>>,
+    /// The first frame of each sender that could be told, and how sure it is,
+    /// where the opening handshake is not in the capture.
+    pub found: Sides<Option<(PacketRef, FrameConfidence)>>,
+    /// Since when frames of a direction are searched for, while they are.
+    pub searching: Sides<Option<PacketRef>>,
+    /// Frames of a direction that were found again after a gap.
+    pub resyncs: Sides<Resyncs>,
     /// Compressed messages of a direction can't be read any more from here on.
     pub context_lost: Sides<Option<PacketRef>>,
     /// Missing bytes inside the frame stream: the first 16.
@@ -175,11 +196,21 @@ impl Session {
         request: http::Request,
         breaches: Vec<http::HandshakeBreach>,
     ) -> Self {
-        let horizon = request.last;
+        Self::with(id, leg, Handshake::new(request, breaches))
+    }
+
+    /// A session whose opening request is not in the capture; `at` is the first
+    /// packet of it that is.
+    pub fn without_request(id: u32, leg: Leg, at: PacketRef) -> Self {
+        Self::with(id, leg, Handshake::without_request(at))
+    }
+
+    fn with(id: u32, leg: Leg, handshake: Handshake) -> Self {
+        let horizon = handshake.request.last;
         Self {
             id,
             leg,
-            handshake: Handshake::new(request, breaches),
+            handshake,
             frames: Sides::default(),
             messages: Sides::default(),
             last_frame: Sides::default(),
@@ -191,6 +222,9 @@ impl Session {
             close: Sides::default(),
             pings: Sides::default(),
             lost_sync: Sides::default(),
+            found: Sides::default(),
+            searching: Sides::default(),
+            resyncs: Sides::default(),
             context_lost: Sides::default(),
             frame_gaps: Vec::new(),
             ends: Sides::default(),
@@ -292,6 +326,21 @@ impl Session {
             }
             E::LostSync { direction, at } => {
                 self.lost_sync[*direction].get_or_insert(*at);
+                self.searching[*direction] = Some(*at);
+            }
+            E::Resynced {
+                direction,
+                at,
+                skipped,
+                confidence,
+                ..
+            } => self.on_resynced(*direction, (*at, *confidence), *skipped),
+            E::Unread {
+                direction, bytes, ..
+            } => {
+                self.searching[*direction] = None;
+                let unread = &mut self.resyncs[*direction].unread;
+                *unread = unread.saturating_add(*bytes);
             }
             E::ContextLost { direction, at } => {
                 self.context_lost[*direction].get_or_insert(*at);
@@ -301,6 +350,7 @@ impl Session {
                 at,
                 inside_frame,
             } => {
+                self.searching[*direction] = None;
                 let (at, inside_frame) = (*at, *inside_frame);
                 self.ends[*direction].get_or_insert(StreamEnd { at, inside_frame });
             }
@@ -323,6 +373,28 @@ impl Session {
         {
             self.masks.push((key, frame.at));
         }
+    }
+
+    /// Frames can be told again; those of a session that was found mid-stream for the first time.
+    fn on_resynced(
+        &mut self,
+        direction: Direction,
+        found: (PacketRef, FrameConfidence),
+        skipped: u64,
+    ) {
+        self.searching[direction] = None;
+        let resyncs = &mut self.resyncs[direction];
+        if let Some(mid_stream) = &mut self.handshake.mid_stream
+            && self.found[direction].is_none()
+            && self.lost_sync[direction].is_none()
+        {
+            self.found[direction] = Some(found);
+            mid_stream.skipped[direction] = skipped;
+            return;
+        }
+        resyncs.count += 1;
+        resyncs.skipped = resyncs.skipped.saturating_add(skipped);
+        resyncs.last = Some(found.0);
     }
 
     fn on_breach(&mut self, note: BreachNote) {
@@ -358,9 +430,39 @@ impl Session {
 
     /// Frames of this sender may have passed that nobody can show: bytes are
     /// missing, the decoder lost its place, or the direction was never captured.
+    /// What passed before the capture began doesn't count.
     pub fn may_hide_frames(&self, sender: Direction) -> bool {
+        let missing =
+            |gap: &FrameGap| gap.direction == sender && gap.cause != GapCause::BeganMidStream;
         self.lost_sync[sender].is_some()
-            || self.frame_gaps.iter().any(|gap| gap.direction == sender)
+            || self.resyncs[sender].unread > 0
+            || self.is_inferred()
+            || self.frame_gaps.iter().any(missing)
             || self.leg.last_packet[sender].is_none()
+    }
+
+    /// The packet with the first frame of a session that was found without its handshake.
+    pub fn found_at(&self) -> PacketRef {
+        let found = [self.found.client, self.found.server];
+        let first = found.into_iter().flatten().map(|(at, _)| at).min();
+        first.unwrap_or(self.handshake.request.first)
+    }
+
+    /// How sure its first frames are.
+    pub fn found_with(&self) -> FrameConfidence {
+        let found = [self.found.client, self.found.server];
+        let surest = found
+            .into_iter()
+            .flatten()
+            .map(|(_, confidence)| confidence)
+            .max();
+        surest.unwrap_or_default()
+    }
+
+    /// Nobody could read it: sizes alone suggest that it is a WebSocket.
+    pub fn is_inferred(&self) -> bool {
+        self.handshake
+            .mid_stream
+            .is_some_and(|found| matches!(found.by, FoundBy::RecordSizes { .. }))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::FrameConfidence;
 use crate::stream::{Direction, PacketRef};
 use crate::websocket::{CloseFrame, Control, Message};
 
@@ -47,6 +48,17 @@ impl Record {
             RecordKind::Message(message) => message.first,
             RecordKind::Ping { control, .. } | RecordKind::Pong(control) => control.frame.at,
             RecordKind::Close(close) => close.control.frame.at,
+        }
+    }
+
+    /// How sure it is that it begins where it was read.
+    pub fn confidence(&self) -> FrameConfidence {
+        match &self.kind {
+            RecordKind::Message(message) => message.confidence,
+            RecordKind::Ping { control, .. } | RecordKind::Pong(control) => {
+                control.frame.confidence
+            }
+            RecordKind::Close(close) => close.control.frame.confidence,
         }
     }
 

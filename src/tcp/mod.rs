@@ -278,7 +278,7 @@ impl Connection {
 
     /// Exchanges the two sides: the first guess at who is the client was wrong.
     pub fn swap_sides(&mut self) {
-        std::mem::swap(&mut self.halves.client, &mut self.halves.server);
+        self.halves.swap();
     }
 }
 

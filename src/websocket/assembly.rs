@@ -102,6 +102,7 @@ impl Assembly {
             compressed: reading != Reading::Plain,
             fragments: 0,
             complete: reading != Reading::Unreadable,
+            confidence: frame.confidence,
             first: frame.at,
             last: frame.at,
             available: frame.at,

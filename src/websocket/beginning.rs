@@ -2,7 +2,6 @@
 
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::breach;
-use super::deflate::Context;
 use super::frame::{self, Boundary, Header, MAX_HEADER};
 use super::half::{Half, Open, State};
 use super::{Breach, Event, Frame, Opcode};
@@ -130,6 +129,7 @@ impl Half {
             header_len: len,
             payload_len,
             at,
+            confidence: self.confidence_at(offset),
         };
         out(Event::Frame(frame));
         let mut breaches = Vec::new();
@@ -149,6 +149,8 @@ impl Half {
             self.begin_fragment(&frame, held.arrival, &breaches, out);
         }
         self.closed |= opcode == Opcode::Close;
+        self.habits.zero_key |= mask == Some([0; 4]);
+        self.habits.binary |= opcode == Opcode::Binary && rsv == 0;
         let (arrival, control) = (held.arrival, Vec::new());
         self.state = State::Inside(Open {
             frame,
@@ -169,7 +171,7 @@ impl Half {
     fn judge_sequence(&mut self, frame: &Frame, found: &mut impl FnMut(Breach, String)) {
         let open = self.message.as_mut();
         match frame.opcode {
-            Opcode::Continuation if open.is_none() => {
+            Opcode::Continuation if open.is_none() && !self.adrift => {
                 found(
                     Breach::UnexpectedContinuation,
                     "nothing to continue".to_owned(),
@@ -218,8 +220,16 @@ impl Half {
             self.cut_message(out);
         }
         if self.message.is_none() {
-            let started = self.start_message(frame, out);
+            let started = self.start_message(frame);
             self.message = Some(started);
+            // Its first fragments came before frames were found again.
+            if frame.opcode == Opcode::Continuation
+                && self.adrift
+                && let Some(message) = &mut self.message
+            {
+                message.cut();
+            }
+            self.adrift = false;
         }
         if let Some(message) = &mut self.message {
             breaches.iter().for_each(|&breach| message.note(breach));
@@ -228,19 +238,13 @@ impl Half {
     }
 
     #[inline]
-    fn start_message(&mut self, frame: &Frame, out: &mut impl FnMut(Event)) -> Assembly {
+    fn start_message(&mut self, frame: &Frame) -> Assembly {
         let compressed = self.deflate && frame.rsv1() && frame.opcode != Opcode::Continuation;
-        let reading = match compressed.then(|| self.inflater.begin()) {
-            None => Reading::Plain,
-            Some(Context::Whole) => Reading::Inflated,
-            Some(Context::Lost) => Reading::Unreadable,
-            Some(Context::JustLost) => {
-                out(Event::ContextLost {
-                    direction: self.direction,
-                    at: frame.at,
-                });
-                Reading::Unreadable
-            }
+        let reading = if compressed {
+            self.inflater.begin();
+            Reading::Inflated
+        } else {
+            Reading::Plain
         };
         // A bit that nothing explains may mean that the payload isn't what it seems.
         let opaque = if compressed {

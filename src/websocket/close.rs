@@ -60,7 +60,7 @@ fn is_whole(control: &Control) -> bool {
 /// A code that must not be on the wire (RFC 6455, section 7.4): below 1000, the
 /// ones that only an API reports, and those that nobody registered. 1012 to
 /// 1014 are registered with IANA.
-const fn is_illegal(code: u16) -> bool {
+pub(super) const fn is_illegal(code: u16) -> bool {
     !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 

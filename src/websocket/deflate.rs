@@ -45,18 +45,28 @@ pub(super) enum Stop {
     Broken(u64),
     /// The message is larger than we read.
     TooLarge,
+    /// It can't be read without messages that are missing; or it is broken,
+    /// which can't be told then.
+    OutOfContext,
 }
 
-/// Whether messages that lean on earlier ones can be read.
+/// How far back the messages are known to which later ones may refer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Context {
-    /// They can.
+enum Context {
+    /// As far as the window reaches.
     Whole,
-    /// They can't, and this is the first one that shows it.
-    JustLost,
-    /// They can't.
-    Lost,
+    /// To the last one that is missing or unreadable. A message that refers to
+    /// nothing before that is read exactly: the inflater's window holds what
+    /// was sent since and nothing else, and it refuses any distance that
+    /// reaches beyond.
+    Partial {
+        /// It was said that there are messages that can't be read.
+        said: bool,
+    },
 }
+
+/// The window of deflate (RFC 1951, section 2): nothing refers further back.
+const WINDOW: u64 = 32 << 10;
 
 /// Inflates the messages of one direction. Costs nothing until the first
 /// compressed message.
@@ -96,19 +106,11 @@ impl Inflater {
     }
 
     /// Begins a message.
-    pub(super) fn begin(&mut self) -> Context {
-        match self.context {
-            Context::Whole => {
-                self.engine
-                    .get_or_insert_with(Engine::boxed)
-                    .begin(self.takeover);
-                Context::Whole
-            }
-            Context::JustLost => {
-                self.context = Context::Lost;
-                Context::JustLost
-            }
-            Context::Lost => Context::Lost,
+    pub(super) fn begin(&mut self) {
+        let engine = self.engine.get_or_insert_with(Engine::boxed);
+        engine.begin(self.takeover);
+        if self.context != Context::Whole && engine.history && engine.known() >= WINDOW {
+            self.context = Context::Whole;
         }
     }
 
@@ -118,7 +120,8 @@ impl Inflater {
             return Ok(());
         };
         engine.keep(bytes, self.takeover);
-        engine.inflate(bytes, read)
+        let read = engine.inflate(bytes, read);
+        read.map_err(|stop| self.explain(stop))
     }
 
     /// After a failure: keeps the bytes for [`retry`](Self::retry), no more.
@@ -130,9 +133,19 @@ impl Inflater {
 
     /// Ends the message, in which nothing failed so far.
     pub(super) fn end(&mut self, read: &mut impl FnMut(&[u8])) -> Result<(), Stop> {
-        self.engine
+        let read = self
+            .engine
             .as_mut()
-            .map_or(Ok(()), |engine| engine.end(read))
+            .map_or(Ok(()), |engine| engine.end(read));
+        read.map_err(|stop| self.explain(stop))
+    }
+
+    /// Where messages are missing, nobody can be blamed.
+    fn explain(&self, stop: Stop) -> Stop {
+        match (stop, self.context) {
+            (Stop::Broken(_), Context::Partial { .. }) => Stop::OutOfContext,
+            (stop, _) => stop,
+        }
     }
 
     /// Inflates the message that failed once more, whole, without the context
@@ -152,11 +165,22 @@ impl Inflater {
         works
     }
 
-    /// A message of this direction is missing or broken.
+    /// A message of this direction is missing or broken: what comes next
+    /// begins with an empty window.
     pub(super) fn lose_context(&mut self) {
-        if self.takeover && self.context == Context::Whole {
-            self.context = Context::JustLost;
+        if self.takeover {
+            if self.context == Context::Whole {
+                self.context = Context::Partial { said: false };
+            }
             self.engine = None;
+        }
+    }
+
+    /// A message can't be read for what is missing: true for the first of them.
+    pub(super) fn is_first_unread(&mut self) -> bool {
+        match &mut self.context {
+            Context::Partial { said } => !std::mem::replace(said, true),
+            Context::Whole => false,
         }
     }
 
@@ -185,6 +209,11 @@ impl Engine {
             kept: Vec::new(),
             kept_all: true,
         })
+    }
+
+    /// Bytes that stand in the window, or would if it were larger.
+    fn known(&self) -> u64 {
+        self.inflate.total_out()
     }
 
     fn begin(&mut self, takeover: bool) {

@@ -3,7 +3,7 @@
 use super::assembly::{Assembly, Place, Reading};
 use super::deflate::{Inflater, Stop};
 use super::half::{Half, Open, State};
-use super::{Breach, CloseFrame, Control, Event, Opcode, Wants};
+use super::{Breach, CloseFrame, Confidence, Control, Event, Opcode, Wants};
 use crate::stream::PacketRef;
 
 /// Said of a compressed message that can be read only without what came before it.
@@ -59,7 +59,11 @@ impl Half {
 
     #[inline]
     fn hand_over(&mut self, out: &mut impl FnMut(Event)) {
-        if let Some(message) = self.message.take() {
+        if let Some(mut message) = self.message.take() {
+            // What is only likely accuses nobody.
+            if message.message.confidence != Confidence::Certain {
+                message.message.breaches.clear();
+            }
             out(Event::Message(message.seal()));
         }
     }
@@ -123,6 +127,9 @@ impl Half {
 
     /// What the end of the transport breaks off.
     pub(super) fn judge_end(&mut self, at: PacketRef, out: &mut impl FnMut(Event)) {
+        if self.certain_from == u64::MAX {
+            return;
+        }
         let cut = match &mut self.state {
             State::Boundary(Some(held)) => {
                 Some((held.offset, format!("{} bytes of a header", held.len)))
@@ -133,7 +140,11 @@ impl Half {
                 let detail = format!("{} of {} bytes", open.seen, open.frame.payload_len);
                 Some((open.frame.offset, detail))
             }
-            State::Boundary(None) | State::Inside(_) | State::Lost | State::Ended => None,
+            State::Boundary(None)
+            | State::Inside(_)
+            | State::Lost
+            | State::Searching(_)
+            | State::Ended => None,
         };
         let inside = match &self.state {
             State::Inside(open) if open.frame.opcode.is_data() => Some(open.frame.fin),
@@ -180,8 +191,17 @@ fn settle_inflating(
     let Some((stop, place)) = message.stopped.take().map(|stopped| *stopped) else {
         return;
     };
-    let Stop::Broken(after) = stop else {
-        return inflater.lose_context();
+    let after = match stop {
+        Stop::Broken(after) => after,
+        Stop::TooLarge => return inflater.lose_context(),
+        Stop::OutOfContext => {
+            if inflater.is_first_unread() {
+                let (direction, at) = (message.message.direction, message.message.first);
+                out(Event::ContextLost { direction, at });
+            }
+            message.message.len = 0;
+            return inflater.lose_context();
+        }
     };
     let mut why = format!("invalid deflate data after {after} bytes");
     if message.message.complete && message.retry(place, wants, inflater) {

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use tungstenite::protocol::frame::FrameHeader;
 
-use super::Opcode;
+use super::{Confidence, Opcode};
 use crate::stream::{Direction, PacketRef};
 
 /// The longest header: 2 bytes, 8 of length, 4 of masking key.
@@ -31,6 +31,8 @@ pub struct Frame {
     pub payload_len: u64,
     /// The packet with the header's first byte.
     pub at: PacketRef,
+    /// How sure it is that a frame begins here.
+    pub confidence: Confidence,
 }
 
 impl Frame {
@@ -97,7 +99,8 @@ pub(super) fn read(bytes: &[u8]) -> Boundary {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Header> {
+/// Reads a frame header, if all of it is there, whatever else could begin so.
+pub(super) fn parse(bytes: &[u8]) -> Option<Header> {
     let (&first, rest) = bytes.split_first()?;
     let opcode = Opcode::from_code(first & 0x0f);
     if !matches!(opcode, Opcode::Reserved(_)) {

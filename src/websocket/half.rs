@@ -3,10 +3,12 @@
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::beginning::Carry;
 use super::breach::MAX_CONTROL;
+use super::candidate::Rhythm;
 use super::deflate::Inflater;
 use super::ending::settle_text;
 use super::mask::unmask;
-use super::{Breach, Event, Frame, Opcode, Parameters, Wants};
+use super::search::Search;
+use super::{Breach, Deflate, Event, Frame, Opcode, Parameters, Wants};
 use crate::stream::{Chunk, Direction, Gap, PacketRef};
 
 /// One direction of a connection.
@@ -22,6 +24,24 @@ pub(super) struct Half {
     pub(super) inflater: Inflater,
     /// A Close frame was sent.
     pub(super) closed: bool,
+    /// Frames that begin before this offset were found by a search and are only likely.
+    pub(super) certain_from: u64,
+    /// Since frames were found again no message began: a continuation goes on
+    /// with one that was lost.
+    pub(super) adrift: bool,
+    /// What a search has to know of the frames so far.
+    pub(super) habits: Habits,
+}
+
+/// What frames of this direction were seen to be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Habits {
+    /// A masking key was zero.
+    pub(super) zero_key: bool,
+    /// A binary message came that wasn't compressed.
+    pub(super) binary: bool,
+    /// What segments told that the snap length cut.
+    pub(super) rhythm: Rhythm,
 }
 
 /// Where in the stream of frames we stand.
@@ -33,6 +53,8 @@ pub(super) enum State {
     Inside(Open),
     /// Nobody knows.
     Lost,
+    /// Nobody knows yet: looking for frames.
+    Searching(Box<Search>),
     /// After the last byte.
     Ended,
 }
@@ -100,7 +122,22 @@ impl Half {
             message: None,
             inflater: Inflater::new(takeover),
             closed: false,
+            certain_from: 0,
+            adrift: false,
+            habits: Habits::default(),
         }
+    }
+
+    /// A direction that begins anywhere, with unknown extensions.
+    pub(super) fn mid_stream(direction: Direction, wants: Wants) -> Self {
+        let parameters = Parameters {
+            deflate: Some(Deflate::default()),
+            wants,
+        };
+        let mut this = Self::new(direction, &parameters);
+        this.inflater.lose_context();
+        this.search(0);
+        this
     }
 
     pub(super) fn on_chunk(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Event)) {
@@ -114,7 +151,14 @@ impl Half {
             rest = match self.state {
                 State::Boundary(_) => self.read_header(rest, offset, arrival, out),
                 State::Inside(_) => self.read_payload(rest, arrival, out),
-                // The place to look for the next provable frame start.
+                State::Searching(_) => {
+                    let rest = Chunk {
+                        offset,
+                        bytes: rest,
+                        ..*chunk
+                    };
+                    return self.search_chunk(&rest, out);
+                }
                 State::Lost | State::Ended => return,
             };
             offset = offset.saturating_add(before.saturating_sub(rest.len()) as u64);
@@ -122,6 +166,9 @@ impl Half {
     }
 
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Event)) {
+        if let State::Searching(_) = self.state {
+            return self.search_gap(gap, out);
+        }
         let &Gap {
             direction,
             len,
@@ -131,7 +178,7 @@ impl Half {
         } = gap;
         let skipped = match &self.state {
             State::Inside(open) => len.filter(|&len| len <= open.frame.payload_len - open.position),
-            State::Boundary(_) | State::Lost | State::Ended => None,
+            State::Boundary(_) | State::Lost | State::Searching(_) | State::Ended => None,
         };
         out(Event::Gap {
             direction,
@@ -141,15 +188,23 @@ impl Half {
         });
         match (skipped, &self.state) {
             (Some(len), _) => self.skip(len, out),
-            (None, State::Boundary(_) | State::Inside(_)) => self.lose(at, out),
-            (None, State::Lost | State::Ended) => {}
+            (None, State::Boundary(_) | State::Inside(_)) => {
+                let held = match &self.state {
+                    State::Boundary(Some(held)) => held.len as u64,
+                    _ => 0,
+                };
+                self.lose(at, out);
+                self.search(held);
+            }
+            (None, State::Lost | State::Searching(_) | State::Ended) => {}
         }
     }
 
     pub(super) fn on_end(&mut self, at: PacketRef, out: &mut impl FnMut(Event)) {
+        self.search_end(out);
         let inside_frame = match &self.state {
             State::Inside(open) => Some((open.seen, open.frame.payload_len)),
-            State::Boundary(_) | State::Lost => None,
+            State::Boundary(_) | State::Lost | State::Searching(_) => None,
             State::Ended => return,
         };
         self.judge_end(at, out);
@@ -165,6 +220,7 @@ impl Half {
 
     /// The capture ended: hands over what is incomplete.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(Event)) {
+        self.search_end(out);
         self.cut_off(out);
         self.state = State::Ended;
         self.inflater.release();
@@ -174,6 +230,7 @@ impl Half {
     pub(super) fn buffered(&self) -> usize {
         let control = match &self.state {
             State::Inside(open) => open.control.capacity(),
+            State::Searching(search) => search.buffered(),
             State::Boundary(_) | State::Lost | State::Ended => 0,
         };
         let message = self.message.as_ref().map_or(0, Assembly::buffered);

@@ -1,6 +1,6 @@
 //! Data messages: fragments put together (RFC 6455, section 5.4).
 
-use super::{Breach, Opcode};
+use super::{Breach, Confidence, Opcode};
 use crate::stream::{Direction, PacketRef};
 
 /// A data message, as far as it was seen.
@@ -21,6 +21,8 @@ pub struct Message {
     pub fragments: u32,
     /// Every byte was seen and (if compressed) inflated.
     pub complete: bool,
+    /// How sure it is that its first frame begins where it was read.
+    pub confidence: Confidence,
     /// The packet with its first byte.
     pub first: PacketRef,
     /// The packet that brought its last missing byte (the latest `seen`).

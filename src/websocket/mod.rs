@@ -7,13 +7,18 @@
 mod assembly;
 mod beginning;
 mod breach;
+mod candidate;
 mod close;
 mod deflate;
 mod ending;
 mod frame;
 mod half;
+mod held;
 mod mask;
 mod message;
+mod recognition;
+mod resync;
+mod search;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -23,6 +28,7 @@ pub use close::CloseFrame;
 pub use deflate::Deflate;
 pub use frame::Frame;
 pub use message::Message;
+pub use recognition::{Recognised, Recognition};
 
 use crate::stream::{Direction, GapCause, PacketRef, Sides, StreamEvent};
 use half::Half;
@@ -88,6 +94,20 @@ impl Opcode {
     }
 }
 
+/// How sure it is that a frame begins where we read it.
+///
+/// What is only possible isn't reported at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// Found by search: more than chance speaks for it, and something that
+    /// people do build could still look the same.
+    Likely,
+    /// Read in step from the opening handshake on, or found by a search whose
+    /// proof leaves nothing else to be believed.
+    #[default]
+    Certain,
+}
+
 /// What the consumer wants kept of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
@@ -118,6 +138,15 @@ impl Connection {
     pub fn new(parameters: Parameters) -> Self {
         Self {
             halves: Sides::from_fn(|direction| Half::new(direction, &parameters)),
+        }
+    }
+
+    /// A connection whose opening handshake wasn't captured: both directions
+    /// begin at an unknown place, with unknown extensions, and first search for
+    /// frames. See [`Recognition`] for connections that may be something else.
+    pub fn mid_stream(wants: Wants) -> Self {
+        Self {
+            halves: Sides::from_fn(|direction| Half::mid_stream(direction, wants)),
         }
     }
 
@@ -185,12 +214,36 @@ pub enum Event {
         /// The gap lay inside one frame's payload, so the next header's place is known.
         in_step: bool,
     },
-    /// Frames of this direction can't be told any more, and why.
+    /// Frames of this direction can't be told any more. After a gap a search for
+    /// the next ones begins, which ends with `Resynced` or with `Unread`.
     LostSync {
         /// Whose frames.
         direction: Direction,
         /// From where on.
         at: PacketRef,
+    },
+    /// Frames of this direction can be told again, or for the first time where
+    /// the opening handshake wasn't captured.
+    Resynced {
+        /// Whose frames.
+        direction: Direction,
+        /// The packet with the first of them.
+        at: PacketRef,
+        /// Where in the stream it begins.
+        offset: u64,
+        /// Captured bytes before it that the search passed over; they are in no frame.
+        skipped: u64,
+        /// How sure the first of them is; each frame has its own.
+        confidence: Confidence,
+    },
+    /// A search for frames ended without any: the direction ended, or a limit was reached.
+    Unread {
+        /// Whose bytes.
+        direction: Direction,
+        /// Where that became clear.
+        at: PacketRef,
+        /// Captured bytes that were passed over; they are in no frame.
+        bytes: u64,
     },
     /// Compressed messages of this direction can't be read any more: the
     /// context was lost with a message that is missing or broken (RFC 7692, section 7.1.1).

@@ -18,7 +18,9 @@ use Sender::{Client, Server};
 
 /// Link types as files number them.
 pub(crate) const ETHERNET: u32 = 1;
-pub(crate) const RADIOTAP: u32 = 127;
+/// Kept for private use, so that nobody knows what is in it.
+pub(crate) const PRIVATE: u32 = 147;
+pub(crate) const NETLINK: u32 = 253;
 
 /// One TCP connection after the other between the same two hosts, a packet a millisecond.
 pub(crate) struct Conversation {

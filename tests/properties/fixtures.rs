@@ -14,6 +14,7 @@ const CUTS: usize = 64;
 
 /// Findings that a capture may have just because it ends too early.
 ///
+/// - `cap-mid-session`: too few frames came before the cut to prove any.
 /// - `cap-no-websocket`: the Upgrade request is behind the cut.
 /// - `cap-one-way`: nothing of the other side came before the cut.
 /// - `end-unknown`: the end is behind the cut.
@@ -21,6 +22,7 @@ const CUTS: usize = 64;
 ///   all of them do.
 pub(crate) fn may_come_with_a_cut(id: &str) -> bool {
     let cut = [
+        "cap-mid-session",
         "cap-no-websocket",
         "cap-one-way",
         "end-unknown",
@@ -33,6 +35,7 @@ pub(crate) fn may_come_with_a_cut(id: &str) -> bool {
 /// Findings that a capture may have just because packets are missing in it.
 ///
 /// - `cap-`: they say so.
+/// - `cmp-context-unavailable`: the context was in the lost packet.
 /// - `close-code-meaning`: the Close frame was seen; what better finding its
 ///   packet belongs to was lost.
 /// - `hb-pong-missing`: in place of `hb-pong-timeout`, where the Close frame
@@ -40,7 +43,12 @@ pub(crate) fn may_come_with_a_cut(id: &str) -> bool {
 pub(crate) fn may_come_with_a_loss(id: &str) -> bool {
     may_come_with_a_cut(id)
         || id.starts_with("cap-")
-        || ["close-code-meaning", "hb-pong-missing"].contains(&id)
+        || [
+            "cmp-context-unavailable",
+            "close-code-meaning",
+            "hb-pong-missing",
+        ]
+        .contains(&id)
 }
 
 struct Owned {

@@ -1,37 +1,154 @@
-//! `cap-mid-session`: connections were open before the capture began.
+//! `cap-mid-session`: sessions were open before the capture began.
 
-use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
+use crate::diagnosis::finding::counted;
+use crate::diagnosis::{
+    Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Subject, Value,
+};
+use crate::session::{FoundBy, FrameConfidence, MidStream, Session};
 
 pub(super) static RULE: Rule = Rule {
     id: "cap-mid-session",
     severity: Severity::Info,
-    summary: "connections were already open when the capture began",
+    summary: "sessions whose opening handshake is not in the capture",
     explain: "\
 ## What it means
-These connections have no SYN in the capture and begin with neither an HTTP request nor a TLS handshake. If they are WebSockets, their opening
-handshake is unknown: path, subprotocol, extensions, and how long they had been open. This version does not decode the frames of such
-connections yet: nothing in the report is about what they carried or how they ended.
+These connections were open before the capture began, or the capture lost the packets with their opening handshake. WebSocket frames give
+themselves away all the same: headers, lengths, masks and UTF-8 that fit together over several frames are no accident, and only clients mask.
+From the first such frame on the session is read as usual (`data.kind`: `frames`). Unknown are the path, the subprotocol, the extensions, who the
+client is by its User-Agent, and how long the session had been open. Compressed messages can be read only if they don't need an earlier one.
+
+`record-sizes`: the connection is TLS without its beginning, which no key can open. The client's masks show through the sizes of its records, and
+the last ones have the sizes of two Close frames: it looks like a WebSocket that closed as it should. This is inferred, not read.
+
+`unknown`: nothing proves that these connections are WebSockets, and nothing in the report is about them.
 
 ## What usually causes it
-The capture was started on a server whose sockets live for hours.
+The capture was started on a server whose sockets live for hours, or the packets at its beginning were dropped.
 
 ## How to tell them apart
-Connections that are merely other protocols are counted as well; the server's port tells.
+Where a SYN was captured and the handshake wasn't, the capture lost it (`data.lost` counts these): see cap-packet-loss.
 
 ## What to do
 For the handshake, let one client reconnect while the capture runs.
 
 ## References
-RFC 6455, section 4.
+RFC 6455, sections 4 and 5.2.
 ",
     checks: &[Check::Capture(check)],
 };
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    let tally = overview.capture.mid_stream;
-    let Some((at, stream)) = tally.first else {
-        return;
+    let found: Vec<(&Session, MidStream)> = overview
+        .sessions
+        .iter()
+        .filter_map(|session| Some((session, session.handshake.mid_stream?)))
+        .collect();
+    let (inferred, read): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|(session, _)| session.is_inferred());
+    findings.extend(of_frames(&read));
+    findings.extend(of_sizes(&inferred));
+    findings.extend(of_unknown(overview));
+}
+
+fn of_frames(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
+    let (first, _) = sessions.first()?;
+    let count = sessions.len() as u64;
+    let lost = sessions.iter().filter(|(_, found)| found.lost).count() as u64;
+    let began = match (count, lost) {
+        (1, 0) => "1 session was already open when the capture began".to_owned(),
+        (_, 0) => format!("{count} sessions were already open when the capture began"),
+        (_, _) if lost == count => {
+            format!(
+                "the capture lacks the opening handshake of {}",
+                counted(count, "session")
+            )
+        }
+        _ => format!(
+            "the capture lacks the opening handshake of {count} sessions, which began before it or in a gap"
+        ),
     };
+    let skipped: u64 = sessions
+        .iter()
+        .map(|(_, found)| found.skipped.client.saturating_add(found.skipped.server))
+        .sum();
+    let passed = match skipped {
+        0 => String::new(),
+        1 => ", 1 byte passed over before it".to_owned(),
+        bytes => format!(", {bytes} bytes passed over before it"),
+    };
+    let certain = sessions
+        .iter()
+        .all(|(session, _)| session.found_with() == FrameConfidence::Certain);
+    let (confidence, word) = if certain {
+        (Confidence::Certain, "certain")
+    } else {
+        (Confidence::Likely, "likely")
+    };
+    let theirs = if count == 1 { "its" } else { "their" };
+    let summary =
+        format!("{began}; {theirs} frames are read from the first provable one on{passed}");
+    let evidence = Evidence::new(first.found_at(), "the first frame that could be told");
+    Some(
+        of_all(sessions, confidence, evidence, summary)
+            .data("kind", Value::Text("frames".to_owned()))
+            .data("sessions", Value::Count(count))
+            .data("lost", Value::Count(lost))
+            .data("skipped_bytes", Value::Count(skipped))
+            .data("proof", Value::Text("chains of frame headers, masks and UTF-8".to_owned()))
+            .data("frames_are", Value::Text(word.to_owned()))
+            .advice("let a client reconnect while the capture runs: path, subprotocol and extensions are then known"),
+    )
+}
+
+fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
+    let (first, found) = sessions.first()?;
+    let count = sessions.len() as u64;
+    let summary = format!(
+        "{} of TLS without its beginning, which no key opens: the sizes of its records suggest WebSocket, closed with Close frames",
+        counted(count, "connection")
+    );
+    let evidence = Evidence::new(first.handshake.request.first, "the first record");
+    let finding = of_all(sessions, Confidence::Possible, evidence, summary)
+        .data("kind", Value::Text("record-sizes".to_owned()))
+        .data("sessions", Value::Count(count))
+        .advice("start the capture before the client connects, and keep the SSLKEYLOGFILE");
+    Some(match found.by {
+        FoundBy::RecordSizes { close } => finding
+            .evidence(
+                close.client.min(close.server),
+                "a record of the size of a Close frame",
+            )
+            .evidence(
+                close.client.max(close.server),
+                "its answer's size: four bytes apart, the mask",
+            ),
+        FoundBy::Frames => finding,
+    })
+}
+
+/// About the session if there is one, else about the capture.
+fn of_all(
+    sessions: &[(&Session, MidStream)],
+    confidence: Confidence,
+    evidence: Evidence,
+    summary: String,
+) -> Finding {
+    match sessions {
+        [(session, _)] => Finding::new(&RULE, session, confidence, evidence, summary),
+        _ => {
+            let mut finding = Finding::of_capture(&RULE, confidence, summary);
+            finding.evidence.push(evidence);
+            finding.subject = Subject::Capture;
+            finding.tcp_stream = sessions.first().map(|(session, _)| session.leg.tcp_stream);
+            finding
+        }
+    }
+}
+
+fn of_unknown(overview: &Overview<'_>) -> Option<Finding> {
+    let tally = overview.capture.mid_stream;
+    let (at, stream) = tally.first?;
     let connections = match tally.count {
         1 => "1 connection was".to_owned(),
         count => format!("{count} connections were"),
@@ -39,36 +156,125 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let mut finding = Finding::of_capture(
         &RULE,
         Confidence::Certain,
-        format!(
-            "{connections} already open when the capture began, and this version does not decode frames without an opening handshake yet"
-        ),
+        format!("{connections} already open when the capture began, and nothing proves WebSocket frames there"),
     )
     .evidence(at, "the first payload, without a SYN before it")
+    .data("kind", Value::Text("unknown".to_owned()))
     .data("connections", Value::Count(tally.count))
-    .advice("let a client reconnect while the capture runs: its opening handshake and its frames are then read");
+    .advice("if WebSockets are expected there, let a client reconnect while the capture runs: its opening handshake then shows them");
     finding.tcp_stream = Some(stream);
-    findings.push(finding);
+    Some(finding)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::script::Script;
-    use crate::stream::Direction::{ClientToServer, ServerToClient};
+    use super::*;
+    use crate::script::{Script, Told};
+    use crate::stream::Direction::{self, ClientToServer, ServerToClient};
+
+    fn kind(told: &Told) -> String {
+        let finding = told.only("cap-mid-session");
+        let kind = finding.data.iter().find(|(name, _)| *name == "kind");
+        match kind {
+            Some((_, Value::Text(kind))) => kind.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
-    fn frames_without_a_syn_are_told() {
+    fn frames_without_a_handshake_are_told() {
+        let mut script = Script::new().unseen(Script::upgrade);
+        for number in 0..8 {
+            script = script
+                .text(ClientToServer, &format!("question {number}"))
+                .text(ServerToClient, &format!("answer {number}"));
+        }
+        let told = script.told();
+        let finding = told.only("cap-mid-session");
+        assert_eq!(kind(&told), "frames");
+        assert_eq!(finding.subject, Subject::Session(1));
+        let packets: Vec<u64> = finding.evidence.iter().map(|e| e.at.number).collect();
+        assert_eq!(packets, [1]);
+    }
+
+    #[test]
+    fn several_sessions_are_one_finding() {
+        let talk = |mut script: Script| {
+            for number in 0..8 {
+                script = script
+                    .text(ClientToServer, &format!("question {number}"))
+                    .text(ServerToClient, &format!("answer {number}"));
+            }
+            script
+        };
+        let told = talk(Script::new().unseen(Script::upgrade))
+            .elsewhere(40_002, |script| talk(script.unseen(Script::upgrade)))
+            .told();
+        assert_eq!(told.only("cap-mid-session").subject, Subject::Capture);
+        assert_eq!(told.sessions.len(), 2);
+    }
+
+    #[test]
+    fn two_short_texts_prove_nothing() {
         let told = Script::new()
             .text(ClientToServer, "hi")
             .text(ServerToClient, "ho")
             .told();
-        let summary = &told.only("cap-mid-session").summary;
-        assert!(summary.contains("does not decode frames"));
+        assert!(told.sessions.is_empty());
+        assert_eq!(kind(&told), "unknown");
+        let packets: Vec<u64> = told
+            .only("cap-mid-session")
+            .evidence
+            .iter()
+            .map(|e| e.at.number)
+            .collect();
+        assert_eq!(packets, [1]);
+    }
+
+    /// Records of TLS 1.3 around these lengths of frames.
+    fn records(mut script: Script, frames: &[(Direction, usize)]) -> Script {
+        for (from, len) in frames {
+            let mut record = vec![0x17, 3, 3, 0, u8::try_from(len + 17).unwrap()];
+            record.resize(len + 22, 0x5c);
+            script = script.bytes(*from, &record);
+        }
+        script
+    }
+
+    const PING: [(Direction, usize); 2] = [(ClientToServer, 10), (ServerToClient, 6)];
+    const CLOSE: [(Direction, usize); 4] = [
+        (ClientToServer, 8),
+        (ServerToClient, 4),
+        (ServerToClient, 2),
+        (ClientToServer, 2),
+    ];
+
+    #[test]
+    fn sizes_that_suggest_a_websocket_are_told_as_no_more() {
+        let told = records(Script::new(), &[&PING[..], &PING, &PING, &CLOSE].concat())
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .told();
+        assert_eq!(kind(&told), "record-sizes");
+        let finding = told.only("cap-mid-session");
+        assert_eq!(finding.confidence, Confidence::Possible);
+        assert!(told.sessions[0].is_inferred());
+        let loud = told.findings.iter().filter(|f| f.severity > Severity::Info);
+        assert_eq!(loud.count(), 0, "{:?}", told.ids());
+    }
+
+    #[test]
+    fn other_tls_without_its_beginning_is_no_session() {
+        let page = [(ClientToServer, 90), (ServerToClient, 200)];
+        let told = records(Script::new(), &[page, page, page].concat())
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .told();
+        assert!(told.sessions.is_empty());
+        assert!(told.of("cap-mid-session").is_empty());
         assert_eq!(
-            told.only("cap-mid-session")
-                .evidence
-                .first()
-                .map(|e| e.at.number),
-            Some(1)
+            (told.capture.tls.connections, told.capture.tls.headless),
+            (1, 1)
         );
     }
 

@@ -47,17 +47,18 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 
 /// One end proves nothing, but an age that hits a known limit while the session was busy is worth a word.
 fn alone(end: &End<'_>) -> Option<Finding> {
-    let idle = end.closing.idle?;
+    let (idle, age) = (end.closing.idle?, end.age?);
     // Rationale: a limit is met within 1 %; the first packets of a session take that long at most.
-    let rows: Vec<_> = timeouts::fitting(Counts::Lifetime, end.age)
-        .filter(|row| end.age.abs_diff(row.after()) <= row.after() / 100)
+    let rows: Vec<_> = timeouts::fitting(Counts::Lifetime, age)
+        .filter(|row| age.abs_diff(row.after()) <= row.after() / 100)
         .collect();
     let theirs = end.terminator.direction == Direction::ServerToClient && end.together == 0;
-    let busy = idle < end.age / 10;
+    let busy = idle < age / 10;
     (theirs && busy && !rows.is_empty()).then(|| found(end, Confidence::Possible, &rows))
 }
 
 fn found(end: &End<'_>, confidence: Confidence, rows: &[&'static Timeout]) -> Finding {
+    let age = end.age.unwrap_or_default();
     let began = end
         .session
         .leg
@@ -67,7 +68,7 @@ fn found(end: &End<'_>, confidence: Confidence, rows: &[&'static Timeout]) -> Fi
     let summary = format!(
         "{} ended the connection at an age of {}, without a Close frame",
         end.ender(),
-        span(end.age)
+        span(age)
     );
     let mut finding = Finding::new(
         &RULE,
@@ -77,12 +78,12 @@ fn found(end: &End<'_>, confidence: Confidence, rows: &[&'static Timeout]) -> Fi
         summary,
     )
     .evidence(end.terminator.at, "end of the connection")
-    .data("age_ms", Value::Ms(end.age))
+    .data("age_ms", Value::Ms(age))
     .data("idle_ms", Value::Ms(end.closing.idle.unwrap_or_default()));
     for row in rows.iter().take(3) {
         finding = finding.cause(Confidence::Possible, row.candidate());
     }
-    let early = span(end.age.mul_f64(0.9));
+    let early = span(age.mul_f64(0.9));
     finding.advice(format!(
         "open the next connection after {early} and move over to it, or raise the limit"
     ))

@@ -11,9 +11,9 @@ pub(super) static RULE: Rule = Rule {
     summary: "compressed messages can't be read, since the capture lacks earlier ones",
     explain: "\
 ## What it means
-With context takeover each compressed message refers to those before it. Bytes of an earlier message are missing from the capture, so the later
-ones of that direction can't be inflated here, although their receiver could read them. Their times, sizes on the wire and opcodes are right;
-what they say is not known, and rules that read messages are blind for them.
+With context takeover a compressed message can refer to those before it. Bytes of an earlier message are missing from the capture, so the later
+ones of that direction that refer to it can't be inflated here, although their receiver could read them. Their times, sizes on the wire and
+opcodes are right; what they say is not known, and rules that read messages are blind for them. Messages that refer to nothing missing are read.
 
 ## What usually causes it
 Packets that the capture lost, a snap length, or a capture that began after the session.
@@ -83,17 +83,20 @@ mod tests {
         "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n";
     const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
-    fn after_a_cut(agreed: &str) -> crate::script::Told {
+    /// Hello again: a reference to the first one.
+    const AGAIN: &[u8] = &[0xf2, 0x00, 0x11, 0x00, 0x00];
+
+    fn after_a_cut(agreed: &str, next: &[u8]) -> crate::script::Told {
         Script::new()
             .upgrade_with(DEFLATE, agreed)
             .cut(ServerToClient, &frame(0xc1, HELLO, false), 4)
-            .frame(ServerToClient, 0xc1, HELLO)
+            .frame(ServerToClient, 0xc1, next)
             .told()
     }
 
     #[test]
     fn a_cut_message_makes_the_next_unreadable() {
-        let told = after_a_cut(DEFLATE);
+        let told = after_a_cut(DEFLATE, AGAIN);
         let finding = told.only("cmp-context-unavailable");
         assert!(
             finding.summary.contains("snap length"),
@@ -104,7 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_refers_to_nothing_missing_is_read() {
+        let told = after_a_cut(DEFLATE, HELLO);
+        assert!(told.of("cmp-context-unavailable").is_empty());
+        assert_eq!(told.sessions[0].messages.server.incomplete, 1);
+    }
+
+    #[test]
     fn without_context_takeover_the_next_one_is_read() {
-        assert!(after_a_cut(ALONE).of("cmp-context-unavailable").is_empty());
+        assert!(
+            after_a_cut(ALONE, HELLO)
+                .of("cmp-context-unavailable")
+                .is_empty()
+        );
     }
 }

@@ -38,6 +38,10 @@ RFC 6455, sections 5.2 and 9.1; RFC 7692, sections 5 and 6.
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for violation in violations(case.session, &[Breach::Rsv1WithoutExtension]) {
         let session = case.session;
+        // What was agreed on before the capture began isn't known.
+        if session.handshake.mid_stream.is_some() {
+            return;
+        }
         let sender = violation.sender.sender();
         let offered = offered(session);
         let answered = session.handshake.response.is_some();
@@ -49,7 +53,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let what = "set RSV1 although no compression was agreed on";
         let mut finding = violation
             .finding(&RULE, case, kind, what)
-            .evidence(session.handshake.request.last, "the request")
+            .evidence_if(
+                session.handshake.seen_request().map(|request| request.last),
+                "the request",
+            )
             .evidence_if(
                 session
                     .handshake

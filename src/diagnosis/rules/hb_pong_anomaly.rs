@@ -51,7 +51,12 @@ fn mismatch(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
     let (side, peer) = (pinger.sender(), pinger.receiver());
     let first = *ledger.mismatched.first()?;
     // The Ping that it answers may be one that the capture lacks.
-    let confidence = match case.session.may_hide_frames(pinger) {
+    let mid_stream = case.session.handshake.mid_stream.is_some();
+    // One may answer a Ping from before the capture.
+    if mid_stream && ledger.mismatched_count <= 1 {
+        return None;
+    }
+    let confidence = match mid_stream || case.session.may_hide_frames(pinger) {
         true => Confidence::Possible,
         false => Confidence::Certain,
     };
@@ -94,7 +99,9 @@ fn unsolicited(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
     let ledger = &session.pings[pinger];
     let first = ledger.first_unsolicited?;
     // Not if their Pings may be among what the capture lacks.
-    if may_hide_since(session, pinger, session.handshake.request.first) {
+    if session.handshake.mid_stream.is_some()
+        || may_hide_since(session, pinger, session.handshake.request.first)
+    {
         return None;
     }
     let peer = pinger.receiver();

@@ -41,9 +41,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(end) = case.closing.terminator else {
         return;
     };
-    let answered = handshake.response.is_some()
-        || handshake.answer_lost.is_some()
-        || handshake.not_http.is_some();
+    let answered =
+        handshake.response.is_some() || handshake.is_upgraded() || handshake.not_http.is_some();
     let leg = &session.leg;
     // Where the server's direction was not captured, its answer may have come.
     let unseen = leg.last_packet.server.is_none()

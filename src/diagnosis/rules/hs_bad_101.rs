@@ -54,16 +54,19 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         count => format!(" (and {} more)", count - 1),
     };
     let summary = format!("the 101 breaks {}: {}{more}", first.section, first.what);
-    let request = Evidence::new(handshake.request.last, "the request with its offers");
+    let answer = Evidence::new(response.first, format!("the 101: {}", first.what));
     let texts = breaches
         .iter()
         .map(|b| format!("{} ({})", b.what, b.section))
         .collect();
-    let mut finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
-        .evidence(response.first, format!("the 101: {}", first.what))
+    let mut finding = Finding::new(&RULE, session, Confidence::Certain, answer, summary)
         .data("kind", Value::Text(first.kind.to_owned()))
         .data("breaches", Value::List(texts))
         .data("client_went_on", Value::Flag(went_on));
+    if let Some(request) = handshake.seen_request() {
+        let request = Evidence::new(request.last, "the request with its offers");
+        finding.evidence.insert(0, request);
+    }
     // A wrong Accept is the louder news of the same answer.
     let accept_is_wrong = handshake.response_breaches.iter().any(|b| of_accept(&b));
     if went_on || accept_is_wrong {

@@ -86,11 +86,14 @@ fn finding(
         ),
         None => format!("the 101 is not valid: {what}{aside}"),
     };
-    let request = Evidence::new(handshake.request.last, "the request with its key");
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
-        .evidence(response.first, "the 101")
+    let answer = Evidence::new(response.first, "the 101");
+    let mut finding = Finding::new(&RULE, session, Confidence::Certain, answer, summary)
         .data("kind", Value::Text(kind.to_owned()))
         .data("client_went_on", Value::Flag(went_on));
+    if let Some(request) = handshake.seen_request() {
+        let request = Evidence::new(request.last, "the request with its key");
+        finding.evidence.insert(0, request);
+    }
     let finding = if went_on {
         finding.severity(Severity::Warn)
     } else {

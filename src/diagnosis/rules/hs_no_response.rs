@@ -56,9 +56,8 @@ fn tunnels(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
     let handshake = &session.handshake;
-    let answered = handshake.response.is_some()
-        || handshake.answer_lost.is_some()
-        || handshake.not_http.is_some();
+    let answered =
+        handshake.response.is_some() || handshake.is_upgraded() || handshake.not_http.is_some();
     // An answer may hide in what was not captured.
     let leg = &session.leg;
     let server_spoke = leg

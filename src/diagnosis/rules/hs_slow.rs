@@ -56,10 +56,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(response) = handshake.response.as_ref().filter(|r| r.status == 101) else {
         return;
     };
-    let http = response
-        .first
-        .time
-        .saturating_since(handshake.request.last.time);
+    let Some(request) = handshake.seen_request() else {
+        return;
+    };
+    let http = response.first.time.saturating_since(request.last.time);
     let tcp = tcp(session);
     let tcp_time = tcp.map_or(Duration::ZERO, |(time, ..)| time);
     let total = http.saturating_add(tcp_time);

@@ -49,7 +49,12 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
             (Confidence::Possible, Confidence::Likely)
         };
         let sender = violation.sender.sender();
-        let finding = violation.finding(&RULE, case, kind, what);
+        let mut finding = violation.finding(&RULE, case, kind, what);
+        // Where no SYN was captured, it is the masks that tell who the client is.
+        if case.session.handshake.mid_stream.is_some() {
+            finding.confidence = Confidence::Possible;
+            finding.severity = finding.severity.min(Severity::Warn);
+        }
         let finding = match always {
             true => finding
                 .cause(role, format!("the {sender}'s library is used in the wrong role, or never masks as it should: all of its {frames} frames are wrong"))

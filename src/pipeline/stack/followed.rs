@@ -1,9 +1,10 @@
 //! The layers of a connection that is worked on, and how they are tied together.
 
+use super::sought::Sought;
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
-use crate::pipeline::orientation::{Sender, sender_of};
+use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
 use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
@@ -14,18 +15,20 @@ use crate::websocket;
 
 #[derive(Debug)]
 pub(super) struct Followed {
-    tcp: tcp::Connection,
-    layer: Layer,
-    subject: Subject,
-    pending: Pending,
-    syn: Sides<Option<Seq>>,
+    pub(super) tcp: tcp::Connection,
+    pub(super) layer: Layer,
+    pub(super) subject: Subject,
+    pub(super) pending: Pending,
+    pub(super) syn: Sides<Option<Seq>>,
+    /// What is looked for beside HTTP, where bytes are missing.
+    pub(super) sought: Sought,
     /// Segments that were held against those of other connections.
-    looked_at: u8,
+    pub(super) looked_at: u8,
 }
 
 /// The protocol above TCP.
 #[derive(Debug)]
-enum Layer {
+pub(super) enum Layer {
     /// With the layer that reads what HTTP hands on, from the 101 or the 2xx to
     /// CONNECT on, for as long as HTTP holds bytes before it.
     Http(Box<http::Connection>, Option<Box<Layer>>),
@@ -54,6 +57,7 @@ impl Followed {
             pending: Pending::default(),
             syn: Sides::default(),
             looked_at: 0,
+            sought: Sought::default(),
         };
         (client, followed)
     }
@@ -87,13 +91,15 @@ impl Followed {
         self.syn
     }
 
+    /// Takes a segment. Returns true if the sides were the wrong way round and
+    /// have been exchanged.
     pub(super) fn on_segment(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
-    ) {
+    ) -> bool {
         if segment.flags.syn() {
             self.syn[direction] = Some(segment.seq);
         }
@@ -105,6 +111,7 @@ impl Followed {
             layer,
             subject,
             pending,
+            sought,
             ..
         } = self;
         let leg = subject.leg();
@@ -113,9 +120,15 @@ impl Followed {
         }
         leg.on_packet(direction, segment.at);
         tcp.on_segment(direction, segment, &mut |output| match output {
-            tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+            tcp::Output::Fact(event) => {
+                sought.on_tcp(&event);
+                subject.on_tcp(&event, pending, shared);
+            }
+            tcp::Output::Stream(event) => {
+                feed(layer, sought, subject, pending, event, shared, finished);
+            }
         });
+        self.settle_sought(shared, finished)
     }
 
     /// Another connection's segments under other addresses are read once: here only TCP's facts count.
@@ -129,6 +142,7 @@ impl Followed {
         {
             attempt.same_as = Some(same_as);
             self.layer = Layer::Opaque;
+            self.sought = Sought::Nothing;
             self.looked_at = LOOKED_AT;
             shared.capture.on_translated(same_as);
         }
@@ -136,15 +150,25 @@ impl Followed {
 
     /// Who is the client, where no SYN told: the first payload may. Returns
     /// true if the sides were the wrong way round and have been exchanged.
-    pub(super) fn tell_sides(&mut self, segment: &Segment<'_>, client: Endpoint) -> bool {
+    pub(super) fn tell_sides(
+        &mut self,
+        segment: &Segment<'_>,
+        client: Endpoint,
+        shared: &mut Shared,
+    ) -> bool {
         let leg = self.subject.leg();
-        if leg.orientation != Orientation::Provisional
-            || segment.payload.is_empty()
-            || leg.has_payload()
-        {
+        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() {
             return false;
         }
-        let told = sender_of(segment);
+        let later = leg.has_payload();
+        if later && !self.layer.is_searching() {
+            return false;
+        }
+        let told = if later {
+            sender_of_head(segment)
+        } else {
+            sender_of(segment)
+        };
         let from_client = segment.from == client;
         if told != Sender::Unknown {
             leg.orientation = Orientation::Payload;
@@ -154,20 +178,35 @@ impl Followed {
             (Sender::Client, false) | (Sender::Server, true)
         );
         if wrong {
-            leg.swap_sides();
-            self.tcp.swap_sides();
-            std::mem::swap(&mut self.syn.client, &mut self.syn.server);
+            self.swap_sides(shared);
+            self.sought = Sought::default();
         }
         wrong
+    }
+
+    /// The guess at who is the client was wrong.
+    pub(super) fn swap_sides(&mut self, shared: &mut Shared) {
+        let leg = self.subject.leg();
+        shared.on_swap(leg);
+        leg.swap_sides();
+        self.tcp.swap_sides();
+        self.syn.swap();
+        if let Subject::Attempt(attempt) = &mut self.subject {
+            attempt.looks_like.swap();
+        }
+        if let Layer::Http(http, _) = &mut self.layer {
+            http.swap_sides();
+        }
     }
 
     /// No session, and none can come.
     pub(super) fn is_of_no_interest(&self) -> bool {
         matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if attempt.same_as.is_none() && !attempt.is_worth_telling())
+            && !self.sought.is_open()
     }
 
     pub(super) fn buffered(&self) -> usize {
-        self.tcp.buffered() + self.layer.buffered()
+        self.tcp.buffered() + self.layer.buffered() + self.sought.buffered()
     }
 
     /// Hands over all that TCP holds, for want of memory.
@@ -176,18 +215,22 @@ impl Followed {
         at: PacketRef,
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
-    ) {
+    ) -> bool {
         let Self {
             tcp,
             layer,
             subject,
             pending,
+            sought,
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
-            tcp::Output::Stream(event) => feed(layer, subject, pending, event, shared, finished),
+            tcp::Output::Stream(event) => {
+                feed(layer, sought, subject, pending, event, shared, finished);
+            }
         });
+        self.settle_sought(shared, finished)
     }
 
     pub(super) fn finish(
@@ -202,6 +245,7 @@ impl Followed {
             layer,
             subject,
             pending,
+            sought,
             ..
         } = &mut *self;
         tcp.finish(
@@ -209,12 +253,22 @@ impl Followed {
             &mut |output| match output {
                 tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
                 tcp::Output::Stream(event) => {
-                    feed(layer, subject, pending, event, shared, finished)
+                    feed(layer, sought, subject, pending, event, shared, finished);
                 }
             },
         );
+        self.settle_sought(shared, finished);
+        self.end_search(shared, finished);
+        let Self {
+            layer,
+            subject,
+            pending,
+            ..
+        } = &mut *self;
         finish(layer, subject, pending, shared, finished);
         shared.records.end_of_session(&mut self.pending);
+        shared.records.hold(self.subject.leg().tcp_stream, None);
+        let unknown = matches!(self.sought, Sought::Idle | Sought::Looking(_));
         match self.subject {
             Subject::Session(mut session) => {
                 session.end(ended, horizon);
@@ -226,7 +280,9 @@ impl Followed {
                 }
             }
             Subject::Attempt(mut attempt) => {
-                shared.on_mid_stream(&attempt);
+                if unknown {
+                    shared.on_mid_stream(&attempt);
+                }
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
                 if attempt.never_opened() {
@@ -242,9 +298,17 @@ impl Followed {
     }
 }
 
-/// Hands a stream event of TCP to the layer above it.
+impl Layer {
+    /// Bytes are missing, and HTTP looks for the next head.
+    fn is_searching(&self) -> bool {
+        matches!(self, Self::Http(http, None) if http.is_searching())
+    }
+}
+
+/// Hands a stream event of TCP to the layer above it, and to what looks beside it.
 fn feed(
     layer: &mut Layer,
+    sought: &mut Sought,
     subject: &mut Subject,
     pending: &mut Pending,
     event: StreamEvent<'_>,
@@ -256,7 +320,11 @@ fn feed(
     {
         shared.on_gap(gap, subject.leg());
     }
+    if sought.keeps(&event) {
+        return;
+    }
     read(layer, subject, pending, event, shared, finished);
+    sought.look(&event, layer.is_searching());
 }
 
 /// How many tunnels may lie in one another.
@@ -364,6 +432,9 @@ fn on_http(
             subject.enter_tunnel(*tunnel, pending, shared, finished);
         }
         http::Output::Fact(event) => {
+            if let http::Event::Upgraded { response, .. } = &event {
+                subject.begin_with_answer(response.first, pending, shared, finished);
+            }
             let deflate = match &event {
                 http::Event::Upgraded { agreement, .. } => Some(agreement.deflate),
                 http::Event::AnswerLost { .. } => Some(subject.offered_deflate()),

@@ -1,7 +1,11 @@
 //! One connection's layers, bottom to top: TCP, HTTP, WebSocket.
 
 mod followed;
+mod midstream;
+mod order;
 mod quality;
+mod rhythm;
+mod sought;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -75,18 +79,16 @@ impl Stack {
         let State::Followed(followed) = &mut self.state else {
             return;
         };
-        if followed.tell_sides(segment, self.client) {
-            self.client = if segment.from == self.client {
-                segment.to
-            } else {
-                segment.from
-            };
+        if followed.tell_sides(segment, self.client, shared) {
+            self.client = other_end(segment, self.client);
         }
         let direction = self.direction_of(segment);
         let State::Followed(followed) = &mut self.state else {
             return;
         };
-        followed.on_segment(direction, segment, shared, finished);
+        if followed.on_segment(direction, segment, shared, finished) {
+            self.client = other_end(segment, self.client);
+        }
         if followed.is_of_no_interest() {
             self.state = State::Ignored {
                 syn: followed.syn(),
@@ -184,8 +186,10 @@ impl Stack {
         at: PacketRef,
         finished: &mut Vec<Finished>,
     ) {
-        if let State::Followed(followed) = &mut self.state {
-            followed.flush(at, shared, finished);
+        if let State::Followed(followed) = &mut self.state
+            && followed.flush(at, shared, finished)
+        {
+            self.client = followed.client();
         }
     }
 
@@ -194,5 +198,14 @@ impl Stack {
         self.state = State::Ignored {
             syn: Sides::default(),
         };
+    }
+}
+
+/// The end of the segment's connection that isn't this one.
+fn other_end(segment: &Segment<'_>, end: Endpoint) -> Endpoint {
+    if segment.from == end {
+        segment.to
+    } else {
+        segment.from
     }
 }

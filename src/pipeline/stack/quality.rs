@@ -2,7 +2,7 @@
 
 use crate::pipeline::Shared;
 use crate::session::{Attempt, GapTotal, Leg, Lookalike};
-use crate::stream::{Gap, GapCause};
+use crate::stream::{Gap, GapCause, PacketRef};
 
 impl Shared {
     /// Counts a connection that was open before the capture began, unless HTTP was found on it.
@@ -21,6 +21,36 @@ impl Shared {
             && unknown
         {
             self.capture.mid_stream.add(gap.at, leg.tcp_stream);
+        }
+    }
+
+    /// Counts a connection that turned out to be TLS without its first records.
+    pub(super) fn on_headless_tls(&mut self, first: Option<PacketRef>, leg: &Leg) {
+        let capture = &mut self.capture;
+        capture.tls.connections += 1;
+        capture.tls.headless += 1;
+        if let Some(at) = first {
+            capture.first_tls.get_or_insert((at, leg.tcp_stream));
+        }
+        let port = leg.server.port();
+        // Rationale: a report names a handful.
+        if capture.tls_ports.len() < 16 && !capture.tls_ports.contains(&port) {
+            capture.tls_ports.push(port);
+        }
+    }
+
+    /// The sides of this connection are exchanged: what was counted of them too.
+    pub(super) fn on_swap(&mut self, leg: &Leg) {
+        let gap = leg.gaps.iter().find(|gap| {
+            gap.cause == GapCause::NotCaptured && leg.last_packet[gap.direction].is_none()
+        });
+        if let Some(gap) = gap {
+            let counted = &mut self.capture.unheard[gap.direction];
+            counted.count = counted.count.saturating_sub(1);
+            if counted.first == Some((gap.at, leg.tcp_stream)) {
+                counted.first = None;
+            }
+            self.capture.unheard[gap.direction.reverse()].add(gap.at, leg.tcp_stream);
         }
     }
 

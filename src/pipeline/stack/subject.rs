@@ -3,8 +3,8 @@
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, Session};
-use crate::stream::{Direction, PacketRef, StreamEvent};
+use crate::session::{Attempt, Ended, Leg, MidStream, Session};
+use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 use crate::tcp;
 use crate::websocket;
 
@@ -53,16 +53,63 @@ impl Subject {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
-        let id = shared.next_session;
-        shared.next_session += 1;
-        let leg = self.leg().clone();
+        let (id, leg) = self.next_session(shared);
         let mut session = Session::new(id, leg, request, breaches);
         if let Self::Attempt(attempt) = self {
             // A server that speaks first has told what it is before it was asked.
             session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
         }
+        self.replace(session, pending, shared, finished);
+    }
+
+    /// A 101 came. Where the request is not in the capture, the session begins with it.
+    pub(super) fn begin_with_answer(
+        &mut self,
+        at: PacketRef,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        // What was taken for another answer may have been one to an older request.
+        if !matches!(self, Self::Session(session) if session.handshake.status() != Some(101)) {
+            let (id, leg) = self.next_session(shared);
+            let session = Session::without_request(id, leg, at);
+            self.replace(session, pending, shared, finished);
+        }
+    }
+
+    /// A session was found without its handshake; `at` is its first packet in the capture.
+    pub(super) fn begin_mid_stream(
+        &mut self,
+        found: MidStream,
+        at: PacketRef,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        let (id, leg) = self.next_session(shared);
+        let mut session = Session::without_request(id, leg, at);
+        session.handshake.mid_stream = Some(found);
+        session.searching = Sides::from_fn(|_| Some(at));
+        self.replace(session, pending, shared, finished);
+    }
+
+    fn next_session(&mut self, shared: &mut Shared) -> (u32, Leg) {
+        let id = shared.next_session;
+        shared.next_session += 1;
+        (id, self.leg().clone())
+    }
+
+    fn replace(
+        &mut self,
+        session: Session,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
         let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
+            shared.records.hold(before.leg.tcp_stream, None);
             shared.records.end_of_session(pending);
             before.end(Ended::Settled, shared.capture.last);
             finished.push(Finished::Session(before));
@@ -91,9 +138,26 @@ impl Subject {
                     ..
                 } = *event
                 {
+                    if session.searching[direction].is_some() {
+                        pending.on_early_ack(direction, upto, at);
+                    }
                     shared.records.on_acked(pending, direction, upto, at);
                 }
             }
+        }
+    }
+
+    /// An acknowledgment that came before it was known what it acknowledges.
+    pub(super) fn on_acked(
+        &mut self,
+        direction: Direction,
+        upto: u64,
+        at: PacketRef,
+        pending: &mut Pending,
+    ) {
+        if let Self::Session(session) = self {
+            session.pings[direction].on_acked(upto, at);
+            pending.on_early_ack(direction, upto, at);
         }
     }
 
@@ -197,8 +261,14 @@ impl Subject {
         shared: &mut Shared,
     ) {
         let Self::Session(session) = self else { return };
+        let searching = session.searching;
         let noted = session.on_websocket(&event);
         if shared.options.records {
+            if searching != session.searching {
+                let now = session.searching;
+                let since = [now.client, now.server].into_iter().flatten().min();
+                shared.records.hold(session.leg.tcp_stream, since);
+            }
             shared.records.on_event(
                 session,
                 event,

@@ -40,10 +40,17 @@ fn to_next(session: &Session, joined: &Joined, report: &Report) -> Json {
     let Some(next) = next.and_then(|leg| report.session(leg.session)) else {
         return Json::Null;
     };
-    let changes = head_changes(&session.handshake.request, &next.handshake.request);
+    let (came, left) = (
+        session.handshake.seen_request(),
+        next.handshake.seen_request(),
+    );
+    let request = came.zip(left).map(|(came, left)| {
+        let changes = head_changes(came, left);
+        json!({"removed": changes.removed, "changed": changes.changed, "added": changes.added})
+    });
     json!({
         "session": next.name(),
-        "request": {"removed": changes.removed, "changed": changes.changed, "added": changes.added},
+        "request": request,
         "pings_passed": {
             "client": pings_passed(session, next, ClientToServer),
             "server": pings_passed(next, session, ServerToClient),

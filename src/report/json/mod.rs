@@ -104,16 +104,19 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         .iter()
         .map(|gap| json!({"cause": gap.cause.name(), "count": gap.count, "bytes": gap.bytes}))
         .collect();
-    let closed = capture
-        .tls
-        .connections
-        .saturating_sub(capture.tls.decrypted);
+    let tls = capture.tls;
+    let closed = tls.connections.saturating_sub(tls.decrypted);
     // With keys at hand it is our fault, and the nearest of the words for it.
     let reason = if report.keys_given || capture.key_logs > 0 {
         "unsupported-suite"
     } else {
         "no-key"
     };
+    let mut undecrypted =
+        vec![json!({"reason": reason, "count": closed.saturating_sub(tls.headless)})];
+    if tls.headless > 0 {
+        undecrypted.push(json!({"reason": "no-client-hello", "count": tls.headless}));
+    }
     let mut object = json!({
         "files": files,
         "packets": capture.packets,
@@ -131,9 +134,9 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         "evicted": capture.evicted,
         "embedded_key_logs": capture.key_logs,
         "tls": {
-            "connections": capture.tls.connections,
-            "decrypted": capture.tls.decrypted,
-            "undecrypted": [{"reason": reason, "count": closed}],
+            "connections": tls.connections,
+            "decrypted": tls.decrypted,
+            "undecrypted": undecrypted,
         },
     });
     // There only where somebody asked for a part.

@@ -7,7 +7,7 @@ use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
 use crate::session::redact::Secrets;
-use crate::session::{Distribution, FrameCounts, MessageCounts, PingLedger, Session};
+use crate::session::{Distribution, FrameCounts, MessageCounts, PingLedger, Resyncs, Session};
 use crate::stream::{Direction, Sides};
 
 pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
@@ -17,20 +17,21 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         pings,
     } = reported;
     let secrets = report.secrets;
+    let readable = !session.is_inferred();
     let headers = &session.handshake.request.headers;
     let agreement = &session.handshake.agreement;
     json!({
         "id": session.name(),
         "tcp_stream": session.leg.tcp_stream,
         "community_id": community::id(session.leg.client, session.leg.server),
-        "inferred": false,
+        "inferred": session.is_inferred(),
         "client": session.leg.client.to_string(),
         "server": session.leg.server.to_string(),
         "forwarded_for": describe::forwarded_for(session),
         "proxy_protocol": proxy_protocol(session),
         "via": via(session, secrets),
-        "transport": "http/1.1",
-        "tls": null,
+        "transport": if session.is_inferred() { "unknown" } else { "http/1.1" },
+        "tls": tls(session),
         "url": describe::url(session, secrets),
         "host": describe::host(session),
         "path": describe::path(session, secrets),
@@ -38,14 +39,20 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "subprotocol": agreement.subprotocol.as_deref().map(|name| {
             secrets.text(&secrets.subprotocol(name), &session.handshake.secrets()).into_owned()
         }),
-        "offered_subprotocols": secrets.subprotocols(session.handshake.offered_subprotocols()),
-        "extensions": agreement.extensions,
+        "offered_subprotocols": session.handshake.seen_request().map(|_| {
+            secrets.subprotocols(session.handshake.offered_subprotocols())
+        }),
+        // What an answer that wasn't captured settled isn't known.
+        "extensions": (session.handshake.response.is_some() || !session.handshake.is_upgraded())
+            .then_some(&agreement.extensions),
         "application": null,
         "handshake": handshake(session, secrets),
-        "frames": sides(&session.frames, frames),
-        "messages": sides(&session.messages, messages),
-        // From this packet on the sender's frames could not be told any more.
+        "frames": readable.then(|| sides(&session.frames, frames)),
+        "messages": readable.then(|| sides(&session.messages, messages)),
+        // At this packet the place of the sender's next frame was lost for the first time.
         "lost_sync": sides(&session.lost_sync, |at| json!(at.map(|at| at.number))),
+        // How often it was found again, by proof, and the captured bytes that are in no frame.
+        "resynced": sides(&session.resyncs, resyncs),
         "closing": {
             "kind": closing.kind.name(),
             "ended_by": closing.ended_by.name(),
@@ -59,10 +66,10 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
             "at": closing.terminator.map(|end| rfc3339(end.at.time)),
             "packet": closing.terminator.map(|end| end.at.number),
         },
-        "ping": {
+        "ping": readable.then(|| json!({
             "client": ping(&session.pings.client, &pings.client),
             "server": ping(&session.pings.server, &pings.server),
-        },
+        })),
         "heartbeat": null,
         "latency": null,
         "tcp": tcp(session),
@@ -112,15 +119,27 @@ fn via(session: &Session, secrets: Secrets) -> Json {
     })
 }
 
+/// What is known of the encryption. Only sessions in the clear can be read yet.
+fn tls(session: &Session) -> Json {
+    match session.is_inferred() {
+        true => json!({
+            "version": null, "cipher": null, "sni": null, "alpn": null, "resumed": null,
+            "decrypted": false, "undecrypted_reason": "no-client-hello",
+        }),
+        false => Json::Null,
+    }
+}
+
 fn handshake(session: &Session, secrets: Secrets) -> Json {
     let handshake = &session.handshake;
     let leg = &session.leg;
     let syn = leg.syns.client.first();
     let tcp = syn.and_then(|syn| leg.established?.time.since(syn.time));
+    let request = handshake.seen_request();
     let http = handshake
         .response
         .as_ref()
-        .and_then(|r| r.first.time.since(handshake.request.first.time));
+        .and_then(|r| r.first.time.since(request?.first.time));
     let breaches: Vec<Json> = handshake
         .request_breaches
         .iter()
@@ -134,7 +153,7 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
         "tcp_ms": tcp.map(ms),
         "tls_ms": null,
         "http_ms": http.map(ms),
-        "request_packet": handshake.request.first.number,
+        "request_packet": request.map(|r| r.first.number),
         "response_packet": handshake.response.as_ref().map(|r| r.first.number),
         "breaches": breaches,
     })
@@ -155,6 +174,16 @@ fn messages(counts: &MessageCounts) -> Json {
     json!({
         "count": counts.count, "bytes": counts.bytes, "wire_bytes": counts.wire_bytes,
         "incomplete": counts.incomplete,
+    })
+}
+
+fn resyncs(found: &Resyncs) -> Json {
+    if *found == Resyncs::default() {
+        return Json::Null;
+    }
+    json!({
+        "count": found.count, "skipped_bytes": found.skipped, "unread_bytes": found.unread,
+        "last_packet": found.last.map(|at| at.number),
     })
 }
 

@@ -3,6 +3,7 @@
 mod findings;
 mod sessions;
 mod style;
+mod unread;
 mod verdict;
 mod ways;
 
@@ -125,6 +126,9 @@ fn quality(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
     for finding in limits {
         wrapped(out, style.width, "CAPTURE  ", &finding.summary)?;
     }
+    if let Some(unread) = unread::unread(report) {
+        wrapped(out, style.width, "CAPTURE  ", &unread)?;
+    }
     Ok(())
 }
 
@@ -156,13 +160,12 @@ fn subject(report: &Report, finding: &Finding) -> String {
         }
         Subject::Connection { client, server } => format!("{client} -> {server}: "),
         Subject::Session(id) => {
-            let path = report
-                .session(id)
-                .map(|session| (session.leg.client, describe::url(session, report.secrets)));
-            match path {
-                Some((client, url)) => format!("s{id} ({client} -> {url}): "),
-                None => format!("s{id}: "),
-            }
+            let Some(session) = report.session(id) else {
+                return format!("s{id}: ");
+            };
+            let leg = &session.leg;
+            let to = describe::url(session, report.secrets).unwrap_or(leg.server.to_string());
+            format!("s{id} ({} -> {to}): ", leg.client)
         }
     }
 }

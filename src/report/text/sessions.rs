@@ -21,6 +21,8 @@ const SESSIONS_SHOWN: usize = 20;
 /// Which column holds the path, and what it keeps of it at least.
 const PLACE: usize = 2;
 const PLACE_LEAST: usize = 12;
+/// In place of the path of a session whose request is not in the capture.
+const UNKNOWN_PATH: &str = "(mid-stream)";
 
 pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if report.sessions.is_empty() {
@@ -62,8 +64,8 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
 
 fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String; 6] {
     let session = reported.session;
-    let path = describe::path(session, report.secrets);
-    let place = if hosts {
+    let path = describe::path(session, report.secrets).unwrap_or(Cow::Borrowed(UNKNOWN_PATH));
+    let place = if hosts && session.handshake.seen_request().is_some() {
         format!("{}{path}", host(session))
     } else {
         path.into_owned()
@@ -74,11 +76,14 @@ fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String
         names(session),
         session.leg.client.to_string(),
         place,
-        format!(
-            "{up}{}/{down}{}",
-            more(session, ClientToServer),
-            more(session, ServerToClient)
-        ),
+        match session.is_inferred() {
+            true => "?/?".to_owned(),
+            false => format!(
+                "{up}{}/{down}{}",
+                more(session, ClientToServer),
+                more(session, ServerToClient)
+            ),
+        },
         span(end.saturating_since(session.leg.first.time)),
         describe::fate(reported),
     ]
@@ -127,7 +132,7 @@ fn host(session: &Session) -> Cow<'_, str> {
 
 /// A plus behind a count that is a minimum: the rest could not be read.
 fn more(session: &Session, sender: Direction) -> &'static str {
-    if session.lost_sync[sender].is_some() {
+    if session.lost_sync[sender].is_some() || session.resyncs[sender].unread > 0 {
         "+"
     } else {
         ""

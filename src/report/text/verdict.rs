@@ -122,7 +122,27 @@ fn quiet_verdict(report: &Report) -> String {
         };
         *fates += 1;
     }
+    let opened = |s: &&Session| s.handshake.mid_stream.is_none();
+    let all_opened = report.sessions.iter().filter(opened).count() == count;
     match (count, clean) {
+        _ if report.sessions.iter().any(Session::is_inferred) => {
+            let many = if count == 1 {
+                "the session"
+            } else {
+                "all sessions"
+            };
+            match clean == count {
+                true => format!("No fault found: {many} closed, as far as sizes tell."),
+                false => format!("No fault found in {count} sessions, as far as sizes tell."),
+            }
+        }
+        (1, 1) if !all_opened => {
+            "Nothing broke: the session closed as it should; its opening is not in the capture."
+                .to_owned()
+        }
+        (1.., clean) if clean == count && !all_opened => {
+            format!("Nothing broke: all {count} sessions closed as they should.")
+        }
         (1, 1) => "Nothing broke: the session opened and closed as it should.".to_owned(),
         (_, clean) if clean == count => {
             format!("Nothing broke: all {count} sessions opened and closed as they should.")

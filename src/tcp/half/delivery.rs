@@ -150,7 +150,8 @@ impl Half {
             let skip = usize::try_from(self.next.saturating_sub(offset)).unwrap_or(usize::MAX);
             let bytes = piece.bytes.get(skip..).unwrap_or(&[]);
             let seen = piece.origin.seen;
-            self.deliver(direction, bytes, piece.cut, seen, released, out);
+            // What came behind a hole of the capture wasn't held up by it.
+            self.deliver(direction, bytes, piece.cut, seen, released.max(seen), out);
             // The next hole, if there is one.
             self.hole = self.held.origin();
         }

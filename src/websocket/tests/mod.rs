@@ -7,6 +7,10 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tungstenite::protocol::{Role, WebSocket};
 
+mod cuts;
+mod recognition;
+mod resync;
+
 use super::*;
 use crate::stream::Direction::{ClientToServer, ServerToClient};
 use crate::stream::{Chunk, Gap};
@@ -128,10 +132,14 @@ impl Talk {
     }
 
     fn lose(&mut self, direction: Direction, len: Option<u64>) -> &mut Self {
+        self.lose_as(direction, len, GapCause::NotCaptured)
+    }
+
+    fn lose_as(&mut self, direction: Direction, len: Option<u64>, cause: GapCause) -> &mut Self {
         self.packets += 1;
         let offset = self.sent[direction];
         self.sent[direction] += len.unwrap_or(1000);
-        let (cause, at) = (GapCause::NotCaptured, packet(self.packets));
+        let at = packet(self.packets);
         self.on(&StreamEvent::Gap(Gap {
             direction,
             offset,
@@ -221,6 +229,19 @@ fn line(event: &Event) -> Option<String> {
         }
         Event::Gap { in_step, .. } => format!("gap, in step: {in_step}"),
         Event::LostSync { direction, .. } => format!("{} lost", direction.sender()),
+        Event::Resynced {
+            direction,
+            offset,
+            skipped,
+            confidence,
+            ..
+        } => format!(
+            "{} found at {offset} after {skipped}: {confidence:?}",
+            direction.sender()
+        ),
+        Event::Unread {
+            direction, bytes, ..
+        } => format!("{} unread: {bytes}", direction.sender()),
         Event::ContextLost { direction, .. } => format!("{} context lost", direction.sender()),
         Event::End {
             direction,
@@ -246,6 +267,7 @@ fn hello_is_answered() {
         compressed: false,
         fragments: 1,
         complete: true,
+        confidence: Confidence::Certain,
         first: packet(1),
         last: packet(1),
         available: packet(1),

@@ -1,5 +1,9 @@
 //! Whole packets through the decoder.
 
+mod links;
+mod pieces;
+mod tunnels;
+
 use etherparse::{
     IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, PacketBuilder,
 };
@@ -35,6 +39,17 @@ fn packet(link: LinkType, bytes: &[u8], snap: usize) -> Packet<'_> {
         wire_len,
         bytes: &bytes[..snap],
     }
+}
+
+/// What is told of each datagram in a packet.
+fn all_of(link: LinkType, bytes: &[u8]) -> Vec<String> {
+    let packet = packet(link, bytes, bytes.len());
+    let mut decoder = Decoder::new();
+    let mut told = vec![tell(&decoder.decode(&packet))];
+    while decoder.has_more() {
+        told.push(tell(&decoder.decode_more(&packet)));
+    }
+    told
 }
 
 fn tell(decoded: &Decoded<'_>) -> String {
@@ -160,8 +175,8 @@ fn every_link_type_leads_to_the_segment() {
             "{link} {header:?}"
         );
     }
-    assert!(!known_link_type(LinkType(105)));
-    assert_eq!(read(LinkType(105), &v4), "unknown-link-type");
+    assert!(!known_link_type(LinkType(147)));
+    assert_eq!(read(LinkType(147), &v4), "unknown-link-type");
 }
 
 #[test]
@@ -181,7 +196,7 @@ fn tunnels_are_seen_through() {
     let (v4, v6) = (hello(), hello_6());
     let inner = ethernet(0x0800, &v4);
     let vxlan = [&[8, 0, 0, 0, 0, 0, 1, 0][..], &inner].concat();
-    let geneve = [&[1, 0, 0x65, 0x58, 0, 0, 1, 0, 1, 2, 3, 4][..], &inner].concat();
+    let geneve = [&[1, 0, 0x65, 0x58, 0, 0, 1, 0, 1, 2, 3, 0][..], &inner].concat();
     let cases: [(&str, Vec<u8>, &str); 11] = [
         ("4 in 4", ipv4(4, &v4), HELLO),
         ("6 in 4", ipv4(41, &v6), HELLO_6),
@@ -199,13 +214,13 @@ fn tunnels_are_seen_through() {
             HELLO,
         ),
         (
-            "GRE of PPTP",
-            ipv4(47, &[&[0x20, 1, 0x88, 0x0b][..], &v4].concat()),
+            "GRE of an unknown version",
+            ipv4(47, &[&[0x20, 2, 0x88, 0x0b][..], &v4].concat()),
             "gre",
         ),
         ("VXLAN", ipv4(17, &udp(4789, &vxlan)), HELLO),
         ("Geneve", ipv4(17, &udp(6081, &geneve)), HELLO),
-        ("not VXLAN", ipv4(17, &udp(4790, &vxlan)), "udp"),
+        ("not VXLAN", ipv4(17, &udp(4789, &v4[1..])), "udp"),
     ];
     for (name, bytes, expected) in cases {
         assert_eq!(read(RAW, &bytes), expected, "{name}");
@@ -547,15 +562,19 @@ fn unfinished_datagrams_push_out_the_oldest() {
 #[test]
 fn a_cut_fragment_is_no_use() {
     let parts = fragments(1);
-    assert_eq!(read_cut(RAW, &parts[0], 27), "ip-fragment");
+    assert_eq!(read_cut(RAW, &parts[0], 27), "fragment-cut");
 }
 
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(
-        link in prop::sample::select(vec![0u16, 1, 101, 108, 113, 276]),
+        link in prop_oneof![prop::sample::select(vec![0u16, 1, 101, 108, 113, 276]), 0u16..300],
         wire_len: u32,
-        kind in prop::sample::select(vec![0u16, 0x0800, 0x86dd, 0x8100, 0x8847, 0x8864, 0x6558]),
+        kind in prop_oneof![
+            prop::sample::select(vec![0u16, 0x0800, 0x86dd, 0x8100, 0x8847, 0x8864, 0x6558]),
+            prop::sample::select(vec![0x22f3u16, 0x88e5, 0x88e7, 0x8903, 0x894f, 0xdada]),
+            0u16..0x600,
+        ],
         version in 0u8..16,
         protocol: u8,
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
@@ -573,14 +592,44 @@ proptest! {
         }
         let packet = Packet { wire_len, ..packet(LinkType(link), &bytes, bytes.len()) };
         let mut decoder = Decoder::new();
-        decoder.decode(&packet);
-        decoder.decode(&packet);
+        for _ in 0..2 {
+            decoder.decode(&packet);
+            let mut parts = 0;
+            while decoder.has_more() {
+                decoder.decode_more(&packet);
+                parts += 1;
+            }
+            prop_assert!(parts <= 64);
+        }
+        decoder.finish();
+    }
+
+    #[test]
+    fn noise_on_the_air_never_panics(
+        link in prop::sample::select(vec![105u16, 119, 127, 163, 192]),
+        control in prop::sample::select(vec![0x08u8, 0x88, 0x48, 0x80]),
+        flags: u8,
+        len in 0u8..40,
+        mut bytes in prop::collection::vec(any::<u8>(), 40..200),
+    ) {
+        let header: &[u8] = match link {
+            105 => &[],
+            163 => &[0x80, 0x21, 0x10, 1, 0, 0, 0, len],
+            119 => &[0x44, 0, 0, 0, len, 0, 0, 0],
+            127 => &[0, 0, len, 0],
+            _ => &[0, 0, len, 0, 105, 0, 0, 0],
+        };
+        bytes[..header.len()].copy_from_slice(header);
+        let start = if link == 105 { 0 } else { usize::from(len) };
+        bytes[start] = control;
+        bytes[start + 1] = flags;
+        all_of(LinkType(link), &bytes);
     }
 
     #[test]
     fn a_cut_never_changes_what_is_told(
         payload in prop::collection::vec(any::<u8>(), 0..40),
-        tunnel in 0u8..5,
+        tunnel in 0u8..9,
         cut in 0.0f64..1.0,
     ) {
         let tcp = [&hello_tcp()[..20], &payload].concat();
@@ -591,6 +640,10 @@ proptest! {
             1 => ethernet(0x86dd, &ipv6(6, &tcp)),
             2 => ethernet(0x8100, &[&[0, 7][..], &inner[12..]].concat()),
             3 => ethernet(0x0800, &ipv4(17, &udp(4789, &vxlan))),
+            4 => ethernet(0x8847, &[&[0, 0, 0x11, 64, 0x45, 0, 0, 40, 0, 0][..], &inner[6..]].concat()),
+            5 => ethernet(0x8847, &[&[0, 0, 0x11, 64, 0, 0, 0, 0][..], &inner].concat()),
+            6 => ethernet(0x0800, &ipv4(17, &udp(6081, &[&[0, 0, 0x65, 0x58, 0, 0, 1, 0][..], &inner].concat()))),
+            7 => ethernet(0x0800, &ipv4(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1][..], &[0x10; 8], &inner].concat())),
             _ => ethernet(0x86dd, &ipv6(4, &ipv4(6, &tcp))),
         };
         let mut decoder = Decoder::new();

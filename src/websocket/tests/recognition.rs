@@ -1,0 +1,174 @@
+//! Stories of connections whose opening handshake wasn't captured.
+
+use super::*;
+
+/// Bytes of both sides, each call a packet, as TCP labels them.
+struct Stranger {
+    recognition: Recognition,
+    answer: Recognised,
+    sent: Sides<u64>,
+    packets: u64,
+}
+
+impl Stranger {
+    fn new() -> Self {
+        Self {
+            recognition: Recognition::new(),
+            answer: Recognised::Undecided,
+            sent: Sides::default(),
+            packets: 0,
+        }
+    }
+
+    fn send(&mut self, direction: Direction, bytes: &[u8]) -> &mut Self {
+        self.packets += 1;
+        let offset = self.sent[direction];
+        self.sent[direction] += bytes.len() as u64;
+        let (seen, released) = (packet(self.packets), packet(self.packets));
+        self.answer = self.recognition.on_stream(&StreamEvent::Chunk(Chunk {
+            direction,
+            offset,
+            bytes,
+            seen,
+            released,
+        }));
+        self
+    }
+
+    /// What shows once it is recognised.
+    fn talk(self) -> Talk {
+        let mut talk = Talk::plain();
+        let events = &mut talk.events;
+        talk.connection = self
+            .recognition
+            .into_connection(KEEP, &mut |event| events.push(event));
+        talk
+    }
+}
+
+fn chat(n: u32) -> String {
+    format!("line {n} of a chat that goes on and on")
+}
+
+fn said(n: u32) -> Vec<u8> {
+    resync::keyed(FIN | TEXT, n, chat(n).as_bytes())
+}
+
+#[test]
+fn the_mask_tells_who_is_the_client() {
+    for client in Direction::BOTH {
+        let mut stranger = Stranger::new();
+        stranger.send(client.reverse(), &bare(FIN | TEXT, b"hello there"));
+        stranger.send(client, &said(0));
+        assert_eq!(stranger.answer, Recognised::Undecided);
+        stranger.send(client, &said(1));
+        assert_eq!(stranger.answer, Recognised::Frames { client });
+        let mut talk = stranger.talk();
+        talk.finish();
+        let expected: Vec<_> = (0..2).map(|n| format!("text {:?}", chat(n))).collect();
+        assert_eq!(talk.story()[0], "client found at 0 after 0: Likely");
+        assert_eq!(talk.story()[1..3], expected);
+        // The server said too little to be sure of anything.
+        assert_eq!(talk.story()[3], "server unread: 13");
+    }
+}
+
+#[test]
+fn a_server_alone_is_enough() {
+    let mut stranger = Stranger::new();
+    for n in 0..8 {
+        stranger.send(ClientToServer, &bare(FIN | TEXT, chat(n).as_bytes()));
+    }
+    let client = ServerToClient;
+    assert_eq!(stranger.answer, Recognised::Frames { client });
+    let talk = stranger.talk();
+    assert_eq!(talk.story()[0], "server found at 0 after 0: Likely");
+    assert_eq!(talk.messages()[0].direction, ServerToClient);
+}
+
+#[test]
+fn at_the_end_of_the_capture_the_likely_will_do() {
+    let mut stranger = Stranger::new();
+    stranger.send(ClientToServer, &said(1));
+    assert_eq!(stranger.answer, Recognised::Undecided);
+    let client = ClientToServer;
+    assert_eq!(stranger.recognition.finish(), Recognised::Frames { client });
+    let mut talk = stranger.talk();
+    talk.finish();
+    assert_eq!(talk.messages()[0].confidence, Confidence::Likely);
+    assert_eq!(
+        talk.messages()[0].payload.as_deref(),
+        Some(chat(1).as_bytes())
+    );
+}
+
+#[test]
+fn what_others_speak_is_nothing() {
+    // A protocol of lines, TLS records, and one whose records have a length.
+    let line = b"+OK 1234 messages\r\n".repeat(40);
+    let tls = [&[0x17, 3, 3, 2, 0][..], &[0x9d; 512]].concat();
+    let record = [&[0, 0, 0, 24, 2, 0, 1, 0x81, 5][..], &[7; 19]]
+        .concat()
+        .repeat(20);
+    for bytes in [line, tls, record] {
+        let mut stranger = Stranger::new();
+        while stranger.answer == Recognised::Undecided {
+            stranger
+                .send(ClientToServer, &bytes)
+                .send(ServerToClient, &bytes);
+            assert!(stranger.recognition.buffered() < 512 << 10);
+        }
+        assert_eq!(stranger.answer, Recognised::Nothing);
+        assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
+        assert!(stranger.sent.client < 300 << 10);
+    }
+}
+
+#[test]
+fn records_that_begin_with_their_length_are_no_frames() {
+    for prefix in [&[0_u8][..], &[0, 0, 0]] {
+        let mut stranger = Stranger::new();
+        for n in 0..200 {
+            let len = 20 + n % 90;
+            let record = [prefix, &[len], &vec![b'r'; usize::from(len)]].concat();
+            stranger
+                .send(ClientToServer, &record)
+                .send(ServerToClient, &record);
+        }
+        assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
+    }
+}
+
+#[test]
+fn subscriptions_of_mqtt_are_no_frames() {
+    let mut stranger = Stranger::new();
+    for n in 0..50 {
+        let topic = format!("house/room/{}", "x".repeat(n));
+        let subscribe = [&[0, 1, 0, 11][..], topic.as_bytes(), &[1]].concat();
+        stranger
+            .send(ClientToServer, &bare(FIN | BINARY, &subscribe))
+            .send(ServerToClient, &[0x90, 3, 0, 1, 1]);
+    }
+    assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
+}
+
+#[test]
+fn what_had_to_go_is_named() {
+    let mut stranger = Stranger::new();
+    let noise: Vec<u8> = (0..200_u32)
+        .flat_map(|n| n.wrapping_mul(0x9e37_79b1).to_be_bytes())
+        .collect();
+    for _ in 0..250 {
+        stranger.send(ClientToServer, &noise);
+    }
+    stranger
+        .send(ClientToServer, &said(0))
+        .send(ClientToServer, &said(1));
+    let talk = stranger.talk();
+    assert_eq!(talk.story()[0], "gap, in step: false");
+    let Event::Gap { cause, .. } = talk.events[0] else {
+        panic!("{:?}", talk.story())
+    };
+    assert_eq!(cause, GapCause::LimitReached);
+    assert_eq!(talk.messages().len(), 2);
+}
