@@ -10,7 +10,7 @@ use super::excerpt::Excerpt;
 use super::gather::Gather;
 use super::hold::Held;
 use super::socks::Dialogue;
-use super::{Output, Request};
+use super::{Output, Request, parse};
 use crate::stream::{Chunk, Direction, Gap, PacketRef, Sides, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
 
@@ -111,6 +111,10 @@ impl Connection {
     /// Takes the next event of either direction.
     pub fn on_stream(&mut self, event: StreamEvent<'_>, out: &mut impl FnMut(Output<'_>)) {
         let direction = event.direction();
+        if self.shows_a_lost_request(&event) {
+            // What the server said to it comes first.
+            self.replay(out);
+        }
         let half = &self.halves[direction];
         match self.mode {
             Mode::Opaque => return,
@@ -213,6 +217,18 @@ impl Connection {
                 self.outstanding.is_empty() && !client_silent
             }
         }
+    }
+
+    /// The client goes on behind missing bytes, and not with a request: the one
+    /// that an answer of the server waits for was among them.
+    fn shows_a_lost_request(&self, event: &StreamEvent<'_>) -> bool {
+        let (StreamEvent::Chunk(chunk), Mode::Http) = (event, self.mode) else {
+            return false;
+        };
+        chunk.direction == ClientToServer
+            && self.halves.client.phase == Phase::Search
+            && !self.halves.server.held.is_empty()
+            && !parse::begins_like_request(chunk.bytes)
     }
 
     /// A gap where an answer should be is told at once: the request may be missing as well.

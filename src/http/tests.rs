@@ -444,7 +444,7 @@ fn a_101_without_its_request_opens_the_stream() {
     let unseen = Loses(ClientToServer, None, GapCause::NotCaptured);
     assert_eq!(
         words(&[server(ACCEPT), unseen]),
-        ["client head lost", "upgraded"]
+        ["client head lost", "upgraded", "gap not-captured None"]
     );
     assert_eq!(words(&[server(ACCEPT)]), ["upgraded"]);
 }
