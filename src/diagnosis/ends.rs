@@ -100,9 +100,10 @@ fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
     let terminator = closing.terminator?;
     // A client that doesn't take the 101 ends TCP for that; the handshake's rules tell.
     let refused = terminator.direction == Direction::ClientToServer && refuses_answer(session);
-    // Where frames were found in one direction only, both Close frames may lie in the other's bytes.
-    let unread = |side| session.found[side].is_none() && session.resyncs[side].unread > 0;
-    let unread = session.handshake.mid_stream.is_some() && Direction::BOTH.into_iter().any(unread);
+    // Close frames may lie in the bytes that nobody could read.
+    let unread = Direction::BOTH
+        .into_iter()
+        .any(|side| session.is_unread(side));
     if closing.kind != Kind::Abnormal || refused || unread {
         return None;
     }

@@ -23,6 +23,7 @@ mod story_end;
 mod thresholds;
 
 pub mod timeouts;
+mod timing;
 mod tunnel;
 mod violation;
 mod wording;
@@ -63,6 +64,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
             }
         }
     }
+    timing::discount(&mut findings, &capture.clocks);
     findings
 }
 

@@ -6,6 +6,7 @@ use super::Reported;
 use crate::diagnosis::Kind;
 use crate::session::redact::Secrets;
 use crate::session::{Session, TunnelKind};
+use crate::stream::Direction;
 
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
@@ -115,6 +116,13 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
+        (Kind::Abnormal, _)
+            if Direction::BOTH
+                .into_iter()
+                .any(|side| session.is_unread(side)) =>
+        {
+            "ended, unread".to_owned()
+        }
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),

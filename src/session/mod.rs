@@ -4,6 +4,7 @@
 
 mod attempt;
 mod capture;
+mod clock;
 mod counts;
 mod distribution;
 mod handshake;
@@ -25,6 +26,7 @@ pub use attempt::Attempt;
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
 };
+pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::{FoundBy, Handshake, MidStream};
@@ -439,6 +441,11 @@ impl Session {
             || self.is_inferred()
             || self.frame_gaps.iter().any(missing)
             || self.leg.last_packet[sender].is_none()
+    }
+
+    /// Bytes of this sender were captured, and no frame could be told in them.
+    pub fn is_unread(&self, sender: Direction) -> bool {
+        self.resyncs[sender].unread > 0 && self.last_frame[sender].is_none()
     }
 
     /// The packet with the first frame of a session that was found without its handshake.

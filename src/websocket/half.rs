@@ -3,10 +3,10 @@
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::beginning::Carry;
 use super::breach::MAX_CONTROL;
-use super::candidate::Rhythm;
 use super::deflate::Inflater;
 use super::ending::settle_text;
 use super::mask::unmask;
+use super::resync::Habits;
 use super::search::Search;
 use super::{Breach, Deflate, Event, Frame, Opcode, Parameters, Wants};
 use crate::stream::{Chunk, Direction, Gap, PacketRef};
@@ -31,17 +31,6 @@ pub(super) struct Half {
     pub(super) adrift: bool,
     /// What a search has to know of the frames so far.
     pub(super) habits: Habits,
-}
-
-/// What frames of this direction were seen to be like.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Habits {
-    /// A masking key was zero.
-    pub(super) zero_key: bool,
-    /// A binary message came that wasn't compressed.
-    pub(super) binary: bool,
-    /// What segments told that the snap length cut.
-    pub(super) rhythm: Rhythm,
 }
 
 /// Where in the stream of frames we stand.
