@@ -218,6 +218,7 @@ pub(crate) fn analyzer(input: &[u8]) {
             payload: Some(64),
             sha256: false,
         },
+        ..Options::default()
     });
     let mut finished = Vec::new();
     while let Ok(Some(next)) = file.next() {
@@ -361,6 +362,7 @@ fn at(number: u64) -> PacketRef {
         time: Timestamp::from_nanos(i64::try_from(number).unwrap_or(0) * 1_000_000),
         number,
         source: 0,
+        epoch: 0,
     }
 }
 

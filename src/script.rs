@@ -449,6 +449,7 @@ impl Script {
             time: Timestamp::from_nanos(self.now_us * 1_000),
             number: self.number,
             source: 0,
+            epoch: 0,
         }
     }
 

@@ -21,10 +21,6 @@ const UNREADABLE: &[(&str, &str)] = &[
         "rshk+python-pcapng/test_data/test010.ntar",
         "its first packet block has no legal length",
     ),
-    (
-        "seladb+PcapPlusPlus/Tests/Pcap++Test/PcapExamples/file_heuristics/pcapng-example.pcapng.zst",
-        "zstd is named, not unpacked",
-    ),
 ];
 
 /// Where our figures and those of the index differ, and why: the file, how the

@@ -21,6 +21,7 @@ mod status;
 mod thresholds;
 
 pub mod timeouts;
+mod timing;
 mod tunnel;
 mod violation;
 mod wording;
@@ -57,6 +58,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
             }
         }
     }
+    timing::discount(&mut findings, &capture.clocks);
     findings
 }
 

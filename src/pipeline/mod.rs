@@ -1,6 +1,7 @@
 //! Puts one stack of layers on each connection and carries facts to sessions.
 
 mod attempts;
+mod clock;
 mod limits;
 #[cfg(test)]
 mod mid_stream_tests;
@@ -19,8 +20,10 @@ use crate::packet::{Decoded, Decoder, IcmpError, Segment};
 use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
+use crate::time::Timestamp;
 use crate::websocket::Wants;
 use attempts::Attempts;
+use clock::Watch;
 use records::Records;
 use table::Table;
 
@@ -31,8 +34,20 @@ pub struct Options {
     pub limits: Limits,
     /// Hand over messages and control frames one by one.
     pub records: bool,
+    /// How long a record may wait for its acknowledgment or its Pong.
+    pub settle: Settle,
     /// What to keep of messages; nothing unless somebody asked.
     pub wants: Wants,
+}
+
+/// How long records wait for what is told of them later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settle {
+    /// Until it came, within reason.
+    #[default]
+    Patiently,
+    /// Somebody watches: a few seconds.
+    Soon,
 }
 
 /// A record to which nothing more comes.
@@ -53,6 +68,9 @@ pub(crate) struct Shared {
     next_stream: u32,
     records: Records,
     attempts: Attempts,
+    watch: Watch,
+    /// The time of the last packet; later where nothing came since.
+    now: Timestamp,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -74,8 +92,10 @@ impl Analyzer {
                 capture: Capture::default(),
                 next_session: 1,
                 next_stream: 0,
-                records: Records::default(),
+                records: Records::new(options.settle),
                 attempts: Attempts::default(),
+                watch: Watch::default(),
+                now: Timestamp::default(),
             },
         }
     }
@@ -93,13 +113,17 @@ impl Analyzer {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
             Input::KeyLog(_) => self.shared.capture.key_logs += 1,
-            // Only a live capture ticks.
-            Input::Tick(_) => {}
+            Input::Tick(now) => {
+                self.shared.now = self.shared.now.max(*now);
+                let now = self.shared.now;
+                self.table.on_tick(now, &mut self.shared, finished);
+            }
         }
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(packet.at);
+        let at = self.shared.receive(packet.at);
+        let packet = &Packet { at, ..*packet };
         let (table, shared) = (&mut self.table, &mut self.shared);
         on_decoded(table, shared, self.decoder.decode(packet), finished);
         while self.decoder.has_more() {
@@ -120,7 +144,7 @@ impl Analyzer {
 
     /// Messages and control frames that are settled, in capture order; only with [`Options::records`].
     pub fn next_record(&mut self) -> Option<Record> {
-        self.shared.records.next(self.shared.capture.last.time)
+        self.shared.records.next(self.shared.now)
     }
 
     /// The input is at its end: settles everything. The sessions are appended
@@ -134,8 +158,8 @@ impl Analyzer {
             stack.finish(false, &mut self.shared, finished);
         }
         self.shared.records.release();
-        let last = self.shared.capture.last.time;
-        while let Some(next) = self.shared.records.next(last) {
+        let now = self.shared.now;
+        while let Some(next) = self.shared.records.next(now) {
             record(next);
         }
         for (why, packets) in self.decoder.finish() {
@@ -203,19 +227,14 @@ fn on_segment(
 }
 
 impl Shared {
-    fn on_time(&mut self, at: PacketRef) {
+    /// Gives a packet its place among the others.
+    fn receive(&mut self, at: PacketRef) -> PacketRef {
         let capture = &mut self.capture;
         capture.packets += 1;
-        match capture.last.time.since(at.time) {
-            Some(back) if capture.packets > 1 && !back.is_zero() => {
-                let nanos = u64::try_from(back.as_nanos()).unwrap_or(u64::MAX);
-                capture.clock_backs += 1;
-                if capture.clock_back.is_none_or(|(_, worst)| nanos > worst) {
-                    capture.clock_back = Some((at, nanos));
-                }
-            }
-            _ => capture.last = at,
-        }
+        let at = self.watch.on_packet(at, &mut capture.clocks);
+        capture.last = capture.last.max(at);
+        self.now = capture.last.time;
+        at
     }
 
     fn ignored(&mut self, why: &'static str, packets: u64) {
@@ -238,12 +257,14 @@ impl Shared {
 #[cfg(test)]
 impl Analyzer {
     pub(crate) fn push_segment(&mut self, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(segment.at);
-        on_segment(&mut self.table, &mut self.shared, segment, finished);
+        let at = self.shared.receive(segment.at);
+        let segment = Segment { at, ..*segment };
+        on_segment(&mut self.table, &mut self.shared, &segment, finished);
     }
 
     pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
-        self.shared.on_time(error.at);
-        on_icmp(&mut self.table, &mut self.shared, error);
+        let at = self.shared.receive(error.at);
+        let error = IcmpError { at, ..*error };
+        on_icmp(&mut self.table, &mut self.shared, &error);
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::Clocks;
 use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
@@ -190,10 +191,8 @@ pub struct Capture {
     pub tunnels: super::OpenedTunnels,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
-    /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.
-    pub clock_back: Option<(PacketRef, u64)>,
-    /// How often the clock ran backwards.
-    pub clock_backs: u64,
+    /// What the clocks did.
+    pub clocks: Clocks,
     /// Failed connections that are only counted: of hosts that fail again and again.
     pub more_attempts: Vec<MoreAttempts>,
     /// Failed connections that are in no count by host: there are too many hosts.

@@ -193,6 +193,8 @@ impl Leg {
                 self.duplicates += 1;
                 self.first_duplicate.get_or_insert(at);
             }
+            // A matter of the capture's clocks.
+            Event::AckedEarly { .. } => {}
             Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
             Event::Probe { direction, .. } => self.probes[direction] += 1,
             Event::Acked {

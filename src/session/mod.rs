@@ -4,6 +4,7 @@
 
 mod attempt;
 mod capture;
+mod clock;
 mod counts;
 mod distribution;
 mod handshake;
@@ -21,6 +22,7 @@ pub use attempt::Attempt;
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
 };
+pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::{FoundBy, Handshake, MidStream};

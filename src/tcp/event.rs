@@ -81,6 +81,16 @@ pub enum Event {
         /// The newest payload packet that it covers, where that is known.
         covers: Option<PacketRef>,
     },
+    /// Payload was seen for the first time, and its acknowledgment before it: packets are out
+    /// of order, or were stamped by clocks that differ.
+    AckedEarly {
+        /// Whose payload.
+        direction: Direction,
+        /// The packet with the payload.
+        at: PacketRef,
+        /// The packet with the acknowledgment.
+        acked: PacketRef,
+    },
     /// A round trip between the capture point and the side that acknowledged.
     RoundTrip {
         /// Whose segment was acknowledged; the time is that from the capture

@@ -5,6 +5,7 @@
 //! unless the peer acknowledged it.
 
 mod closing;
+mod early;
 mod event;
 mod half;
 mod held;
@@ -162,6 +163,13 @@ impl Connection {
                     }));
                 }
                 Taken::Probe => out(Output::Fact(Event::Probe { direction, at })),
+            }
+            if let Some(acked) = half.acked_before(segment) {
+                out(Output::Fact(Event::AckedEarly {
+                    direction,
+                    at,
+                    acked,
+                }));
             }
             half.take(direction, segment, out);
         }

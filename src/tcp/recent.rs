@@ -74,7 +74,8 @@ impl Recent {
                 && t.len == segment.wire_len
                 && t.ip_id == segment.ip_id
                 && t.timestamps == segment.options.timestamps
-                && (segment.ip_id.is_some_and(|id| id != 0)
+                && (overlaps(t, segment)
+                    || segment.ip_id.is_some_and(|id| id != 0)
                     || segment.options.timestamps.is_some() && segment.wire_len > 0)
                 && t.sample == sample(segment.payload)
                 && within(t, segment)
@@ -112,6 +113,11 @@ impl Recent {
     pub(super) fn last_ip_id(&self) -> Option<u16> {
         self.newest()?.ip_id
     }
+}
+
+/// Two files have it, to the nanosecond: they overlap.
+fn overlaps(first: &Trace, second: &Segment<'_>) -> bool {
+    first.at.source != second.at.source && first.at.time == second.at.time
 }
 
 fn within(first: &Trace, second: &Segment<'_>) -> bool {

@@ -14,14 +14,13 @@ use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Ended, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides};
-use crate::time::Timestamp;
 use followed::Followed;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Stack {
     client: Endpoint,
-    last_seen: Timestamp,
+    last_seen: PacketRef,
     state: State,
 }
 
@@ -39,7 +38,7 @@ impl Stack {
         let (client, followed) = Followed::new(segment, shared);
         Self {
             client,
-            last_seen: segment.at.time,
+            last_seen: segment.at,
             state: State::Followed(Box::new(followed)),
         }
     }
@@ -75,7 +74,7 @@ impl Stack {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
-        self.last_seen = segment.at.time;
+        self.last_seen = segment.at;
         let State::Followed(followed) = &mut self.state else {
             return;
         };
@@ -125,7 +124,7 @@ impl Stack {
         }
     }
 
-    pub(super) fn last_seen(&self) -> Timestamp {
+    pub(super) fn last_seen(&self) -> PacketRef {
         self.last_seen
     }
 

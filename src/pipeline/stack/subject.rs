@@ -122,6 +122,9 @@ impl Subject {
             shared.capture.duplicates += 1;
             shared.capture.first_duplicate.get_or_insert((at, stream));
         }
+        if let tcp::Event::AckedEarly { at, acked, .. } = *event {
+            shared.capture.clocks.on_acked_early(at, acked);
+        }
         match self {
             Self::Attempt(attempt) => attempt.leg.apply(event),
             Self::Session(session) => {

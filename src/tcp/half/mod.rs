@@ -12,6 +12,7 @@ mod classify;
 mod delivery;
 mod holes;
 
+use super::early::EarlyAcks;
 use super::held::{Held, Origin};
 use super::recent::Recent;
 use super::rtt::InFlight;
@@ -46,6 +47,7 @@ pub(super) struct Half {
     /// What showed the hole at `next`: a segment from behind it.
     hole: Option<Origin>,
     in_flight: InFlight,
+    early: EarlyAcks,
     pub(super) window: Window,
     pub(super) recent: Recent,
     /// Segments seen.
@@ -141,6 +143,9 @@ impl Half {
                 segments: 0,
             });
         }
+        if upto > self.highest {
+            self.early.acked(upto, segment.at);
+        }
         let settled = self.in_flight.acked(upto, segment.at);
         let advanced_to = (upto > 0 && !(first && self.highest == 0)).then_some(upto);
         Some(Ack {
@@ -148,6 +153,13 @@ impl Half {
             covers: settled.covers,
             round_trip: settled.round_trip,
         })
+    }
+
+    /// The acknowledgment of this payload, if it came before it.
+    pub(super) fn acked_before(&mut self, segment: &Segment<'_>) -> Option<PacketRef> {
+        let start = self.offset_of(first_byte(segment))?;
+        let end = start.saturating_add(i64::from(segment.wire_len));
+        self.early.seen(u64::try_from(end).ok()?)
     }
 
     /// A FIN takes a sequence number, but is no byte of the stream.

@@ -237,6 +237,7 @@ impl Trace {
             time: Timestamp::from_nanos(self.now),
             number: self.number,
             source: 0,
+            epoch: 0,
         }
     }
 
@@ -351,6 +352,11 @@ fn told(event: &Event) -> String {
             upto,
             ..
         } => (at, direction, format!("acked {upto}")),
+        Event::AckedEarly {
+            direction,
+            at,
+            acked,
+        } => (at, direction, format!("acked early in {}", acked.number)),
         Event::RoundTrip {
             direction,
             at,
