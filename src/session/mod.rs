@@ -443,6 +443,11 @@ impl Session {
             || self.leg.last_packet[sender].is_none()
     }
 
+    /// The place of this sender's next frame was lost, and not found again.
+    pub fn is_lost(&self, sender: Direction) -> bool {
+        self.searching[sender].is_some() || self.resyncs[sender].unread > 0
+    }
+
     /// Bytes of this sender were captured, and no frame could be told in them.
     pub fn is_unread(&self, sender: Direction) -> bool {
         self.resyncs[sender].unread > 0 && self.last_frame[sender].is_none()
