@@ -47,6 +47,9 @@ fn forget_places(value: &mut Value) {
                 "packet",
                 "request_packet",
                 "response_packet",
+                "first_packet",
+                "last_packet",
+                "lost_sync",
                 "filter",
                 "files",
             ] {

@@ -11,6 +11,7 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+mod legs;
 mod path;
 mod provenance;
 mod refusal;
@@ -18,6 +19,7 @@ mod responder;
 mod rule;
 pub mod rules;
 mod status;
+mod story_end;
 mod thresholds;
 
 pub mod timeouts;
@@ -31,6 +33,10 @@ pub use closing::Closing;
 pub use ending::{EndedBy, How, Kind, Terminator};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
+pub use legs::{
+    HeadChanges, client_leg, confidence_of, head_changes, joined, merge_legs, not_passed_on,
+    pings_passed, stories,
+};
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};
