@@ -414,10 +414,14 @@ impl Script {
         self.flags(from.reverse(), Flags::ACK)
     }
 
-    /// Payload that the network delivers, but the capture lacks.
+    /// Payload that the capture lacks; the network delivers it, unless the peer is silent.
     pub(crate) fn uncaptured(mut self, from: Direction, payload: &[u8]) -> Self {
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
-        self.flags(from.reverse(), Flags::ACK)
+        if self.silent[from.reverse()] {
+            self
+        } else {
+            self.flags(from.reverse(), Flags::ACK)
+        }
     }
 
     /// The last `len` bytes again, as a retransmission.

@@ -68,10 +68,16 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
         (true, true) => Kind::Clean,
         (true, false) | (false, true) => Kind::Half,
         (false, false) if terminator.is_some() => Kind::Abnormal,
-        // Another connection began between the same endpoints: this one had died unseen.
-        (false, false) if session.ended == Some(Ended::Settled) => Kind::Abnormal,
+        // Another connection began between the same endpoints. Where the path was dead this one died
+        // without a word; else its end, Close frames and all, was not captured.
+        (false, false) if was_replaced(session) && dead_path(session).is_some() => Kind::Abnormal,
         (false, false) => Kind::Open,
     }
+}
+
+/// It is over, and nothing that was captured ended it.
+fn was_replaced(session: &Session) -> bool {
+    session.ended == Some(Ended::Settled)
 }
 
 /// The first FIN, or reset that its receiver would accept.

@@ -11,6 +11,7 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+mod lacks;
 mod legs;
 mod path;
 mod provenance;

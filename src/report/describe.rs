@@ -101,6 +101,12 @@ pub(super) fn way(session: &Session, secrets: Secrets) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", then "))
 }
 
+fn lacks_frames(session: &Session) -> bool {
+    Direction::BOTH
+        .into_iter()
+        .any(|side| session.may_hide_frames(side))
+}
+
 /// A session's fate in a few words: `closed 1000`, `dropped (1006)`, `refused 404`, `open`.
 pub(super) fn fate(reported: &Reported<'_>) -> String {
     let (session, closing) = (reported.session, &reported.closing);
@@ -123,6 +129,8 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
         {
             "ended, unread".to_owned()
         }
+        // A Close frame may be among what the capture lacks.
+        (Kind::Abnormal, _) if lacks_frames(session) => "ended, code not captured".to_owned(),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),

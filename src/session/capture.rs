@@ -158,6 +158,9 @@ pub struct Capture {
     pub unheard: Sides<Tally>,
     /// Gaps of such sides, and their bytes. They are in `gaps` too.
     pub unheard_gaps: (u64, u64),
+    /// Gaps of bytes that nobody acknowledged before the capture, or the connection, ended, and
+    /// their bytes: lost on the network, or not captured. They are in `gaps` too.
+    pub unresolved_gaps: (u64, u64),
     /// Connections that were open before the capture began, and whose first
     /// bytes are no handshake of HTTP or TLS.
     pub mid_stream: Tally,
@@ -169,6 +172,8 @@ pub struct Capture {
     pub translated: Vec<SameAs>,
     /// All of them.
     pub translated_count: u64,
+    /// Of those whose first copy is known: how many, and the nanoseconds between the two, summed.
+    pub copies_apart: (u64, u64),
     /// The first packet that the snap length cut.
     pub first_cut: Option<(PacketRef, u32)>,
     /// How many packets it cut.

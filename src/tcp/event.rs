@@ -47,12 +47,15 @@ pub enum Event {
         at: PacketRef,
     },
     /// The same packet was captured again: same numbers, flags and identification, or
-    /// bytes that were seen before, stamped by their sender earlier than its newest packet.
+    /// bytes that were seen before, stamped or numbered by their sender earlier than its
+    /// newest packet, or only cut into segments in another way.
     Duplicate {
         /// Who sent it.
         direction: Direction,
         /// The second copy.
         at: PacketRef,
+        /// The first one, where it was not long ago.
+        first: Option<PacketRef>,
     },
     /// Bytes were sent again with another content; the first ones were kept.
     Conflict {

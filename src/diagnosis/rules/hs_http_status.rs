@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::legs::{before, behind, joined};
 use crate::diagnosis::refusal::{body_of, is_stripped_between, shown};
 use crate::diagnosis::status::{WRONG_VERSION, reading_of};
@@ -113,7 +114,7 @@ fn finding(
         (None, Refusal::Status) if !stripped => Severity::Error,
         _ => Severity::Info,
     };
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+    let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
         .severity(severity)
         .evidence(response.first, format!("the answer: {status}"))
         .data("status", Value::Count(u64::from(response.status)))

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::diagnosis::api::ClientKind;
 use crate::diagnosis::closing::close_of;
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::legs::{behind, proxy_name};
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value, confidence_of, joined,
@@ -103,7 +104,7 @@ fn found(session: &Session, response: &Response, back: Option<&Session>) -> Find
     let list = names.join(", ");
     let summary = format!("the server chose no subprotocol, offered: {list}{effect}");
     let request = Evidence::new(handshake.request.last, "the request with its offers");
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+    let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
         .severity(severity)
         .evidence(response.first, "the 101, without Sec-WebSocket-Protocol")
         .evidence_if(

@@ -148,8 +148,9 @@ impl Followed {
         }
     }
 
-    /// Who is the client, where no SYN told: the first payload may. Returns
-    /// true if the sides were the wrong way round and have been exchanged.
+    /// Who is the client, where no SYN told: the first payload may, or a SYN
+    /// that the capture has behind its answer. Returns true if the sides were
+    /// the wrong way round and have been exchanged.
     pub(super) fn tell_sides(
         &mut self,
         segment: &Segment<'_>,
@@ -157,20 +158,25 @@ impl Followed {
         shared: &mut Shared,
     ) -> bool {
         let leg = self.subject.leg();
-        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() {
+        let syn = segment.flags.syn();
+        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() && !syn {
             return false;
         }
         let later = leg.has_payload();
-        if later && !self.layer.is_searching() {
+        if later && (syn || !self.layer.is_searching()) {
             return false;
         }
-        let told = if later {
-            sender_of_head(segment)
-        } else {
-            sender_of(segment)
+        let told = match (syn, segment.flags.ack()) {
+            (true, false) => Sender::Client,
+            (true, true) => Sender::Server,
+            (false, _) if later => sender_of_head(segment),
+            (false, _) => sender_of(segment),
         };
+        if syn {
+            leg.orientation = Orientation::Syn;
+        }
         let from_client = segment.from == client;
-        if told != Sender::Unknown {
+        if told != Sender::Unknown && !syn {
             leg.orientation = Orientation::Payload;
         }
         let wrong = matches!(

@@ -107,10 +107,12 @@ impl Subject {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
+        let first = session.handshake.request.first;
         let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.hold(before.leg.tcp_stream, None);
             shared.records.end_of_session(pending);
+            before.leg.end_before(first);
             before.end(Ended::Settled, shared.capture.last);
             finished.push(Finished::Session(before));
         }
@@ -122,10 +124,9 @@ impl Subject {
         pending: &mut Pending,
         shared: &mut Shared,
     ) {
-        if let tcp::Event::Duplicate { at, .. } = *event {
+        if let tcp::Event::Duplicate { at, first, .. } = *event {
             let stream = self.leg().tcp_stream;
-            shared.capture.duplicates += 1;
-            shared.capture.first_duplicate.get_or_insert((at, stream));
+            shared.on_duplicate(at, first, stream);
         }
         if let tcp::Event::AckedEarly { at, acked, .. } = *event {
             shared.capture.clocks.on_acked_early(at, acked);

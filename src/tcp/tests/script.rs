@@ -339,7 +339,7 @@ fn told(event: &Event) -> String {
             len,
         } => (at, direction, format!("again {offset}+{len}")),
         Event::OutOfOrder { direction, at } => (at, direction, "out of order".to_owned()),
-        Event::Duplicate { direction, at } => (at, direction, "duplicate".to_owned()),
+        Event::Duplicate { direction, at, .. } => (at, direction, "duplicate".to_owned()),
         Event::Conflict {
             direction,
             at,
