@@ -237,10 +237,14 @@ pub(crate) fn analyzer(input: &[u8]) {
         }
     }
     let thresholds = diagnosis::Thresholds::default();
+    sessions.sort_by_key(|session: &wscope::session::Session| session.id);
+    let mut findings = Vec::new();
     for session in &sessions {
-        diagnosis::diagnose(session, &capture, &thresholds);
+        findings.extend(diagnosis::diagnose(session, &capture, &thresholds));
     }
-    diagnosis::diagnose_capture(&sessions, &attempts, &capture, &thresholds);
+    let all = diagnosis::diagnose_capture(&sessions, &attempts, &capture, &thresholds);
+    findings.extend(all);
+    diagnosis::merge_legs(&mut findings, &sessions);
 }
 
 /// Hands out the front of the input; zeros when it is used up.

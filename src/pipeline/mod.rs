@@ -11,13 +11,14 @@ mod stack;
 mod table;
 #[cfg(test)]
 mod tests;
+mod translation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
-use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable};
+use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable, join_legs};
 use crate::source::{Input, Packet};
 use crate::stream::PacketRef;
 use crate::time::Timestamp;
@@ -26,6 +27,7 @@ use attempts::Attempts;
 use clock::Watch;
 use records::Records;
 use table::Table;
+use translation::Translations;
 
 /// What is to be done beyond the analysis itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +70,7 @@ pub(crate) struct Shared {
     next_stream: u32,
     records: Records,
     attempts: Attempts,
+    translations: Translations,
     watch: Watch,
     /// The time of the last packet; later where nothing came since.
     now: Timestamp,
@@ -94,6 +97,7 @@ impl Analyzer {
                 next_stream: 0,
                 records: Records::new(options.settle),
                 attempts: Attempts::default(),
+                translations: Translations::default(),
                 watch: Watch::default(),
                 now: Timestamp::default(),
             },
@@ -147,8 +151,8 @@ impl Analyzer {
         self.shared.records.next(self.shared.now)
     }
 
-    /// The input is at its end: settles everything. The sessions are appended
-    /// to `finished`, the last records to `records`; what was read is returned.
+    /// The input is at its end: settles everything, and joins the legs of
+    /// proxies among all sessions in `finished`. The sessions are appended to it, the last records to `records`; what was read is returned.
     pub fn finish(
         mut self,
         finished: &mut Vec<Finished>,
@@ -157,6 +161,9 @@ impl Analyzer {
         for mut stack in self.table.into_stacks() {
             stack.finish(false, &mut self.shared, finished);
         }
+        let mut sessions = sessions_of(finished);
+        self.shared.translations.attach(&mut sessions);
+        join_legs(&mut sessions);
         self.shared.records.release();
         let now = self.shared.now;
         while let Some(next) = self.shared.records.next(now) {
@@ -172,6 +179,14 @@ impl Analyzer {
         capture.gaps.sort_by_key(|gap| gap.cause);
         self.shared.capture
     }
+}
+
+fn sessions_of(finished: &mut [Finished]) -> Vec<&mut Session> {
+    let sessions = finished.iter_mut().filter_map(|one| match one {
+        Finished::Session(session) => Some(&mut **session),
+        Finished::Attempt(_) => None,
+    });
+    sessions.collect()
 }
 
 #[inline(always)]

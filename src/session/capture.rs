@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::Clocks;
+use super::{Clocks, SameAs};
 use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
@@ -168,6 +168,10 @@ pub struct Capture {
     pub duplicates: u64,
     /// The first of them, and its connection.
     pub first_duplicate: Option<(PacketRef, u32)>,
+    /// Connections that were captured on both sides of an address translation: the first 16.
+    pub translated: Vec<SameAs>,
+    /// All of them.
+    pub translated_count: u64,
     /// Of those whose first copy is known: how many, and the nanoseconds between the two, summed.
     pub copies_apart: (u64, u64),
     /// The first packet that the snap length cut.

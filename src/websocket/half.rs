@@ -22,6 +22,8 @@ pub(super) struct Half {
     /// The message whose last byte is still to come.
     pub(super) message: Option<Assembly>,
     pub(super) inflater: Inflater,
+    /// Where nobody saw what was agreed on: what speaks for permessage-deflate, in bits.
+    pub(super) deflate_proof: Option<u64>,
     /// A Close frame was sent.
     pub(super) closed: bool,
     /// Frames that begin before this offset were found by a search and are only likely.
@@ -110,6 +112,7 @@ impl Half {
             state: State::Boundary(None),
             message: None,
             inflater: Inflater::new(takeover),
+            deflate_proof: None,
             closed: false,
             certain_from: 0,
             adrift: false,
@@ -125,6 +128,7 @@ impl Half {
         };
         let mut this = Self::new(direction, &parameters);
         this.inflater.lose_context();
+        this.deflate_proof = Some(0);
         this.search(0);
         this
     }

@@ -157,6 +157,7 @@ impl Listener {
             &capture,
             &thresholds,
         ));
+        diagnosis::merge_legs(&mut findings, &sessions);
         Told {
             stories,
             findings,

@@ -159,7 +159,7 @@ fn stopped_at_a_gap(session: &Session) -> bool {
     session
         .frame_gaps
         .iter()
-        .any(|gap| gap.cause == GapCause::NotCaptured && session.lost_sync[gap.direction].is_some())
+        .any(|gap| gap.cause == GapCause::NotCaptured && session.is_lost(gap.direction))
 }
 
 #[cfg(test)]
@@ -227,11 +227,11 @@ mod tests {
     #[test]
     fn frames_behind_a_lost_header_are_said_to_be_unread() {
         let lost = crate::script::frame(0x81, b"lost", true);
-        let told = (0..40).fold(
-            Script::new().upgrade().uncaptured(ClientToServer, &lost),
-            |script, _| script.wait_s(0.1).text(ClientToServer, "later"),
-        );
-        let told = told.told();
+        let told = Script::new()
+            .upgrade()
+            .uncaptured(ClientToServer, &lost)
+            .bytes(ClientToServer, &[0x7f; 64])
+            .told();
         let finding = told.only("cap-packet-loss");
         assert!(finding.data.contains(&("unread_sessions", Value::Count(1))));
         assert!(
@@ -239,5 +239,18 @@ mod tests {
                 .summary
                 .ends_with("the frames of 1 session were not decoded any more")
         );
+    }
+
+    #[test]
+    fn frames_that_are_found_again_are_not_unread() {
+        let lost = crate::script::frame(0x81, b"lost", true);
+        let told = (0..40).fold(
+            Script::new().upgrade().uncaptured(ClientToServer, &lost),
+            |script, _| script.wait_s(0.1).text(ClientToServer, "later"),
+        );
+        let told = told.told();
+        let finding = told.only("cap-packet-loss");
+        assert!(finding.data.contains(&("unread_sessions", Value::Count(0))));
+        assert_eq!(told.sessions[0].resyncs.client.count, 1);
     }
 }

@@ -6,6 +6,7 @@ use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
+use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
@@ -21,6 +22,8 @@ pub(super) struct Followed {
     pub(super) syn: Sides<Option<Seq>>,
     /// What is looked for beside HTTP, where bytes are missing.
     pub(super) sought: Sought,
+    /// Segments that were held against those of other connections.
+    pub(super) looked_at: u8,
 }
 
 /// The protocol above TCP.
@@ -53,6 +56,7 @@ impl Followed {
             subject: Subject::Attempt(Box::new(Attempt::new(leg))),
             pending: Pending::default(),
             syn: Sides::default(),
+            looked_at: 0,
             sought: Sought::default(),
         };
         (client, followed)
@@ -99,6 +103,9 @@ impl Followed {
         if segment.flags.syn() {
             self.syn[direction] = Some(segment.seq);
         }
+        if self.looked_at < LOOKED_AT && (segment.flags.syn() || !segment.payload.is_empty()) {
+            self.look_for_translation(segment, shared);
+        }
         let Self {
             tcp,
             layer,
@@ -122,6 +129,23 @@ impl Followed {
             }
         });
         self.settle_sought(shared, finished)
+    }
+
+    /// Another connection's segments under other addresses are read once: here only TCP's facts count.
+    fn look_for_translation(&mut self, segment: &Segment<'_>, shared: &mut Shared) {
+        self.looked_at += 1;
+        let stream = self.subject.leg().tcp_stream;
+        let translations = &mut shared.translations;
+        let same_as = translations.same_as(segment, stream, self.looked_at);
+        if let (Subject::Attempt(attempt), Some(same_as)) = (&mut self.subject, same_as)
+            && attempt.same_as.is_none()
+        {
+            attempt.same_as = Some(same_as);
+            self.layer = Layer::Opaque;
+            self.sought = Sought::Nothing;
+            self.looked_at = LOOKED_AT;
+            shared.capture.on_translated(same_as);
+        }
     }
 
     /// Who is the client, where no SYN told: the first payload may, or a SYN
@@ -183,7 +207,7 @@ impl Followed {
 
     /// No session, and none can come.
     pub(super) fn is_of_no_interest(&self) -> bool {
-        matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if !attempt.is_worth_telling())
+        matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if attempt.same_as.is_none() && !attempt.is_worth_telling())
             && !self.sought.is_open()
     }
 
@@ -256,6 +280,11 @@ impl Followed {
                 session.end(ended, horizon);
                 finished.push(Finished::Session(session));
             }
+            Subject::Attempt(attempt) if attempt.same_as.is_some() => {
+                if let Some(same_as) = attempt.same_as {
+                    shared.translations.keep(attempt.leg, same_as);
+                }
+            }
             Subject::Attempt(mut attempt) => {
                 if unknown {
                     shared.on_mid_stream(&attempt);
@@ -292,7 +321,9 @@ fn feed(
     shared: &mut Shared,
     finished: &mut Vec<Finished>,
 ) {
-    if let StreamEvent::Gap(gap) = &event {
+    if let StreamEvent::Gap(gap) = &event
+        && !subject.is_far_side()
+    {
         shared.on_gap(gap, subject.leg());
     }
     if sought.keeps(&event) {

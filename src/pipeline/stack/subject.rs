@@ -32,6 +32,11 @@ impl Subject {
             .then(http::DeflateParameters::default)
     }
 
+    /// It is another connection's, seen on the other side of an address translation.
+    pub(super) fn is_far_side(&self) -> bool {
+        matches!(self, Self::Attempt(attempt) if attempt.same_as.is_some())
+    }
+
     pub(super) fn leg(&mut self) -> &mut Leg {
         match self {
             Self::Attempt(attempt) => &mut attempt.leg,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::legs::{legs, translated};
 use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
@@ -75,6 +76,8 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "heartbeat": null,
         "latency": null,
         "tcp": tcp(session),
+        "legs": legs(session, report),
+        "translated": translated(session),
         "findings": report.about(session.id),
     })
 }
