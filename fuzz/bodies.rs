@@ -249,6 +249,7 @@ pub(crate) fn analyzer(input: &[u8]) {
             payload: Some(64),
             sha256: false,
         },
+        ..Options::default()
     });
     let mut finished = Vec::new();
     while let Ok(Some(next)) = file.next() {
@@ -267,10 +268,14 @@ pub(crate) fn analyzer(input: &[u8]) {
         }
     }
     let thresholds = diagnosis::Thresholds::default();
+    sessions.sort_by_key(|session: &wscope::session::Session| session.id);
+    let mut findings = Vec::new();
     for session in &sessions {
-        diagnosis::diagnose(session, &capture, &thresholds);
+        findings.extend(diagnosis::diagnose(session, &capture, &thresholds));
     }
-    diagnosis::diagnose_capture(&sessions, &attempts, &capture, &thresholds);
+    let all = diagnosis::diagnose_capture(&sessions, &attempts, &capture, &thresholds);
+    findings.extend(all);
+    diagnosis::merge_legs(&mut findings, &sessions);
 }
 
 /// Hands out the front of the input; zeros when it is used up.
@@ -392,6 +397,7 @@ fn at(number: u64) -> PacketRef {
         time: Timestamp::from_nanos(i64::try_from(number).unwrap_or(0) * 1_000_000),
         number,
         source: 0,
+        epoch: 0,
     }
 }
 

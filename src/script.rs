@@ -16,7 +16,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture};
+use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture, merge_legs};
 use crate::packet::{Endpoint, Flags, IcmpError, Options as TcpOptions, Segment, Seq};
 use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::{Attempt, Capture, Session};
@@ -46,8 +46,38 @@ pub(crate) struct Script {
     stamped: bool,
     /// So much later than they were sent the capture sees segments.
     late_us: i64,
+    /// The last byte of the server's address.
+    server_host: u8,
+    /// The connections of a chain of proxies that are not played on: hosts,
+    /// ports and next numbers.
+    legs: [Ends; 3],
+    /// Which of them is.
+    depth: usize,
+    /// Every segment is seen again 0.2 ms later, one hop on, from this client
+    /// host, with these added to the sequence numbers.
+    translated: Option<(u8, Sides<u32>)>,
     /// Packets of this sender are not in the capture.
     hidden: Sides<bool>,
+}
+
+/// Which connection, and where it stands.
+#[derive(Clone, Copy)]
+struct Ends {
+    hosts: (u8, u8),
+    ports: (u16, u16),
+    next: Sides<u32>,
+}
+
+fn leg(host: u8, server_port: u16) -> Ends {
+    let number = u32::from(host) * 100_000;
+    Ends {
+        hosts: (host, host + 1),
+        ports: (50_000 + u16::from(host), server_port),
+        next: Sides {
+            client: number,
+            server: number + 10_000,
+        },
+    }
 }
 
 /// What came of it.
@@ -118,6 +148,10 @@ impl Script {
             mss: None,
             stamped: false,
             late_us: 0,
+            server_host: 2,
+            legs: [leg(1, 8_080), leg(2, 9_000), leg(3, 9_000)],
+            depth: 0,
+            translated: None,
             hidden: Sides::default(),
         }
     }
@@ -161,6 +195,47 @@ impl Script {
         this.ports.0 = own;
         this.next = next;
         this
+    }
+
+    /// Meanwhile something happens on the connection from this one's server, a
+    /// proxy, to its backend; the same one every time.
+    pub(crate) fn behind(mut self, play: impl FnOnce(Self) -> Self) -> Self {
+        let own = self.exchange(self.depth + 1);
+        let mut this = play(self);
+        this.exchange(own);
+        this
+    }
+
+    /// The proxy dials its backend from this host from now on.
+    pub(crate) fn proxy_dials_from(mut self, last: u8) -> Self {
+        self.legs[1].hosts.0 = last;
+        self
+    }
+
+    /// Goes on with another connection of the chain; returns which one it was.
+    fn exchange(&mut self, depth: usize) -> usize {
+        self.legs[self.depth] = Ends {
+            hosts: (self.host, self.server_host),
+            ports: self.ports,
+            next: self.next,
+        };
+        let Ends { hosts, ports, next } = self.legs[depth];
+        (self.host, self.server_host) = hosts;
+        (self.ports, self.next) = (ports, next);
+        std::mem::replace(&mut self.depth, depth)
+    }
+
+    /// From now on the capture has each segment a second time, from behind an
+    /// address translation to the client host 10.0.0.x that adds these to the sequence numbers.
+    pub(crate) fn translated(mut self, host: u8, client: u32, server: u32) -> Self {
+        self.translated = Some((host, Sides { client, server }));
+        self
+    }
+
+    /// From now on segments are seen before the translation only.
+    pub(crate) fn inside_only(mut self) -> Self {
+        self.translated = None;
+        self
     }
 
     /// What happens in `play` is not in the capture.
@@ -227,6 +302,7 @@ impl Script {
             &capture,
             &thresholds,
         ));
+        merge_legs(&mut findings, &sessions);
         Told {
             sessions,
             attempts,
@@ -338,10 +414,14 @@ impl Script {
         self.flags(from.reverse(), Flags::ACK)
     }
 
-    /// Payload that the network delivers, but the capture lacks.
+    /// Payload that the capture lacks; the network delivers it, unless the peer is silent.
     pub(crate) fn uncaptured(mut self, from: Direction, payload: &[u8]) -> Self {
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
-        self.flags(from.reverse(), Flags::ACK)
+        if self.silent[from.reverse()] {
+            self
+        } else {
+            self.flags(from.reverse(), Flags::ACK)
+        }
     }
 
     /// The last `len` bytes again, as a retransmission.
@@ -449,6 +529,7 @@ impl Script {
             time: Timestamp::from_nanos(self.now_us * 1_000),
             number: self.number,
             source: 0,
+            epoch: 0,
         }
     }
 
@@ -458,7 +539,7 @@ impl Script {
             port: self.ports.0,
         };
         let server = Endpoint {
-            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
+            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, self.server_host)),
             port: self.ports.1,
         };
         if from == ClientToServer {
@@ -497,6 +578,26 @@ impl Script {
             wire_len: wire_len as u32,
         };
         self.analyzer.push_segment(&segment, &mut self.finished);
+        let Some((host, more)) = self.translated else {
+            return;
+        };
+        let client = self.endpoints(ClientToServer).0;
+        let outside = |endpoint: Endpoint| match endpoint == client {
+            true => Endpoint {
+                ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)),
+                port: 61_000,
+            },
+            false => endpoint,
+        };
+        self.number += 1;
+        let mut copy = segment;
+        copy.at.number = self.number;
+        copy.at.time = Timestamp::from_nanos(self.now_us * 1_000 + 200_000);
+        (copy.from, copy.to) = (outside(sender), outside(receiver));
+        copy.seq = Seq(segment.seq.0.wrapping_add(more[from]));
+        copy.ack = Seq(segment.ack.0.wrapping_add(more[from.reverse()]));
+        copy.ttl = copy.ttl.saturating_sub(1);
+        self.analyzer.push_segment(&copy, &mut self.finished);
     }
 }
 

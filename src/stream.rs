@@ -103,8 +103,15 @@ impl<T> IndexMut<Direction> for Sides<T> {
 }
 
 /// One captured packet: where to look.
+///
+/// Of two packets that one is less which was captured first: by their times, unless the
+/// clock was set back between them. Their order in the file doesn't tell it, since two
+/// interfaces or threads may write one file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketRef {
+    /// How often a clock was set back before, as far as the analysis noticed. Its times
+    /// compare with those of the same epoch only.
+    pub epoch: u32,
     /// When the capture saw it.
     pub time: Timestamp,
     /// Wireshark's `frame.number`: from 1, per file.

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use wscope::pipeline::{Analyzer, Finished, Options};
+use wscope::session::Session;
+use wscope::source::{CaptureFile, Input, Source};
 
 /// Files of which nothing can be read, and why that is right.
 const UNREADABLE: &[(&str, &str)] = &[
@@ -20,10 +23,6 @@ const UNREADABLE: &[(&str, &str)] = &[
     (
         "rshk+python-pcapng/test_data/test010.ntar",
         "its first packet block has no legal length",
-    ),
-    (
-        "seladb+PcapPlusPlus/Tests/Pcap++Test/PcapExamples/file_heuristics/pcapng-example.pcapng.zst",
-        "zstd is named, not unpacked",
     ),
 ];
 
@@ -209,6 +208,56 @@ fn captures_of_others_read_as_their_index_says() {
     faults.extend(stale.map(|(_, (file, begins, why))| {
         format!("{file}: no longer differs in `{begins}` ({why})")
     }));
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// The sessions that show in the last part of a capture, from this share of its packets on.
+fn found_in_the_rest(path: &Path, from: u64) -> Vec<Session> {
+    let (mut analyzer, mut finished) = (Analyzer::new(Options::default()), Vec::new());
+    let Ok(mut file) = CaptureFile::open(path, 0) else {
+        return Vec::new();
+    };
+    while let Ok(Some(input)) = file.next() {
+        if !matches!(&input, Input::Packet(packet) if packet.at.number <= from) {
+            analyzer.push(&input, &mut finished);
+        }
+    }
+    let capture = analyzer.finish(&mut finished, |_| {});
+    assert_eq!(capture.failures, 0, "{}", path.display());
+    let session = |finished| match finished {
+        Finished::Session(session) => Some(*session),
+        Finished::Attempt(_) => None,
+    };
+    finished.into_iter().filter_map(session).collect()
+}
+
+/// Without its beginning, no other protocol looks like a WebSocket.
+#[test]
+fn captures_without_websocket_have_none_wherever_they_begin() {
+    let Ok(index) = fs::read_to_string(captures().join("INDEX.json")) else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: ../shared/captures/public isn't here"
+        );
+        return;
+    };
+    let index: Value = serde_json::from_str(&index).expect("the index is JSON");
+    let mut faults = Vec::new();
+    for entry in index["files"].as_array().expect("a list of files") {
+        let asked = entry["upgrade_requests"].as_u64().unwrap_or(0) > 0;
+        if asked || !frames_of_index(entry).is_empty() {
+            continue;
+        }
+        let name = entry["path"].as_str().expect("a path");
+        let packets = entry["packets"].as_u64().unwrap_or(0);
+        for from in [packets / 10, packets / 3, packets * 3 / 5] {
+            let found = found_in_the_rest(&captures().join(name), from);
+            let made_up = found
+                .iter()
+                .filter_map(|session| session.handshake.mid_stream);
+            faults.extend(made_up.map(|found| format!("{name} from {from}: {found:?}")));
+        }
+    }
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 

@@ -97,5 +97,6 @@ pub(super) fn findings(read: &Read, thresholds: &Thresholds) -> Vec<Finding> {
     findings.extend(diagnosis::diagnose_capture(
         sessions, attempts, capture, thresholds,
     ));
+    diagnosis::merge_legs(&mut findings, sessions);
     findings
 }

@@ -20,6 +20,7 @@ Examples:
   wscope drop.pcap --format json          the same for scripts
   wscope ring.pcap0 ring.pcap1            a rotated set, as one capture
   tcpdump -i eth0 -w - port 443 | wscope -  from a pipe, when it ends
+  wscope --follow ring.pcap0              as it grows; the report on Ctrl-C
   wscope big.pcap --where path=/chat* --where client=10.1.0.0/16
                                           these sessions only
   wscope big.pcap --from 14:05 --to 14:10   what was alive then (UTC)
@@ -58,6 +59,7 @@ Examples:
 Examples:
   wscope messages chat.pcap
   wscope messages chat.pcap --control                 Pings, Pongs and Closes too
+  wscope messages --follow ring.pcap0                 as they are captured
   wscope messages chat.pcap --session s3 --from 14:05 --to 14:06
   wscope messages chat.pcap --format jsonl --sha256 --no-payload")]
     Messages(MessagesArgs),
@@ -72,13 +74,17 @@ Examples:
 /// What to read.
 #[derive(Clone, Debug, Args)]
 pub(super) struct InputArgs {
-    /// pcap or pcapng files (gzip too), a directory of them, or - for stdin; several are one vantage point
+    /// pcap or pcapng files (gzip, zstd, lz4, xz too), a directory of them, or - for stdin; several are one vantage point
     #[arg(value_name = "FILE", required = true)]
     pub(super) files: Vec<PathBuf>,
 
     /// Key log (SSLKEYLOGFILE); accepted, but this version doesn't decrypt TLS yet
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Vec<PathBuf>,
+
+    /// Read on as the files grow, and the files of a ring that come after them; Ctrl-C ends it
+    #[arg(long)]
+    pub(super) follow: bool,
 
     /// Show tokens, cookies and credentials; they are redacted otherwise
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::moment::Window;
 use super::select::SelectArgs;
-use crate::diagnosis::{Finding, Kind, Subject, closing};
+use crate::diagnosis::{self, Finding, Kind, Subject, closing};
 use crate::report::{Seen, Selected};
 use crate::session::redact::Secrets;
 use crate::session::{Key, Selector, Session};
@@ -30,7 +30,8 @@ pub(super) fn choose(
     }
     let selector = args.selector();
     let of = sessions.len();
-    let chosen = chosen(&selector, window, sessions, findings);
+    let mut chosen = chosen(&selector, window, sessions, findings);
+    with_their_legs(&mut chosen, sessions);
     let seen = match chosen.is_empty() {
         true => seen(&selector, secrets, sessions, findings),
         false => Vec::new(),
@@ -60,6 +61,17 @@ pub(super) fn choose(
         findings_outside,
         seen,
     })
+}
+
+/// Who asks for a leg of a proxy gets the session whole: what is found of it stands on one leg for all.
+fn with_their_legs(chosen: &mut HashSet<u32>, sessions: &[Session]) {
+    for session in sessions {
+        if let Some(joined) = diagnosis::joined(session)
+            && joined.others().any(|leg| chosen.contains(&leg.session))
+        {
+            chosen.insert(session.id);
+        }
+    }
 }
 
 /// The numbers of the sessions that are asked for.

@@ -1,8 +1,6 @@
 //! Opening what the command line names, and reading it to its end.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
+use std::path::Path;
 
 use super::args::InputArgs;
 use super::faults::{Foreign, faults, readable};
@@ -15,8 +13,16 @@ use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
 use crate::session::{Record, Selector};
-use crate::source::{CaptureFile, Comment, FileSummary, Input, Merged, Source, expand};
+use crate::source::{Comment, FileSummary, Input, expand};
 use crate::time::Timestamp;
+
+/// What [`InputArgs::read`] tells on the way.
+pub(super) enum Told<'a> {
+    /// A message or a control frame.
+    Record(&'a Record),
+    /// Nothing comes for now: what waits to be shown should be.
+    Pause,
+}
 
 /// All that was read and settled.
 pub(super) struct Read {
@@ -38,21 +44,21 @@ impl InputArgs {
         }
     }
 
-    /// Reads all files to their ends, or to the end of the time that was asked for; `record` gets messages and
-    /// control frames of that time as they settle, only those of the sessions that `only` takes.
+    /// Reads all files to their ends, to the end of the time that was asked for, or until somebody interrupts;
+    /// `tell` gets messages and control frames of that time as they settle, only those of the sessions that `only` takes.
     ///
     /// # Errors
-    /// Nothing of an input could be read, a session that was asked for isn't there, or `record` failed.
+    /// Nothing of an input could be read, a session that was asked for isn't there, or `tell` failed.
     pub(super) fn read(
         &self,
         options: Options,
         only: Selector,
         quiet: bool,
-        mut record: impl FnMut(Record) -> anyhow::Result<()>,
+        mut tell: impl FnMut(Told<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Read> {
         let mut filter = self.select.filter()?;
         let mut reading = self.select.reading(self.last_time()?);
-        let (mut files, mut incomplete) = self.open()?;
+        let (mut files, mut incomplete) = self.open(quiet)?;
         let mut foreign = Foreign::default();
         let mut analyzer = Analyzer::new(options);
         analyzer.only_records_of(only);
@@ -75,18 +81,22 @@ impl InputArgs {
                 }
             }
             analyzer.push(&input, &mut finished);
+            let paused = matches!(input, Input::Tick(_));
             if options.records {
                 while let Some(next) = analyzer.next_record() {
                     if holds(&reading, &next) {
-                        record(next)?;
+                        tell(Told::Record(&next))?;
                     }
                 }
+            }
+            if paused {
+                tell(Told::Pause)?;
             }
         }
         let mut failed = Ok(());
         let mut capture = analyzer.finish(&mut finished, |next| {
             if failed.is_ok() && holds(&reading, &next) {
-                failed = record(next);
+                failed = tell(Told::Record(&next));
             }
         });
         failed?;
@@ -125,7 +135,7 @@ impl InputArgs {
             return Ok(None);
         }
         self.can_be_read_twice("a time that counts from the end (-5m)")?;
-        let (mut files, _) = self.open()?;
+        let (mut files, _) = self.open(true)?;
         let mut last = None;
         while let Some(input) = files.next()? {
             if let Input::Packet(packet) = &input {
@@ -138,7 +148,11 @@ impl InputArgs {
     /// # Errors
     /// An input is no regular file, and `what` needs two passes.
     pub(super) fn can_be_read_twice(&self, what: &str) -> anyhow::Result<()> {
-        for path in expand(&self.files)? {
+        anyhow::ensure!(
+            !self.follow,
+            "--follow: {what} needs two passes, and what grows has no end; leave one of the two out"
+        );
+        for path in expand(&self.files)?.files {
             let regular = std::fs::metadata(&path).is_ok_and(|facts| facts.is_file());
             anyhow::ensure!(
                 regular || !(path.as_os_str() == "-" || path.exists()),
@@ -153,55 +167,10 @@ impl InputArgs {
         }
         Ok(())
     }
-
-    /// Files that can't be read at all are left out with a word as long as one
-    /// can be; the flag tells that there were such.
-    fn open(&self) -> anyhow::Result<(Merged, bool)> {
-        for key_log in &self.keys {
-            std::fs::metadata(key_log).with_context(|| {
-                format!(
-                    "{}: can't read this key log; check the name",
-                    key_log.display()
-                )
-            })?;
-        }
-        let mut merged = Merged::default();
-        let (mut opened, mut failed) = (0_u16, None);
-        for path in expand(&self.files)? {
-            match open_one(&path, opened) {
-                Ok(file) => {
-                    merged.add(file);
-                    opened = opened
-                        .checked_add(1)
-                        .context("more than 65,535 files; give fewer at once")?;
-                }
-                Err(error) => {
-                    if let Some(earlier) = failed.replace(error) {
-                        output::complain(&earlier.to_string());
-                    }
-                }
-            }
-        }
-        match failed {
-            Some(error) if opened == 0 => Err(error.into()),
-            Some(error) => {
-                output::complain(&error.to_string());
-                Ok((merged, true))
-            }
-            None => Ok((merged, false)),
-        }
-    }
 }
 
 fn holds(reading: &Option<Reading>, record: &Record) -> bool {
     reading.as_ref().is_none_or(|reading| reading.holds(record))
-}
-
-fn open_one(path: &Path, source: u16) -> Result<CaptureFile, crate::source::SourceError> {
-    if path.as_os_str() == "-" {
-        return CaptureFile::from_reader(PathBuf::from("-"), source, Box::new(std::io::stdin()));
-    }
-    CaptureFile::open(path, source)
 }
 
 fn facts(file: FileSummary) -> FileFacts {

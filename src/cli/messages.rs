@@ -6,10 +6,10 @@ use super::Outcome;
 use super::analyze::findings;
 use super::args::{LineFormat, MessagesArgs};
 use super::choose::{choose, chosen};
-use super::input::Read;
+use super::input::{Read, Told};
 use super::output::complain;
 use crate::diagnosis::{Finding, Thresholds};
-use crate::pipeline::Options;
+use crate::pipeline::{Options, Settle};
 use crate::report::{MessageFormat, Messages};
 use crate::session::{Selector, Wanted};
 use crate::websocket::Wants;
@@ -29,6 +29,10 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
     };
     let options = Options {
         records: true,
+        settle: match args.input.follow {
+            true => Settle::Soon,
+            false => Settle::Patiently,
+        },
         wants: Wants {
             payload: (!args.no_payload).then_some(kept),
             sha256: args.sha256,
@@ -48,8 +52,9 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
     let mut out = args.output.writer()?;
     let read = args
         .input
-        .read(options, only, args.output.quiet, |record| {
-            Ok(messages.write(&record, &mut out)?)
+        .read(options, only, args.output.quiet, |told| match told {
+            Told::Record(record) => Ok(messages.write(record, &mut out)?),
+            Told::Pause => Ok(out.flush()?),
         })?;
     out.flush()?;
     let incomplete = read.incomplete;

@@ -7,8 +7,10 @@ mod explain;
 mod faults;
 mod filter;
 mod input;
+mod interrupt;
 mod messages;
 mod moment;
+mod opening;
 mod output;
 mod select;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ending::{EndedBy, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
-use super::{Confidence, Provenance, api, reset_provenance};
+use super::{Confidence, Provenance, api, legs, reset_provenance};
 use crate::session::{Ended, FoundBy, Session};
 use crate::stream::{Direction, PacketRef};
 
@@ -35,7 +35,11 @@ pub fn close_of(session: &Session) -> Closing {
     let terminator = terminator(session);
     let first_close = first_close(session);
     let kind = kind(session, terminator.as_ref());
-    let (ended_by, how) = who_and_how(session, kind, first_close, terminator.as_ref());
+    let (alone, how) = who_and_how(session, kind, first_close, terminator.as_ref());
+    let ended_by = match kind {
+        Kind::Clean | Kind::Half | Kind::Abnormal => legs::ended_by(session, alone),
+        Kind::Open | Kind::None => alone,
+    };
     let (idle, idle_from) = idle(session, kind, first_close, terminator.as_ref());
     let sees = api::sees(session, kind, terminator.as_ref());
     Closing {
@@ -64,10 +68,16 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
         (true, true) => Kind::Clean,
         (true, false) | (false, true) => Kind::Half,
         (false, false) if terminator.is_some() => Kind::Abnormal,
-        // Another connection began between the same endpoints: this one had died unseen.
-        (false, false) if session.ended == Some(Ended::Settled) => Kind::Abnormal,
+        // Another connection began between the same endpoints. Where the path was dead this one died
+        // without a word; else its end, Close frames and all, was not captured.
+        (false, false) if was_replaced(session) && dead_path(session).is_some() => Kind::Abnormal,
         (false, false) => Kind::Open,
     }
+}
+
+/// It is over, and nothing that was captured ended it.
+fn was_replaced(session: &Session) -> bool {
+    session.ended == Some(Ended::Settled)
 }
 
 /// The first FIN, or reset that its receiver would accept.

@@ -1,5 +1,6 @@
 //! Why transports ended without a Close frame: one reading per session, over
-//! all of them, so that one root cause gives one loud finding.
+//! all of them, so that one root cause gives one loud finding. The legs of a
+//! proxy are one session here.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,8 +10,9 @@ use super::api::refuses_answer;
 use super::closing::close_of;
 use super::ending::Terminator;
 use super::path::{dead_path, expired, front_of};
+use super::story_end::{Legs, join};
 use super::timeouts::{self, Counts, Timeout};
-use super::{Closing, Confidence, Finding, Kind, Overview, Provenance, reset_provenance};
+use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
 use crate::session::Session;
 use crate::stream::{Direction, PacketRef};
 
@@ -52,11 +54,13 @@ pub(super) struct Timer {
     pub(super) cluster: usize,
 }
 
-/// The end of one session.
+/// The end of one session, or of the legs of one.
 #[derive(Debug)]
 pub(super) struct End<'a> {
-    /// Whose.
+    /// Whose: of several legs the one nearest to the client.
     pub(super) session: &'a Session,
+    /// The leg that the rest is about: the one on which the end began.
+    pub(super) hit: &'a Session,
     /// How it closed.
     pub(super) closing: Closing,
     /// What ended the transport.
@@ -65,10 +69,8 @@ pub(super) struct End<'a> {
     pub(super) reading: Reading,
     /// The proxy that ended it, by name, if there is one.
     pub(super) proxy: Option<&'static str>,
-    /// The end of the other leg, where a proxy's both legs were captured.
-    pub(super) other_leg: Option<(u32, Terminator)>,
-    /// The backend's end reached the proxy before it ended this leg.
-    pub(super) lost_upstream: Option<PacketRef>,
+    /// The other legs, where several were captured.
+    pub(super) legs: Option<Legs<'a>>,
     /// How many other sessions of this server ended without Close within 2 s.
     pub(super) together: usize,
     /// Its age; `None` where it began before the capture.
@@ -77,12 +79,12 @@ pub(super) struct End<'a> {
 
 /// The ends without a Close frame, in the order of the sessions.
 pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
-    let mut ends: Vec<End<'_>> = overview
+    let ends: Vec<End<'_>> = overview
         .sessions
         .iter()
         .filter_map(|session| plain(session, close_of(session)))
         .collect();
-    pair_legs(&mut ends);
+    let mut ends = join(ends, overview);
     count_together(&mut ends);
     judge_timers(&mut ends);
     ends
@@ -98,9 +100,10 @@ fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
     let terminator = closing.terminator?;
     // A client that doesn't take the 101 ends TCP for that; the handshake's rules tell.
     let refused = terminator.direction == Direction::ClientToServer && refuses_answer(session);
-    // Where frames were found in one direction only, both Close frames may lie in the other's bytes.
-    let unread = |side| session.found[side].is_none() && session.resyncs[side].unread > 0;
-    let unread = session.handshake.mid_stream.is_some() && Direction::BOTH.into_iter().any(unread);
+    // Close frames may lie in the bytes that nobody could read.
+    let unread = Direction::BOTH
+        .into_iter()
+        .any(|side| session.is_unread(side));
     if closing.kind != Kind::Abnormal || refused || unread {
         return None;
     }
@@ -108,12 +111,12 @@ fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
     let reading = alone(session, &terminator);
     Some(End {
         session,
+        hit: session,
         closing,
         terminator,
         reading,
         proxy: front_of(session, terminator.direction),
-        other_leg: None,
-        lost_upstream: None,
+        legs: None,
         together: 0,
         age,
     })
@@ -151,66 +154,10 @@ fn half_close(session: &Session, end: &Terminator) -> Option<PacketRef> {
     (later > end.at && later.time.saturating_since(end.at.time) > noticed).then_some(later)
 }
 
-/// Finds the two legs of a proxy: they share Sec-WebSocket-Key, and no end.
-fn pair_legs(ends: &mut [End<'_>]) {
-    let mut by_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, end) in ends.iter().enumerate() {
-        if let Some(key) = key_of(end.session) {
-            by_key.entry(key).or_default().push(index);
-        }
-    }
-    let mut pairs = Vec::new();
-    for legs in by_key.values() {
-        if let [a, b] = legs.as_slice()
-            && let (Some(front), Some(back)) = (ends.get(*a), ends.get(*b))
-            && are_legs(front.session, back.session)
-        {
-            pairs.push((
-                *a,
-                *b,
-                front.terminator,
-                back.terminator,
-                back.session.id,
-                front.session.id,
-            ));
-        }
-    }
-    for (a, b, front, back, back_id, front_id) in pairs {
-        // The proxy is the server of the front leg and the client of the back leg.
-        let by_proxy = front.direction == Direction::ServerToClient
-            && back.direction == Direction::ClientToServer;
-        let upstream = (back.direction == Direction::ServerToClient
-            && front.direction == Direction::ServerToClient
-            && back.at <= front.at)
-            .then_some(back.at);
-        if let Some(end) = ends.get_mut(a) {
-            end.other_leg = Some((back_id, back));
-            end.lost_upstream = upstream;
-            let named = end.proxy;
-            end.proxy =
-                (front.direction == Direction::ServerToClient).then(|| named.unwrap_or("a proxy"));
-        }
-        let named = ends.get(a).and_then(|end| end.proxy);
-        if let Some(end) = ends.get_mut(b) {
-            end.other_leg = Some((front_id, front));
-            end.proxy = by_proxy.then(|| named.unwrap_or("a proxy"));
-        }
-    }
-}
-
-fn key_of(session: &Session) -> Option<&str> {
-    session.handshake.request.headers.first("Sec-WebSocket-Key")
-}
-
-/// Address translation changes one end of a connection; a proxy has another at both.
-fn are_legs(front: &Session, back: &Session) -> bool {
-    front.leg.server != back.leg.server && front.leg.client != back.leg.client
-}
-
 fn by_server(ends: &[End<'_>]) -> BTreeMap<(SocketAddr, Direction), Vec<usize>> {
     let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (index, end) in ends.iter().enumerate() {
-        let key = (end.session.leg.server, end.terminator.direction);
+        let key = (end.hit.leg.server, end.terminator.direction);
         groups.entry(key).or_default().push(index);
     }
     groups
@@ -289,7 +236,7 @@ fn is_cluster(values: &[f64]) -> bool {
 /// A FIN or reset of the server's side, or of a proxy on the leg behind it.
 fn may_be_timer(end: &End<'_>) -> bool {
     let theirs = end.terminator.direction == Direction::ServerToClient || end.proxy.is_some();
-    end.reading == Reading::Side && theirs && end.lost_upstream.is_none()
+    end.reading == Reading::Side && theirs
 }
 
 /// The reading of an end that may be a timer's.
@@ -331,24 +278,19 @@ fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>)
     })
 }
 
-/// The finding with its packets in the order of the capture: those of two legs come mixed.
-pub(super) fn in_order(mut finding: Finding) -> Finding {
-    finding.evidence.sort_by_key(|evidence| evidence.at);
-    finding
-}
-
 impl End<'_> {
     /// The silence before the end, where it was the session's longest and is
     /// long enough for a timer: one may have ended it, whoever's.
     pub(super) fn after_longest_silence(&self) -> Option<Duration> {
         let idle = self.closing.idle.unwrap_or_default();
-        (idle >= self.session.leg.longest_silence && idle >= SHORTEST_TIMER).then_some(idle)
+        (idle >= self.hit.leg.longest_silence && idle >= SHORTEST_TIMER).then_some(idle)
     }
 
     /// Who sent the FIN or reset, in words.
     pub(super) fn ender(&self) -> String {
         match (self.proxy, self.terminator.direction) {
             (Some(proxy), _) => proxy.to_owned(),
+            (None, Direction::ServerToClient) if self.behind_proxy() => "the backend".to_owned(),
             (None, Direction::ServerToClient) => "the server".to_owned(),
             (None, Direction::ClientToServer) => "the client".to_owned(),
         }
@@ -358,17 +300,17 @@ impl End<'_> {
     /// what the capture lacks. A reset of a host that has no such socket any
     /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
-        let hides = |side| self.session.may_hide_frames(side);
+        let hides = |side| self.hit.may_hide_frames(side);
         // A client that sends nothing may not have taken the answer to its unseen request.
-        let unproven = self.session.handshake.request_lost
-            && self.session.frames.client.total() == 0
+        let unproven = self.hit.handshake.request_lost
+            && self.hit.frames.client.total() == 0
             && self.terminator.direction == Direction::ClientToServer;
         if unproven {
             return Confidence::Possible;
         }
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
-        } else if self.terminator.of_no_socket(self.session) {
+        } else if self.terminator.of_no_socket(self.hit) {
             Confidence::Likely
         } else {
             Confidence::Certain

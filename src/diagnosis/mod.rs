@@ -11,6 +11,8 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+mod lacks;
+mod legs;
 mod path;
 mod provenance;
 mod refusal;
@@ -18,9 +20,11 @@ mod responder;
 mod rule;
 pub mod rules;
 mod status;
+mod story_end;
 mod thresholds;
 
 pub mod timeouts;
+mod timing;
 mod tunnel;
 mod violation;
 mod wording;
@@ -30,6 +34,10 @@ pub use closing::Closing;
 pub use ending::{EndedBy, How, Kind, Terminator};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
+pub use legs::{
+    HeadChanges, client_leg, confidence_of, head_changes, joined, merge_legs, not_passed_on,
+    pings_passed, stories,
+};
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};
@@ -57,6 +65,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
             }
         }
     }
+    timing::discount(&mut findings, &capture.clocks);
     findings
 }
 

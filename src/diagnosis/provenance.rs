@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::session::Reset;
 use crate::session::Session;
-use crate::stream::PacketRef;
+use crate::stream::{Direction, PacketRef};
 
 /// The sender, as far as the packet tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,15 @@ const STEADY: u32 = 5;
 /// Reads a reset.
 pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
     let mut signs = Vec::new();
+    if not_on_far_side(session, reset) {
+        signs.push("the other side of the address translation doesn't have it".to_owned());
+        return ResetReading {
+            verdict: Provenance::Middlebox,
+            sure: true,
+            signs,
+            decisive: None,
+        };
+    }
     let went_on = session.leg.sent_after_reset[reset.direction];
     let sender = reset.direction.sender();
     if went_on.is_some() {
@@ -121,6 +130,29 @@ pub fn reset_provenance(session: &Session, reset: &Reset) -> ResetReading {
         signs,
         decisive: None,
     }
+}
+
+/// Rationale: as long as a packet may take between two sides of one device, or of two clocks.
+const CROSSING: Duration = Duration::from_secs(1);
+
+/// The capture shows the other side of an address translation, where a reset of
+/// the server would have passed before this one, and it didn't.
+fn not_on_far_side(session: &Session, reset: &Reset) -> bool {
+    let Some(far) = &session.far_side else {
+        return false;
+    };
+    let near = |at: PacketRef| {
+        let (a, b) = (at.time.min(reset.at.time), at.time.max(reset.at.time));
+        b.saturating_since(a) <= CROSSING
+    };
+    let leg = &far.leg;
+    let carried = leg
+        .resets
+        .iter()
+        .any(|other| other.direction == reset.direction && near(other.at))
+        || leg.fin[reset.direction].is_some_and(near);
+    let comes_from_there = reset.direction == Direction::ServerToClient;
+    comes_from_there && !carried && leg.both_ways() && far.was_watched(reset.at, session.horizon)
 }
 
 /// A reset went the other way at the same moment, and no data that it could

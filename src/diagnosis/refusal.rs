@@ -224,12 +224,24 @@ pub(super) fn stripped_before_capture(session: &Session) -> Option<Stripped> {
     let browser = headers
         .first("User-Agent")
         .is_some_and(|a| a.starts_with("Mozilla/"));
-    let sure = proxy || browser || nginx;
+    // A leg behind a proxy that was captured too.
+    let behind = super::legs::joined(session).is_some_and(|joined| joined.place > 0);
+    let sure = proxy || browser || nginx || behind;
     Some(if sure {
         Stripped::BeforeCapture
     } else {
         Stripped::Perhaps
     })
+}
+
+/// The request came to the proxy as an opening handshake, and left it without what makes it one.
+pub(super) fn is_stripped_between(front: &Session, back: &Session) -> bool {
+    let asks = |session: &Session| {
+        let breaches = &session.handshake.request_breaches;
+        !breaches.iter().any(is_about_hop_by_hop)
+    };
+    let seen = !front.handshake.request_lost && !back.handshake.request_lost;
+    seen && !front.handshake.is_upgraded() && asks(front) && !asks(back)
 }
 
 /// A breach that a proxy may have made of a sound request.

@@ -180,8 +180,9 @@ impl Violation<'_> {
         let round_trip = session.leg.rtt[receiver].min().unwrap_or_default();
         let lenient =
             FATAL.contains(&self.first.breach) && self.first.breach != Breach::HttpInStream;
-        let from = self.first.at.time.saturating_add(round_trip);
-        let went_on = session.last_frame[receiver].is_some_and(|(_, at)| at.time > from);
+        let went_on = session.last_frame[receiver].is_some_and(|(_, at)| {
+            at > self.first.at && at.time.saturating_since(self.first.at.time) > round_trip
+        });
         let closed = session.close[receiver].as_ref().is_none_or(|close| {
             matches!(close.code, None | Some(1000 | 1001)) || close.control.frame.at < self.first.at
         });

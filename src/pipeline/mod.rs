@@ -1,6 +1,7 @@
 //! Puts one stack of layers on each connection and carries facts to sessions.
 
 mod attempts;
+mod clock;
 mod limits;
 #[cfg(test)]
 mod mid_stream_tests;
@@ -10,21 +11,25 @@ mod stack;
 mod table;
 #[cfg(test)]
 mod tests;
+mod translation;
 
-use std::sync::Arc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
-use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable};
+use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable, join_legs};
 use crate::source::{Input, KeyLogSummary, Packet, read_key_log};
 use crate::stream::PacketRef;
+use crate::time::Timestamp;
 use crate::tls::Keys;
 use crate::websocket::Wants;
 use attempts::Attempts;
+use clock::Watch;
 use records::Records;
 use table::Table;
+use translation::Translations;
 
 /// What is to be done beyond the analysis itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,8 +38,20 @@ pub struct Options {
     pub limits: Limits,
     /// Hand over messages and control frames one by one.
     pub records: bool,
+    /// How long a record may wait for its acknowledgment or its Pong.
+    pub settle: Settle,
     /// What to keep of messages; nothing unless somebody asked.
     pub wants: Wants,
+}
+
+/// How long records wait for what is told of them later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settle {
+    /// Until it came, within reason.
+    #[default]
+    Patiently,
+    /// Somebody watches: a few seconds.
+    Soon,
 }
 
 /// A record to which nothing more comes.
@@ -57,6 +74,10 @@ pub(crate) struct Shared {
     attempts: Attempts,
     /// The secrets at hand; shared, since a stack holds them while it works.
     keys: Arc<Keys>,
+    translations: Translations,
+    watch: Watch,
+    /// The time of the last packet; later where nothing came since.
+    now: Timestamp,
 }
 
 /// The whole analysis of one vantage point, from inputs to finished sessions.
@@ -78,9 +99,12 @@ impl Analyzer {
                 capture: Capture::default(),
                 next_session: 1,
                 next_stream: 0,
-                records: Records::default(),
+                records: Records::new(options.settle),
                 attempts: Attempts::default(),
                 keys: Arc::default(),
+                translations: Translations::default(),
+                watch: Watch::default(),
+                now: Timestamp::default(),
             },
         }
     }
@@ -101,8 +125,11 @@ impl Analyzer {
                 self.shared.capture.key_logs += 1;
                 self.add_keys(text);
             }
-            // Only a live capture ticks.
-            Input::Tick(_) => {}
+            Input::Tick(now) => {
+                self.shared.now = self.shared.now.max(*now);
+                let now = self.shared.now;
+                self.table.on_tick(now, &mut self.shared, finished);
+            }
         }
     }
 
@@ -114,7 +141,8 @@ impl Analyzer {
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(packet.at);
+        let at = self.shared.receive(packet.at);
+        let packet = &Packet { at, ..*packet };
         let (table, shared) = (&mut self.table, &mut self.shared);
         on_decoded(table, shared, self.decoder.decode(packet), finished);
         while self.decoder.has_more() {
@@ -135,11 +163,11 @@ impl Analyzer {
 
     /// Messages and control frames that are settled, in capture order; only with [`Options::records`].
     pub fn next_record(&mut self) -> Option<Record> {
-        self.shared.records.next(self.shared.capture.last.time)
+        self.shared.records.next(self.shared.now)
     }
 
-    /// The input is at its end: settles everything. The sessions are appended
-    /// to `finished`, the last records to `records`; what was read is returned.
+    /// The input is at its end: settles everything, and joins the legs of
+    /// proxies among all sessions in `finished`. The sessions are appended to it, the last records to `records`; what was read is returned.
     pub fn finish(
         mut self,
         finished: &mut Vec<Finished>,
@@ -148,9 +176,12 @@ impl Analyzer {
         for mut stack in self.table.into_stacks() {
             stack.finish(false, &mut self.shared, finished);
         }
+        let mut sessions = sessions_of(finished);
+        self.shared.translations.attach(&mut sessions);
+        join_legs(&mut sessions);
         self.shared.records.release();
-        let last = self.shared.capture.last.time;
-        while let Some(next) = self.shared.records.next(last) {
+        let now = self.shared.now;
+        while let Some(next) = self.shared.records.next(now) {
             record(next);
         }
         for (why, packets) in self.decoder.finish() {
@@ -163,6 +194,14 @@ impl Analyzer {
         capture.gaps.sort_by_key(|gap| gap.cause);
         self.shared.capture
     }
+}
+
+fn sessions_of(finished: &mut [Finished]) -> Vec<&mut Session> {
+    let sessions = finished.iter_mut().filter_map(|one| match one {
+        Finished::Session(session) => Some(&mut **session),
+        Finished::Attempt(_) => None,
+    });
+    sessions.collect()
 }
 
 #[inline(always)]
@@ -218,19 +257,14 @@ fn on_segment(
 }
 
 impl Shared {
-    fn on_time(&mut self, at: PacketRef) {
+    /// Gives a packet its place among the others.
+    fn receive(&mut self, at: PacketRef) -> PacketRef {
         let capture = &mut self.capture;
         capture.packets += 1;
-        match capture.last.time.since(at.time) {
-            Some(back) if capture.packets > 1 && !back.is_zero() => {
-                let nanos = u64::try_from(back.as_nanos()).unwrap_or(u64::MAX);
-                capture.clock_backs += 1;
-                if capture.clock_back.is_none_or(|(_, worst)| nanos > worst) {
-                    capture.clock_back = Some((at, nanos));
-                }
-            }
-            _ => capture.last = at,
-        }
+        let at = self.watch.on_packet(at, &mut capture.clocks);
+        capture.last = capture.last.max(at);
+        self.now = capture.last.time;
+        at
     }
 
     fn ignored(&mut self, why: &'static str, packets: u64) {
@@ -253,12 +287,14 @@ impl Shared {
 #[cfg(test)]
 impl Analyzer {
     pub(crate) fn push_segment(&mut self, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
-        self.shared.on_time(segment.at);
-        on_segment(&mut self.table, &mut self.shared, segment, finished);
+        let at = self.shared.receive(segment.at);
+        let segment = Segment { at, ..*segment };
+        on_segment(&mut self.table, &mut self.shared, &segment, finished);
     }
 
     pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
-        self.shared.on_time(error.at);
-        on_icmp(&mut self.table, &mut self.shared, error);
+        let at = self.shared.receive(error.at);
+        let error = IcmpError { at, ..*error };
+        on_icmp(&mut self.table, &mut self.shared, &error);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::Settle;
 use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
@@ -14,6 +15,9 @@ use crate::websocket::Event;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Rationale: a search for frames ends within a few of them, as a rule.
 const EARLY_ACKS: usize = 256;
+/// Rationale: an acknowledgment comes within it, and so do most Pongs; who watches
+/// lines come would rather see a Ping without its Pong than nothing.
+const WATCHED: Duration = Duration::from_secs(2);
 /// Rationale: payloads wait with their records; 64 MiB bound them.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -66,11 +70,22 @@ pub(crate) struct Records {
     next: u64,
     bytes: usize,
     limit: usize,
+    patience: Duration,
     /// Whose records are asked for; `None`: everyone's.
     selector: Option<Selector>,
 }
 
 impl Records {
+    pub(crate) fn new(settle: Settle) -> Self {
+        Self {
+            patience: match settle {
+                Settle::Patiently => PATIENCE,
+                Settle::Soon => WATCHED,
+            },
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn only(&mut self, selector: Selector) {
         self.selector = (!selector.is_empty()).then_some(selector);
     }
@@ -267,7 +282,7 @@ impl Records {
         let held = |since: &PacketRef| *since <= oldest.record.first();
         let waits = oldest.waits_for_ack || oldest.waits_for_pong || self.holds.values().any(held);
         let full = self.slots.len() > self.limit || self.bytes > MOST_BYTES;
-        if waits && !full && now.saturating_since(oldest.record.first().time) < PATIENCE {
+        if waits && !full && now.saturating_since(oldest.record.first().time) < self.patience {
             return None;
         }
         self.order.pop_front();

@@ -167,6 +167,16 @@ impl Table {
         slot.generation = slot.generation.wrapping_add(1);
     }
 
+    /// Time went on without a packet.
+    pub(super) fn on_tick(
+        &mut self,
+        now: Timestamp,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        self.let_go_of_closed(now, shared, finished);
+    }
+
     fn let_go_of_closed(
         &mut self,
         now: Timestamp,
@@ -202,7 +212,7 @@ impl Table {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) -> bool {
-        let mut by_age: Vec<(Timestamp, usize)> = self
+        let mut by_age: Vec<(PacketRef, usize)> = self
             .stacks
             .iter()
             .enumerate()

@@ -62,6 +62,7 @@ impl Feed {
                 time: Timestamp::from_nanos(self.now),
                 number: self.number,
                 source: 0,
+                epoch: 0,
             },
             from,
             to,
@@ -348,4 +349,29 @@ fn a_body_that_follows_the_101_is_no_frame() {
         "{:?}",
         sessions[0].breaches
     );
+}
+
+#[test]
+fn records_of_a_session_found_mid_stream_are_in_the_order_of_the_capture() {
+    let mut feed = Feed::new(Options {
+        records: true,
+        ..Options::default()
+    });
+    let (mut up, mut down) = (1_000, 9_000);
+    for number in 0..8 {
+        let ask = frame(0x81, "which?".repeat(1 + number).as_bytes(), true);
+        let answer = frame(0x81, b"that one", false);
+        feed = feed.client((up, down), &ask);
+        up += len(&ask);
+        feed = feed.server((down, up), &answer);
+        down += len(&answer);
+    }
+    let mut packets = Vec::new();
+    let Feed {
+        analyzer,
+        mut finished,
+        ..
+    } = feed;
+    analyzer.finish(&mut finished, |record| packets.push(record.first().number));
+    assert_eq!(packets, (1..=16).collect::<Vec<u64>>());
 }

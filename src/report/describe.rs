@@ -6,6 +6,7 @@ use super::Reported;
 use crate::diagnosis::Kind;
 use crate::session::redact::Secrets;
 use crate::session::{Session, TunnelKind};
+use crate::stream::Direction;
 
 /// `handshake.outcome`.
 pub(super) fn outcome(session: &Session) -> &'static str {
@@ -100,6 +101,12 @@ pub(super) fn way(session: &Session, secrets: Secrets) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", then "))
 }
 
+fn lacks_frames(session: &Session) -> bool {
+    Direction::BOTH
+        .into_iter()
+        .any(|side| session.may_hide_frames(side))
+}
+
 /// A session's fate in a few words: `closed 1000`, `dropped (1006)`, `refused 404`, `open`.
 pub(super) fn fate(reported: &Reported<'_>) -> String {
     let (session, closing) = (reported.session, &reported.closing);
@@ -115,6 +122,15 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
+        (Kind::Abnormal, _)
+            if Direction::BOTH
+                .into_iter()
+                .any(|side| session.is_unread(side)) =>
+        {
+            "ended, unread".to_owned()
+        }
+        // A Close frame may be among what the capture lacks.
+        (Kind::Abnormal, _) if lacks_frames(session) => "ended, code not captured".to_owned(),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),

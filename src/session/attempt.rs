@@ -1,6 +1,6 @@
 //! A TCP connection on which nothing said WebSocket: worth a word only if it failed.
 
-use super::{Leg, TunnelRequests};
+use super::{Leg, SameAs, TunnelRequests};
 use crate::http::Lookalike;
 use crate::stream::{PacketRef, Sides};
 
@@ -21,6 +21,8 @@ pub struct Attempt {
     pub horizon: PacketRef,
     /// Its transport ended, rather than the capture.
     pub settled: bool,
+    /// It is another connection's, seen behind an address translation.
+    pub same_as: Option<SameAs>,
 }
 
 impl Attempt {
@@ -35,6 +37,7 @@ impl Attempt {
             exchanges: 0,
             horizon,
             settled: false,
+            same_as: None,
         }
     }
 

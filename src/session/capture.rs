@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::Undecrypted;
+use super::{Clocks, SameAs};
 use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
@@ -161,6 +162,9 @@ pub struct Capture {
     pub unheard: Sides<Tally>,
     /// Gaps of such sides, and their bytes. They are in `gaps` too.
     pub unheard_gaps: (u64, u64),
+    /// Gaps of bytes that nobody acknowledged before the capture, or the connection, ended, and
+    /// their bytes: lost on the network, or not captured. They are in `gaps` too.
+    pub unresolved_gaps: (u64, u64),
     /// Connections that were open before the capture began, and whose first
     /// bytes are no handshake of HTTP or TLS.
     pub mid_stream: Tally,
@@ -168,6 +172,12 @@ pub struct Capture {
     pub duplicates: u64,
     /// The first of them, and its connection.
     pub first_duplicate: Option<(PacketRef, u32)>,
+    /// Connections that were captured on both sides of an address translation: the first 16.
+    pub translated: Vec<SameAs>,
+    /// All of them.
+    pub translated_count: u64,
+    /// Of those whose first copy is known: how many, and the nanoseconds between the two, summed.
+    pub copies_apart: (u64, u64),
     /// The first packet that the snap length cut.
     pub first_cut: Option<(PacketRef, u32)>,
     /// How many packets it cut.
@@ -194,10 +204,8 @@ pub struct Capture {
     pub tunnels: super::OpenedTunnels,
     /// Connections that began with the HTTP/2 preface.
     pub http2_connections: u64,
-    /// Where time ran back furthest from one packet to the next: the later packet, and nanoseconds.
-    pub clock_back: Option<(PacketRef, u64)>,
-    /// How often the clock ran backwards.
-    pub clock_backs: u64,
+    /// What the clocks did.
+    pub clocks: Clocks,
     /// Failed connections that are only counted: of hosts that fail again and again.
     pub more_attempts: Vec<MoreAttempts>,
     /// Failed connections that are in no count by host: there are too many hosts.

@@ -276,7 +276,7 @@ impl PingLedger {
     fn is_covered(&self, ping: &Ping) -> bool {
         self.last_pong
             .as_ref()
-            .is_some_and(|(at, payload)| *payload == ping.payload && at.time >= ping.at.time)
+            .is_some_and(|(at, payload)| *payload == ping.payload && *at >= ping.at)
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Leg {
     pub last_payload: Sides<Option<PacketRef>>,
     /// The newest payload that was acknowledged, and its acknowledgment.
     pub last_delivered: Sides<Option<(PacketRef, PacketRef)>>,
+    /// All bytes of each sender before this stream offset were acknowledged.
+    pub acked_upto: Sides<u64>,
     /// What waits for an acknowledgment.
     pub unacked: Sides<Unacked>,
     /// Payload bytes on the wire, each counted once.
@@ -138,6 +140,7 @@ impl Leg {
             first_payload: Sides::default(),
             last_payload: Sides::default(),
             last_delivered: Sides::default(),
+            acked_upto: Sides::default(),
             unacked: Sides::default(),
             payload_bytes: Sides::default(),
             mss: Sides::default(),
@@ -165,8 +168,12 @@ impl Leg {
 
     /// A segment came, whatever is in it.
     pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
-        self.previous_packet = self.last_packet.client.max(self.last_packet.server);
-        self.last_packet[direction] = Some(at);
+        let newest = self.last_packet.client.max(self.last_packet.server);
+        // A record that is out of order has nothing before it that it could follow.
+        if newest <= Some(at) {
+            self.previous_packet = newest;
+        }
+        self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         if self.established.is_none()
             && direction == Direction::ClientToServer
             && let Some(syn_ack) = self.syns.server.first().copied()
@@ -196,16 +203,20 @@ impl Leg {
                 self.duplicates += 1;
                 self.first_duplicate.get_or_insert(at);
             }
+            // A matter of the capture's clocks.
+            Event::AckedEarly { .. } => {}
             Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
             Event::Probe { direction, .. } => self.probes[direction] += 1,
             Event::Acked {
                 direction,
                 at,
                 covers,
-                ..
+                upto,
             } => {
+                self.acked_upto[direction] = self.acked_upto[direction].max(upto);
                 if let Some(payload) = covers {
-                    self.last_delivered[direction] = Some((payload, at));
+                    self.last_delivered[direction] =
+                        self.last_delivered[direction].max(Some((payload, at)));
                 }
                 // An acknowledgment of a FIN, or of a probe, covers no payload.
                 let covered = self.last_delivered[direction].map(|(payload, _)| payload);
@@ -234,6 +245,12 @@ impl Leg {
     fn on_syn(&mut self, direction: Direction, at: PacketRef) {
         self.syn_count[direction] += 1;
         keep(&mut self.syns[direction], at);
+        // What refused it was read before it: nothing else comes before a SYN.
+        for reset in &mut self.resets {
+            if reset.direction != direction && reset.at > at {
+                (reset.refuses_syn, reset.answers) = (true, Some(at));
+            }
+        }
         if direction == Direction::ServerToClient
             && self.syn_count.server == 1
             && self.syn_count.client == 1
@@ -270,7 +287,8 @@ impl Leg {
             unacked.after = self.previous_packet;
         }
         self.first_payload[direction].get_or_insert(at);
-        self.last_payload[direction] = Some(at);
+        // In a capture that is out of order the newest isn't the last one read.
+        self.last_payload[direction] = self.last_payload[direction].max(Some(at));
         self.payload_bytes[direction] += u64::from(len);
         if self.largest_segment[direction].is_none_or(|(largest, _)| len > largest) {
             self.largest_segment[direction] = Some((len, at));
@@ -303,6 +321,21 @@ impl Leg {
         }
     }
 
+    /// From here on the connection is another session's: its end, if that was read already, too.
+    pub fn end_before(&mut self, next: PacketRef) {
+        for direction in Direction::BOTH {
+            self.fin[direction] = self.fin[direction].filter(|fin| *fin < next);
+        }
+        self.resets.retain(|reset| reset.at < next);
+    }
+
+    /// The receiver said that it has what is missing: the network isn't to
+    /// blame. Where nothing of the receiver was captured, nobody can tell.
+    pub fn is_acknowledged(&self, gap: &Gap) -> bool {
+        self.last_packet[gap.direction.reverse()].is_none()
+            || gap.offset < self.acked_upto[gap.direction]
+    }
+
     /// An ICMP error.
     pub fn on_unreachable(&mut self, error: Unreachable) {
         keep(&mut self.unreachable, error);
@@ -318,6 +351,7 @@ impl Leg {
         self.last_payload.swap();
         self.last_delivered.swap();
         self.unacked.swap();
+        self.acked_upto.swap();
         self.payload_bytes.swap();
         self.mss.swap();
         self.largest_segment.swap();

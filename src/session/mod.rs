@@ -4,34 +4,43 @@
 
 mod attempt;
 mod capture;
+mod clock;
 mod counts;
 mod distribution;
 mod handshake;
 mod keepalive;
 mod leg;
+mod legs;
 mod pattern;
 mod record;
 pub mod redact;
 mod rtt;
 mod selector;
+mod signs;
 mod stalls;
+mod story;
 mod tls;
+mod translated;
 mod tunnel;
 
 pub use attempt::Attempt;
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
 };
+pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::{FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
+pub use legs::join_legs;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
+pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
 pub use tls::{AlertSeen, Chosen, Tls, version_name};
+pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
 // The layers' words for what they noticed are the session's too: diagnosis and
@@ -172,6 +181,12 @@ pub struct Session {
     pub ends: Sides<Option<StreamEnd>>,
     /// Masking keys of the client's first frames, at most 16.
     pub masks: Vec<([u8; 4], PacketRef)>,
+    /// Its first messages in outline, by which its other leg is told.
+    pub outline: Outline,
+    /// Its place among the legs of a proxy, where several were captured; set when the capture is at its end.
+    pub joined: Option<Joined>,
+    /// The same connection under translated addresses; set when the capture is at its end.
+    pub far_side: Option<Box<FarSide>>,
     /// Why nothing more comes; `None` while it is open.
     pub ended: Option<Ended>,
     /// The capture's last packet so far, whoever's, when `ended` was set.
@@ -219,6 +234,9 @@ impl Session {
             frame_gaps: Vec::new(),
             ends: Sides::default(),
             masks: Vec::new(),
+            outline: Outline::default(),
+            joined: None,
+            far_side: None,
             ended: None,
             horizon,
         }
@@ -256,6 +274,7 @@ impl Session {
             E::Message(message) => {
                 let sender = message.direction;
                 self.messages[sender].add(message);
+                self.outline.add(sender, message.first, message.len);
                 self.most_fragments[sender] = self.most_fragments[sender].max(message.fragments);
                 if message.complete {
                     self.last_message[sender] = Some(message.last);
@@ -425,6 +444,16 @@ impl Session {
             || self.is_inferred()
             || self.frame_gaps.iter().any(missing)
             || self.leg.last_packet[sender].is_none()
+    }
+
+    /// The place of this sender's next frame was lost, and not found again.
+    pub fn is_lost(&self, sender: Direction) -> bool {
+        self.searching[sender].is_some() || self.resyncs[sender].unread > 0
+    }
+
+    /// Bytes of this sender were captured, and no frame could be told in them.
+    pub fn is_unread(&self, sender: Direction) -> bool {
+        self.resyncs[sender].unread > 0 && self.last_frame[sender].is_none()
     }
 
     /// The packet with the first frame of a session that was found without its handshake.

@@ -24,6 +24,8 @@ pub(super) const MAX_RECORD: usize = 64 << 20;
 pub(super) struct Block {
     /// `None` once it has ended, failed or been closed.
     input: Option<Box<dyn Read + Send>>,
+    /// The input may get longer: its end is no end.
+    growing: bool,
     /// Why reading stopped, where that was not the end of the input.
     failure: Option<io::Error>,
     buffer: Vec<u8>,
@@ -36,12 +38,37 @@ impl Block {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
         Self {
             input: Some(input),
+            growing: false,
             failure: None,
             buffer: Vec::new(),
             start: 0,
             end: 0,
             base: 0,
         }
+    }
+
+    /// A file that is still written to: what isn't there may come, until
+    /// [`settle`](Self::settle) says otherwise.
+    pub(super) fn growing(input: Box<dyn Read + Send>) -> Self {
+        Self {
+            growing: true,
+            ..Self::new(input)
+        }
+    }
+
+    /// Whether more may come.
+    pub(super) const fn is_growing(&self) -> bool {
+        self.growing && self.input.is_some()
+    }
+
+    /// From now on the end of the input is its end.
+    pub(super) fn settle(&mut self) {
+        self.growing = false;
+    }
+
+    /// No more is read than was.
+    pub(super) fn cut(&mut self) {
+        self.input = None;
     }
 
     /// The bytes at hand.
@@ -85,15 +112,6 @@ impl Block {
         self.buffer = Vec::new();
     }
 
-    /// The whole input again, what was read of it included. Only before anything was consumed.
-    pub(super) fn into_input(self) -> Box<dyn Read + Send> {
-        let read = io::Cursor::new(self.available().to_vec());
-        match self.input {
-            Some(input) => Box::new(read.chain(input)),
-            None => Box::new(read),
-        }
-    }
-
     /// Reads until `len` bytes are available. No more than one read beyond what is
     /// asked for: a packet from a pipe is handed over before the next one comes.
     #[cold]
@@ -130,6 +148,7 @@ impl Block {
         };
         loop {
             match input.read(free) {
+                Ok(0) if self.growing => return false,
                 Ok(0) => break,
                 Ok(read) => {
                     self.end = self.end.saturating_add(read).min(self.buffer.len());
@@ -144,6 +163,24 @@ impl Block {
         }
         self.input = None;
         false
+    }
+}
+
+/// The input as bytes, for those who unpack it.
+impl Read for Block {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let Some(bytes) = self.want(1) else {
+            return self.take_failure().map_or(Ok(0), Err);
+        };
+        let len = bytes.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..len), bytes.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(len);
+        Ok(len)
     }
 }
 

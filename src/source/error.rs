@@ -88,6 +88,9 @@ pub enum SourceError {
         /// The directory.
         path: PathBuf,
     },
+    /// More files than are told apart.
+    #[error("more than 65,535 files; give fewer at once, or start again")]
+    TooManyFiles,
 }
 
 impl SourceError {
@@ -96,6 +99,12 @@ impl SourceError {
         match error.kind() {
             io::ErrorKind::NotFound => Self::NotFound { path },
             io::ErrorKind::PermissionDenied => Self::Permission { path },
+            // What unpacks says so of a file that is cut off.
+            io::ErrorKind::UnexpectedEof => Self::Header {
+                path,
+                offset,
+                what: error.to_string(),
+            },
             _ => Self::Io {
                 path,
                 offset,

@@ -6,8 +6,6 @@ use std::mem;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
 use super::block::{Block, length};
 use super::error::Breach;
 use super::item::{Found, Item, Step};
@@ -29,6 +27,8 @@ pub struct CaptureFile {
     source: u16,
     /// Whether the path can be opened a second time and gives the same bytes.
     regular: bool,
+    /// Reading stops where the file ends by now.
+    stopped: bool,
     block: Block,
     records: Records,
     /// Length of the record that is lent.
@@ -38,6 +38,17 @@ pub struct CaptureFile {
     queued: Option<Current>,
     /// Time of the latest packet, for those that have none.
     clock: Timestamp,
+}
+
+/// What [`CaptureFile::advance`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advance {
+    /// Something, which is lent.
+    Lent,
+    /// Nothing yet: the file may grow.
+    Waiting,
+    /// The end.
+    Ended,
 }
 
 /// How the rest of the file is to be read.
@@ -73,8 +84,29 @@ impl CaptureFile {
         Ok(Self { regular, ..file })
     }
 
+    /// Opens a file that is still written to: a record that isn't whole is waited for.
+    /// A compressed file is read as it is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); a file of which not even the header was written is
+    /// [`Empty`](SourceError::Empty) or has no [`Header`](SourceError::Header).
+    pub(super) fn open_growing(path: &Path) -> Result<Self, SourceError> {
+        let refused = |error| SourceError::from_io(path.to_owned(), 0, error);
+        let file = File::open(path).map_err(refused)?;
+        let regular = file.metadata().map_err(refused)?.is_file();
+        if !regular {
+            return Self::from_reader(path.to_owned(), 0, Box::new(file));
+        }
+        let mut block = Block::growing(Box::new(file));
+        match recognise(&mut block, path)? {
+            Kind::Pcap => Self::begin(path.to_owned(), 0, block, Format::Pcap),
+            Kind::Pcapng => Self::begin(path.to_owned(), 0, block, Format::Pcapng),
+            _ => Self::open(path, 0),
+        }
+    }
+
     /// Reads a capture from a stream, such as stdin; `name` stands for it in messages.
-    /// A gzip stream is unpacked.
+    /// What is compressed with gzip, zstd, lz4 or xz is unpacked in a thread.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -85,17 +117,19 @@ impl CaptureFile {
     ) -> Result<Self, SourceError> {
         let mut block = Block::new(input);
         let mut kind = recognise(&mut block, &name)?;
-        if kind == Kind::Gzip {
-            block = Block::new(Box::new(MultiGzDecoder::new(block.into_input())));
+        if let Kind::Packed(method) = kind {
+            let unpacked = method.thread(block);
+            let refused = |error| SourceError::from_io(name.clone(), 0, error);
+            block = Block::new(unpacked.map_err(refused)?);
             kind = recognise(&mut block, &name)?;
         }
         match kind {
             Kind::Pcap => Self::begin(name, source, block, Format::Pcap),
             Kind::Pcapng => Self::begin(name, source, block, Format::Pcapng),
-            Kind::Gzip => Err(SourceError::NotACapture {
+            Kind::Packed(method) => Err(SourceError::NotACapture {
                 path: name,
-                found: "it is packed twice".to_owned(),
-                way_out: "unpack it with gzip -d first",
+                found: format!("it is compressed twice, the second time with {method}"),
+                way_out: "unpack it once first",
             }),
             Kind::Compressed { method, command } => Err(SourceError::Compressed {
                 path: name,
@@ -143,6 +177,7 @@ impl CaptureFile {
             summary,
             source,
             regular: false,
+            stopped: false,
             block,
             records,
             taken: 0,
@@ -160,23 +195,59 @@ impl CaptureFile {
         }
     }
 
-    /// Moves on to the next input, which [`current`](Self::current) then lends; false at the end.
-    pub(super) fn advance(&mut self) -> bool {
+    /// Moves on to the next input, which [`current`](Self::current) then lends.
+    pub(super) fn advance(&mut self) -> Advance {
         self.current = self.queued.take();
         while self.current.is_none() {
             self.block.consume(mem::take(&mut self.taken));
             let step = match &mut self.records {
                 Records::Pcap(pcap) => pcap.step(&mut self.block, &mut self.summary),
                 Records::Pcapng(pcapng) => pcapng.step(&mut self.block, &mut self.summary),
-                Records::Ended => return false,
+                Records::Ended => return Advance::Ended,
             };
             match step {
                 Ok(Some(step)) => self.take(step),
+                Ok(None) | Err(Breach::CutOff { .. }) if self.block.is_growing() => {
+                    return Advance::Waiting;
+                }
                 Ok(None) => self.end(),
+                Err(Breach::CutOff { .. }) if self.stopped => self.end(),
                 Err(breach) => self.end_at(&breach),
             }
         }
-        true
+        Advance::Lent
+    }
+
+    /// Whether more may come.
+    pub(super) const fn is_growing(&self) -> bool {
+        self.block.is_growing()
+    }
+
+    /// The file grows no more, since another took its place: a record that isn't whole
+    /// will never be.
+    pub(super) fn settle(&mut self) {
+        self.block.settle();
+    }
+
+    /// The rest of the file is gone: it ends with what is in memory.
+    pub(super) fn cut(&mut self) {
+        self.block.cut();
+    }
+
+    /// Nobody waits for more: a record that isn't whole is no damage.
+    pub(super) fn stop(&mut self) {
+        self.stopped = self.block.is_growing();
+        self.block.settle();
+    }
+
+    /// The file, as it was named to us.
+    pub(super) fn path(&self) -> &Path {
+        &self.summary.path
+    }
+
+    /// How many bytes were read so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.block.bytes_read()
     }
 
     /// What [`advance`](Self::advance) found.
@@ -194,7 +265,10 @@ impl CaptureFile {
                 wire_len,
                 bytes: range,
             } => Input::Packet(Packet {
-                at: *at,
+                at: PacketRef {
+                    source: self.source,
+                    ..*at
+                },
                 link: *link,
                 wire_len: *wire_len,
                 bytes: bytes(range),
@@ -223,6 +297,11 @@ impl CaptureFile {
         self.source
     }
 
+    /// Makes it the file of this number.
+    pub(super) const fn number(&mut self, source: u16) {
+        self.source = source;
+    }
+
     fn take(&mut self, step: Step) {
         self.taken = step.taken;
         self.current = match step.item {
@@ -243,7 +322,7 @@ impl CaptureFile {
         let at = PacketRef {
             time: self.clock,
             number: self.summary.last_number,
-            source: self.source,
+            ..PacketRef::default()
         };
         let packet = Current::Packet {
             at,
@@ -290,17 +369,19 @@ fn range(start: usize, len: usize) -> Range<usize> {
 fn recognise(block: &mut Block, path: &Path) -> Result<Kind, SourceError> {
     // Whole if it can be; a file may be shorter.
     block.want(magic::ENOUGH);
+    let kind = magic::recognise(block.available());
+    if matches!(kind, Kind::Pcap | Kind::Pcapng) {
+        // Where reading stopped is told when it was read up to there.
+        return Ok(kind);
+    }
     if let Some(error) = block.take_failure() {
-        return Err(SourceError::from_io(
-            path.to_owned(),
-            length(block.available().len()),
-            error,
-        ));
+        let offset = length(block.available().len());
+        return Err(SourceError::from_io(path.to_owned(), offset, error));
     }
     match block.available() {
         [] => Err(SourceError::Empty {
             path: path.to_owned(),
         }),
-        bytes => Ok(magic::recognise(bytes)),
+        _ => Ok(kind),
     }
 }

@@ -1,5 +1,6 @@
 //! What the first bytes of a file say that it is.
 
+use super::unpack::Method;
 use super::{pcap, pcapng};
 
 /// How many bytes [`recognise`] wants to see, if the file has them.
@@ -11,7 +12,7 @@ pub(super) enum Kind {
     Pcap,
     Pcapng,
     /// Unpacked on the way.
-    Gzip,
+    Packed(Method),
     /// Unpacked by the user, with this command.
     Compressed {
         method: &'static str,
@@ -58,19 +59,13 @@ pub(super) fn recognise(bytes: &[u8]) -> Kind {
         return Kind::Pcapng;
     }
     match bytes {
-        [0x1f, 0x8b, ..] => Kind::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Compressed {
-            method: "zstd",
-            command: "zstd -d",
-        },
-        [0x04, 0x22, 0x4d, 0x18, ..] => Kind::Compressed {
-            method: "lz4",
-            command: "lz4 -d",
-        },
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Kind::Compressed {
-            method: "xz",
-            command: "xz -d",
-        },
+        [0x1f, 0x8b, ..] => Kind::Packed(Method::Gzip),
+        // Before the frames of several threads stands one of their lengths (pzstd).
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            Kind::Packed(Method::Zstd)
+        }
+        [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Kind::Packed(Method::Lz4),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Kind::Packed(Method::Xz),
         [b'B', b'Z', b'h', ..] => Kind::Compressed {
             method: "bzip2",
             command: "bzip2 -d",
@@ -121,10 +116,14 @@ mod tests {
         assert_eq!(recognise(b"\xa1\xb2\x3c\x4d"), Kind::Pcap);
         assert_eq!(recognise(b"\x34\xcd\xb2\xa1"), Kind::Pcap);
         assert_eq!(recognise(b"\n\r\r\n"), Kind::Pcapng);
-        assert_eq!(recognise(b"\x1f\x8b\x08"), Kind::Gzip);
+        assert_eq!(recognise(b"\x1f\x8b\x08"), Kind::Packed(Method::Gzip));
+        assert_eq!(recognise(b"\x28\xb5\x2f\xfd"), Kind::Packed(Method::Zstd));
         assert!(matches!(
-            recognise(b"\x28\xb5\x2f\xfd"),
-            Kind::Compressed { method: "zstd", .. }
+            recognise(b"BZh9"),
+            Kind::Compressed {
+                method: "bzip2",
+                ..
+            }
         ));
     }
 

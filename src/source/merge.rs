@@ -3,22 +3,30 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::path::Path;
 
+use super::file::Advance;
 use super::summary::{Damage, FileSummary};
 use super::{CaptureFile, Input, Source, SourceError};
 use crate::time::Timestamp;
 
 /// Capture files in time order, by the time of each one's next packet; at the
-/// same time the file that was added first comes first.
+/// same time the one that began first comes first.
 ///
-/// The order within a file stays as it is, also where its times run back. A file
-/// is held open only from its first packet to its last, so a ring of thousands
-/// of files needs no more memory and descriptors than those that overlap.
+/// Files are numbered by their first packets, so the order in which they were
+/// added tells nothing. The order within a file stays as it is, also where its
+/// times run back. A file is held open only from its first packet to its last, so a
+/// ring of thousands of files needs no more memory and descriptors than those that
+/// overlap.
 #[derive(Default)]
 pub struct Merged {
     members: Vec<Member>,
     /// Those that still have something, by the time of it.
     waiting: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    /// Those that have nothing yet and may grow.
+    idle: Vec<usize>,
+    /// Files that were added before reading began, by what comes first in each.
+    added: Vec<(Timestamp, Member)>,
     /// Whether the first of `waiting` has been lent and must move on.
     lent: bool,
 }
@@ -26,9 +34,18 @@ pub struct Merged {
 enum Member {
     Open(Box<CaptureFile>),
     /// Looked at and closed, until its first packet's turn comes.
-    Asleep(FileSummary, u16),
+    Asleep(FileSummary),
     /// Read to its end, or gone while it slept.
     Done(FileSummary),
+}
+
+impl Member {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Open(file) => file.path(),
+            Self::Asleep(summary) | Self::Done(summary) => &summary.path,
+        }
+    }
 }
 
 impl Merged {
@@ -44,37 +61,130 @@ impl Merged {
     /// Adds a file that was just opened. It is read up to its first packet and
     /// then, if it can be opened again, closed until its turn comes: open and
     /// add files one by one, and their number is not limited by descriptors.
+    ///
+    /// Files are numbered when the first packet is asked for; what is added later
+    /// gets the next number.
     pub fn add(&mut self, mut file: CaptureFile) {
         let header = file.summary();
         let (member, time) = if file.is_regular() {
             let first = first_packet(&mut file);
-            (Member::Asleep(header, file.source()), first)
+            (Member::Asleep(header), first)
         } else {
-            // A pipe can't be read twice; wait for what it has to say first.
+            // A pipe can't be read twice; wait for what it has to say first. A file that grows
+            // is read on from where it stands.
             match file.advance() {
-                true => {
+                Advance::Lent | Advance::Waiting => {
                     let time = file.packet_time();
                     (Member::Open(Box::new(file)), time)
                 }
-                false => (Member::Done(file.summary()), None),
+                Advance::Ended => (Member::Done(file.summary()), None),
             }
         };
-        let index = self.members.len();
-        if !matches!(member, Member::Done(_)) {
-            // Without a packet there may still be keys: early is right for them.
-            self.waiting
-                .push(Reverse((time.unwrap_or(BEGINNING), index)));
-        }
-        self.members.push(member);
+        // Without a packet there may still be keys: early is right for them.
+        self.added.push((time.unwrap_or(BEGINNING), member));
     }
 
-    /// What each file held so far, in the order in which they were added.
-    pub fn summaries(&self) -> Vec<FileSummary> {
+    /// What each file held so far, by the number of each file.
+    pub fn summaries(&mut self) -> Vec<FileSummary> {
+        self.take_added();
         let summary = |member: &Member| match member {
             Member::Open(file) => file.summary(),
-            Member::Asleep(summary, _) | Member::Done(summary) => summary.clone(),
+            Member::Asleep(summary) | Member::Done(summary) => summary.clone(),
         };
         self.members.iter().map(summary).collect()
+    }
+
+    /// How many files there are.
+    pub(super) fn len(&self) -> usize {
+        self.members.len().saturating_add(self.added.len())
+    }
+
+    /// Numbers what was added.
+    fn take_added(&mut self) {
+        let mut added = std::mem::take(&mut self.added);
+        added.sort_by(|(a, one), (b, other)| (a, one.path()).cmp(&(b, other.path())));
+        for (time, mut member) in added {
+            let index = self.members.len();
+            if let Member::Open(file) = &mut member {
+                file.number(number(index));
+                match file.current() {
+                    Some(_) => self.waiting.push(Reverse((time, index))),
+                    None => self.idle.push(index),
+                }
+            }
+            if matches!(member, Member::Asleep(_)) {
+                self.waiting.push(Reverse((time, index)));
+            }
+            self.members.push(member);
+        }
+    }
+
+    /// The files that are open and may grow.
+    pub(super) fn growing(&self) -> impl Iterator<Item = &CaptureFile> {
+        let open = self.members.iter().filter_map(|member| match member {
+            Member::Open(file) => Some(file.as_ref()),
+            Member::Asleep(_) | Member::Done(_) => None,
+        });
+        open.filter(|file| file.is_growing())
+    }
+
+    /// Looks again at those that had nothing.
+    pub(super) fn look_again(&mut self) {
+        self.take_added();
+        for index in std::mem::take(&mut self.idle) {
+            if let Some(Member::Open(file)) = self.members.get_mut(index) {
+                let found = file.advance();
+                self.keep(index, found, BEGINNING);
+            }
+        }
+    }
+
+    /// Those for which `is_over` holds grow no more.
+    pub(super) fn settle(&mut self, is_over: impl Fn(&CaptureFile) -> bool) {
+        self.take_added();
+        for member in &mut self.members {
+            match member {
+                Member::Open(file) if file.is_growing() && is_over(file) => file.settle(),
+                Member::Open(_) | Member::Asleep(_) | Member::Done(_) => {}
+            }
+        }
+    }
+
+    /// Those for which `is_gone` holds end with what was read of them.
+    pub(super) fn cut(&mut self, is_gone: impl Fn(&CaptureFile) -> bool) {
+        self.take_added();
+        for member in &mut self.members {
+            match member {
+                Member::Open(file) if file.is_growing() && is_gone(file) => file.cut(),
+                Member::Open(_) | Member::Asleep(_) | Member::Done(_) => {}
+            }
+        }
+    }
+
+    /// Whoever may grow is read to where it ends by now: a record that isn't whole is no damage.
+    pub(super) fn stop(&mut self) {
+        for member in &mut self.members {
+            if let Member::Open(file) = member {
+                file.stop();
+            }
+        }
+        self.look_again();
+    }
+
+    /// Puts a file, which is in no list, where it belongs; `before` is the time of what it lent last.
+    fn keep(&mut self, index: usize, found: Advance, before: Timestamp) {
+        let Some(member) = self.members.get_mut(index) else {
+            return;
+        };
+        let Member::Open(file) = member else { return };
+        match found {
+            Advance::Lent => {
+                let time = file.packet_time().unwrap_or(before);
+                self.waiting.push(Reverse((time, index)));
+            }
+            Advance::Waiting => self.idle.push(index),
+            Advance::Ended => *member = Member::Done(file.summary()),
+        }
     }
 
     /// Moves the first file on, and keeps `waiting` in order.
@@ -83,18 +193,18 @@ impl Merged {
             return;
         };
         let Reverse((time, index)) = &mut *top;
-        let Some(member) = self.members.get_mut(*index) else {
+        let Some(Member::Open(file)) = self.members.get_mut(*index) else {
+            PeekMut::pop(top);
             return;
         };
-        if let Member::Open(file) = member {
-            if file.advance() {
-                // What isn't a packet keeps the place of the packet before it.
-                *time = file.packet_time().unwrap_or(*time);
-                return;
-            }
-            *member = Member::Done(file.summary());
+        let found = file.advance();
+        if found == Advance::Lent {
+            // What isn't a packet keeps the place of the packet before it.
+            *time = file.packet_time().unwrap_or(*time);
+            return;
         }
-        PeekMut::pop(top);
+        let Reverse((time, index)) = PeekMut::pop(top);
+        self.keep(index, found, time);
     }
 
     /// Opens the first file if it sleeps; whether it did.
@@ -105,10 +215,10 @@ impl Merged {
         let Some(member) = self.members.get_mut(*index) else {
             return false;
         };
-        let Member::Asleep(summary, source) = member else {
+        let Member::Asleep(summary) = member else {
             return false;
         };
-        *member = match CaptureFile::open(&summary.path, *source) {
+        *member = match CaptureFile::open(&summary.path, number(*index)) {
             Ok(file) => Member::Open(Box::new(file)),
             Err(error) => {
                 let what = format!("gone since it was first looked at ({error})");
@@ -118,33 +228,49 @@ impl Merged {
         };
         true
     }
-}
 
-impl Source for Merged {
-    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
+    /// Moves on to the next input, which [`current`](Self::current) then lends; false where
+    /// there is none, which for files that grow is no end.
+    pub(super) fn advance(&mut self) -> bool {
+        self.take_added();
         if self.lent {
             self.step();
         }
         while self.wake() {
             self.step();
         }
-        self.lent = true;
-        let first = self
-            .waiting
-            .peek()
-            .and_then(|Reverse((_, index))| self.members.get(*index));
-        Ok(match first {
-            Some(Member::Open(file)) => file.current(),
-            _ => None,
-        })
+        self.lent = !self.waiting.is_empty();
+        self.lent
+    }
+
+    /// What [`advance`](Self::advance) found.
+    pub(super) fn current(&self) -> Option<Input<'_>> {
+        let Reverse((_, index)) = self.waiting.peek()?;
+        match self.members.get(*index)? {
+            Member::Open(file) => file.current(),
+            Member::Asleep(_) | Member::Done(_) => None,
+        }
+    }
+}
+
+impl Source for Merged {
+    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
+        self.advance();
+        Ok(self.current())
     }
 }
 
 /// Before all packets.
 const BEGINNING: Timestamp = Timestamp::from_nanos(i64::MIN);
 
+/// A file's number in [`PacketRef::source`](crate::stream::PacketRef::source). Whoever adds
+/// files counts them.
+fn number(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
 fn first_packet(file: &mut CaptureFile) -> Option<Timestamp> {
-    while file.advance() {
+    while file.advance() == Advance::Lent {
         if let Some(time) = file.packet_time() {
             return Some(time);
         }

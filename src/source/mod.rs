@@ -4,6 +4,7 @@ mod block;
 mod directory;
 mod error;
 mod file;
+mod follow;
 mod item;
 mod keylog;
 mod magic;
@@ -17,10 +18,12 @@ mod section;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
-pub use directory::expand;
+pub use directory::{Inputs, expand};
 pub use error::SourceError;
 pub use file::CaptureFile;
+pub use follow::Followed;
 pub use keylog::{KeyLogSummary, read_key_log};
 pub use merge::Merged;
 pub use summary::{Comment, Damage, FileSummary, Format, Interface};
@@ -54,7 +57,7 @@ pub enum Input<'a> {
     KeyLog(&'a [u8]),
     /// The capturing machine dropped this many packets since it last said so.
     Dropped(u64),
-    /// Live only: nothing came until now.
+    /// Nothing came until now, by the clock of the packets: live, or where a file is followed.
     Tick(Timestamp),
 }
 

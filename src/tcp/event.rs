@@ -47,12 +47,15 @@ pub enum Event {
         at: PacketRef,
     },
     /// The same packet was captured again: same numbers, flags and identification, or
-    /// bytes that were seen before, stamped by their sender earlier than its newest packet.
+    /// bytes that were seen before, stamped or numbered by their sender earlier than its
+    /// newest packet, or only cut into segments in another way.
     Duplicate {
         /// Who sent it.
         direction: Direction,
         /// The second copy.
         at: PacketRef,
+        /// The first one, where it was not long ago.
+        first: Option<PacketRef>,
     },
     /// Bytes were sent again with another content; the first ones were kept.
     Conflict {
@@ -80,6 +83,16 @@ pub enum Event {
         at: PacketRef,
         /// The newest payload packet that it covers, where that is known.
         covers: Option<PacketRef>,
+    },
+    /// Payload was seen for the first time, and its acknowledgment before it: packets are out
+    /// of order, or were stamped by clocks that differ.
+    AckedEarly {
+        /// Whose payload.
+        direction: Direction,
+        /// The packet with the payload.
+        at: PacketRef,
+        /// The packet with the acknowledgment.
+        acked: PacketRef,
     },
     /// A round trip between the capture point and the side that acknowledged.
     RoundTrip {

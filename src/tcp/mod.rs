@@ -5,6 +5,7 @@
 //! unless the peer acknowledged it.
 
 mod closing;
+mod early;
 mod event;
 mod half;
 mod held;
@@ -26,6 +27,17 @@ use half::{Half, Taken};
 pub struct Connection {
     halves: Sides<Half>,
     patience: Patience,
+    /// A reset that ends both streams as soon as nothing from before it can still come.
+    ending: Option<Ending>,
+}
+
+/// A reset that its receiver takes.
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    direction: Direction,
+    at: PacketRef,
+    /// Where it stands in its sender's stream.
+    offset: u64,
 }
 
 impl Connection {
@@ -34,6 +46,7 @@ impl Connection {
         Self {
             halves: Sides::default(),
             patience,
+            ending: None,
         }
     }
 
@@ -45,12 +58,21 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         let at = segment.at;
-        let half = &self.halves[direction];
-        if half.recent.is_duplicate(segment) || half.is_copy(segment) {
-            out(Output::Fact(Event::Duplicate { direction, at }));
+        let heard = self.halves[direction.reverse()].last_segment;
+        if let Some(copied) = self.halves[direction].copied(segment, heard) {
+            out(Output::Fact(Event::Duplicate {
+                direction,
+                at,
+                first: copied.first(),
+            }));
             return;
         }
-        if self.halves[direction].reset && !segment.flags.rst() {
+        // A capture may have its records out of order; what is stamped earlier came earlier.
+        if self.ending.is_some_and(|ending| at.time >= ending.at.time) {
+            self.end_by_reset(out);
+        }
+        let reset = self.halves[direction].reset;
+        if reset.is_some_and(|reset| at.time >= reset.time) && !segment.flags.rst() {
             out(Output::Fact(Event::SentAfterReset { direction, at }));
         }
         if segment.flags.syn() {
@@ -150,6 +172,7 @@ impl Connection {
             match taken {
                 Taken::New => out(Output::Fact(Event::Payload { direction, at, len })),
                 Taken::Late => {
+                    half.came_late(segment);
                     out(Output::Fact(Event::OutOfOrder { direction, at }));
                     out(Output::Fact(Event::Payload { direction, at, len }));
                 }
@@ -163,7 +186,22 @@ impl Connection {
                 }
                 Taken::Probe => out(Output::Fact(Event::Probe { direction, at })),
             }
+            if let Some(acked) = half.acked_before(segment) {
+                out(Output::Fact(Event::AckedEarly {
+                    direction,
+                    at,
+                    acked,
+                }));
+            }
             half.take(direction, segment, out);
+            if let Some((upto, ack)) = half.overtaken(segment) {
+                out(Output::Fact(Event::Acked {
+                    direction,
+                    upto,
+                    at: ack,
+                    covers: Some(at),
+                }));
+            }
         }
         if segment.flags.fin() {
             let repeated = half.on_fin(segment);
@@ -193,13 +231,27 @@ impl Connection {
         if !counts {
             return;
         }
-        self.halves[direction].reset = true;
+        let (own, at) = (&mut self.halves[direction], segment.at);
+        own.reset = Some(at);
+        let offset = own.place_of(segment);
+        self.ending.get_or_insert(Ending {
+            direction,
+            at,
+            offset,
+        });
+    }
+
+    fn end_by_reset(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        let Some(ending) = self.ending.take() else {
+            return;
+        };
+        let (direction, at) = (ending.direction, ending.at);
         let own = &mut self.halves[direction];
-        own.flush(direction, segment.at, out);
-        own.reach(direction, segment, out);
+        own.flush(direction, at, out);
+        own.reach(direction, ending.offset, at, out);
         for direction in Direction::BOTH {
-            self.halves[direction].flush(direction, segment.at, out);
-            self.halves[direction].end(direction, segment.at, out);
+            self.halves[direction].flush(direction, at, out);
+            self.halves[direction].end(direction, at, out);
         }
     }
 
@@ -213,6 +265,7 @@ impl Connection {
     /// The capture, or what we keep of this connection, is over: hands over
     /// what is held, holes as gaps.
     pub fn finish(&mut self, at: PacketRef, out: &mut impl FnMut(Output<'_>)) {
+        self.end_by_reset(out);
         for direction in Direction::BOTH {
             self.halves[direction].flush(direction, at, out);
         }
@@ -242,7 +295,7 @@ impl Connection {
 
     /// Both sides have ended, by FIN or reset.
     pub fn is_closed(&self) -> bool {
-        self.halves.client.ended && self.halves.server.ended
+        self.ending.is_some() || self.halves.client.ended && self.halves.server.ended
     }
 
     /// A SYN, or its answer, with these numbers opens another connection between the same
@@ -264,6 +317,8 @@ impl Connection {
             None => {
                 let seen = self.halves.client.segments + self.halves.server.segments > 0;
                 seen && !self.crosses_opening(direction)
+                    && !self.was_refused(direction, segment)
+                    && !self.began_with(direction, segment)
             }
         }
     }
@@ -273,12 +328,29 @@ impl Connection {
     fn crosses_opening(&self, direction: Direction) -> bool {
         let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
         let only_syn = peer.isn.is_some() && peer.highest == 0 && peer.fin.is_none();
-        own.segments == 0 && only_syn && !peer.reset
+        own.segments == 0 && only_syn && peer.reset.is_none()
+    }
+
+    /// The capture has the reset that refuses this SYN before it.
+    fn was_refused(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
+        own.segments == 0 && own.begins_at(segment.seq.plus(1)) && peer.refuses(segment.at)
+    }
+
+    /// The capture has this SYN behind packets of its connection: it is stamped earlier, and
+    /// stands before them.
+    fn began_with(&self, direction: Direction, syn: &Segment<'_>) -> bool {
+        let last = |half: &Half| half.last_segment.map(|at| at.time);
+        let newest = last(&self.halves.client).max(last(&self.halves.server));
+        Some(syn.at.time) < newest && self.halves[direction].is_behind(syn.seq.plus(1))
     }
 
     /// Exchanges the two sides: the first guess at who is the client was wrong.
     pub fn swap_sides(&mut self) {
         self.halves.swap();
+        if let Some(ending) = &mut self.ending {
+            ending.direction = ending.direction.reverse();
+        }
     }
 }
 

@@ -10,12 +10,23 @@ const KEPT: usize = 8;
 
 /// Rationale: copies of one packet are captured within 1 ms; a retransmission takes longer.
 const DUPLICATE_NANOS: u64 = 1_000_000;
-/// The same for packets with an identification and a timestamp of their own.
+/// The same for packets with either an identification or a timestamp of their own.
 ///
 /// Rationale: what is sent again is stamped anew, and most senders number it
-/// anew. Copies of two capture points that were merged are apart by the path
-/// between the two.
+/// anew. No retransmission timeout is shorter (Linux; RFC 6298 asks for 1 s).
+const MARKED_NANOS: u64 = 200_000_000;
+/// The same for packets that have both.
+///
+/// Rationale: copies of two capture points that were merged are apart by the
+/// path between the two.
 const IDENTIFIED_NANOS: u64 = 1_000_000_000;
+
+/// Rationale: so many in a row don't count up by chance.
+const STEADY_IDS: u8 = 4;
+/// Rationale: a segment that the network card splits takes as many
+/// identifications as it becomes packets, 64 KiB some 45; hosts with one
+/// counter for all connections skip a few.
+const ID_STEP: u16 = 1_024;
 
 /// What is kept of a segment.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +36,28 @@ struct Trace {
     ack: u32,
     flags: u8,
     len: u32,
+    captured: u32,
     ip_id: Option<u16>,
     timestamps: Option<(u32, u32)>,
-    sample: u64,
+    sample: Sample,
+}
+
+/// What the rest of the connection says about a segment that may be a copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings {
+    /// The newest packet of the other side.
+    pub(super) heard: Option<PacketRef>,
+    /// The other side has acknowledged the segment's first byte.
+    pub(super) acknowledged: bool,
+    /// A keep-alive: nobody sends two of them at once.
+    pub(super) probe: bool,
+}
+
+impl Surroundings {
+    /// The other side spoke after `first`, and may have asked for it again.
+    fn may_have_asked_again(&self, first: &Trace) -> bool {
+        !self.acknowledged && self.heard.is_some_and(|at| at > first.at)
+    }
 }
 
 /// A ring of traces.
@@ -38,6 +68,8 @@ pub(super) struct Recent {
     next: usize,
     /// The latest TSval of this sender.
     stamp: Option<u32>,
+    /// The highest identification of this sender, and over how many in a row it counted up.
+    counted: Option<(u16, u8)>,
 }
 
 impl Recent {
@@ -48,9 +80,10 @@ impl Recent {
             ack: segment.ack.0,
             flags: segment.flags.0,
             len: segment.wire_len,
+            captured: captured(segment),
             ip_id: segment.ip_id,
             timestamps: segment.options.timestamps,
-            sample: sample(segment.payload),
+            sample: Sample::of(segment.payload),
         };
         match self.traces.get_mut(self.next % KEPT) {
             Some(oldest) => *oldest = trace,
@@ -62,22 +95,53 @@ impl Recent {
         {
             self.stamp = Some(stamp);
         }
+        if let Some(id) = segment.ip_id.filter(|id| *id != 0) {
+            self.counted = Some(match self.counted {
+                Some((newest, steady)) => match id.wrapping_sub(newest) {
+                    1..ID_STEP => (id, steady.saturating_add(1)),
+                    // Overtaken on its way.
+                    0x8000.. if steady >= STEADY_IDS => (newest, steady),
+                    _ => (id, 0),
+                },
+                None => (id, 0),
+            });
+        }
     }
 
-    /// The same packet again. An identification of 0 (Linux, DF set) or none
-    /// (IPv6) tells nothing, so there the timestamps option has to agree.
-    pub(super) fn is_duplicate(&self, segment: &Segment<'_>) -> bool {
-        self.traces.iter().any(|t| {
+    /// The first copy of the same packet.
+    pub(super) fn copy_of(
+        &self,
+        segment: &Segment<'_>,
+        around: &Surroundings,
+    ) -> Option<PacketRef> {
+        let first = self.traces.iter().find(|t| {
             t.seq == segment.seq.0
                 && t.ack == segment.ack.0
                 && t.flags == segment.flags.0
                 && t.len == segment.wire_len
                 && t.ip_id == segment.ip_id
                 && t.timestamps == segment.options.timestamps
-                && (segment.ip_id.is_some_and(|id| id != 0)
-                    || segment.options.timestamps.is_some() && segment.wire_len > 0)
-                && t.sample == sample(segment.payload)
-                && within(t, segment)
+                && t.may_hold_the_same(segment)
+                && t.is_near(segment, around)
+        });
+        first.map(|t| t.at)
+    }
+
+    /// The same bytes, cut into segments in another way: a network card splits
+    /// and joins them between two capture points of one host. All bytes of
+    /// `segment` were seen before.
+    pub(super) fn is_cut_anew(&self, segment: &Segment<'_>, around: &Surroundings) -> bool {
+        let stamp = segment.options.timestamps.map(|(stamp, _)| stamp);
+        let most = match stamp {
+            Some(_) => IDENTIFIED_NANOS,
+            None => DUPLICATE_NANOS,
+        };
+        self.traces.iter().any(|t| {
+            (t.seq, t.len) != (segment.seq.0, segment.wire_len)
+                && t.overlaps(segment)
+                && t.timestamps.map(|(stamp, _)| stamp) == stamp
+                && t.apart(segment) < most
+                && !around.may_have_asked_again(t)
         })
     }
 
@@ -87,6 +151,16 @@ impl Recent {
         match (self.stamp, segment.options.timestamps) {
             (Some(newest), Some((this, _))) => {
                 (1..0x8000_0000).contains(&newest.wrapping_sub(this))
+            }
+            _ => false,
+        }
+    }
+
+    /// Numbered by its sender not after the newest segment, where identifications count up.
+    pub(super) fn is_numbered_earlier(&self, segment: &Segment<'_>) -> bool {
+        match (self.counted, segment.ip_id) {
+            (Some((newest, STEADY_IDS..)), Some(this)) if this != 0 => {
+                newest.wrapping_sub(this) < 0x8000
             }
             _ => false,
         }
@@ -104,7 +178,7 @@ impl Recent {
                 && t.len == segment.wire_len
                 // A single byte may be the garbage of a keep-alive (RFC 9293, section 3.8.4).
                 && segment.wire_len > 1
-                && t.sample != sample(segment.payload)
+                && !t.may_hold_the_same(segment)
         })
     }
 
@@ -114,17 +188,57 @@ impl Recent {
     }
 }
 
-fn within(first: &Trace, second: &Segment<'_>) -> bool {
-    let apart = (second.at.time.as_nanos()).abs_diff(first.at.time.as_nanos());
-    let identified = second.ip_id.is_some_and(|id| id != 0)
-        && second.options.timestamps.is_some()
-        && second.wire_len > 0;
-    apart
-        <= if identified {
-            IDENTIFIED_NANOS
-        } else {
-            DUPLICATE_NANOS
+impl Trace {
+    /// Nanoseconds between the two, whichever came first.
+    fn apart(&self, segment: &Segment<'_>) -> u64 {
+        segment.at.time.as_nanos().abs_diff(self.at.time.as_nanos())
+    }
+
+    /// Close enough in time to be the same packet, for what there is to know it
+    /// by. An identification of 0 (Linux, DF set) or none (IPv6) tells nothing.
+    fn is_near(&self, segment: &Segment<'_>, around: &Surroundings) -> bool {
+        let numbered = segment.ip_id.is_some_and(|id| id != 0);
+        let stamped = segment.options.timestamps.is_some();
+        let flags = segment.flags;
+        // Bare acknowledgments may be sent several times at once.
+        let bare =
+            segment.wire_len == 0 && !(flags.syn() || flags.fin() || flags.rst() || around.probe);
+        // Two files have it, to the nanosecond: they overlap.
+        if self.at.source != segment.at.source && self.at.time == segment.at.time {
+            return true;
         }
+        let most = match (numbered, stamped) {
+            (true, true) => IDENTIFIED_NANOS,
+            (true, false) if bare => DUPLICATE_NANOS,
+            (true, false) => MARKED_NANOS,
+            (false, _) if bare => return false,
+            (false, true) => MARKED_NANOS,
+            (false, false) if around.may_have_asked_again(self) => return false,
+            (false, false) => DUPLICATE_NANOS,
+        };
+        self.apart(segment) <= most
+    }
+
+    fn overlaps(&self, segment: &Segment<'_>) -> bool {
+        let ahead = segment.seq.0.wrapping_sub(self.seq);
+        let behind = self.seq.wrapping_sub(segment.seq.0);
+        ahead < self.len || self.len > 0 && behind < segment.wire_len
+    }
+
+    /// Nothing captured of the two payloads differs; the snap length may have
+    /// cut one of them.
+    fn may_hold_the_same(&self, segment: &Segment<'_>) -> bool {
+        let (ours, theirs) = (self.captured, captured(segment));
+        let sample = Sample::of(segment.payload);
+        if ours == theirs {
+            return self.sample == sample;
+        }
+        ours.min(theirs) < Sample::EDGE || self.sample.first == sample.first
+    }
+}
+
+fn captured(segment: &Segment<'_>) -> u32 {
+    u32::try_from(segment.payload.len()).unwrap_or(u32::MAX)
 }
 
 /// A fingerprint of the payload's first and last 16 bytes: enough to show
@@ -132,29 +246,40 @@ fn within(first: &Trace, second: &Segment<'_>) -> bool {
 ///
 /// Rationale: the payload has been handed on and is not kept; hashing all of
 /// it would cost more than everything else that is done with a segment.
-fn sample(payload: &[u8]) -> u64 {
-    let mut hash = payload.len() as u64;
-    for part in [payload.first_chunk::<16>(), payload.last_chunk::<16>()]
-        .into_iter()
-        .flatten()
-    {
-        hash = mix(hash, u128::from_le_bytes(*part));
-    }
-    if payload.len() < 16 {
-        let mut short = [0; 16];
-        for (to, from) in short.iter_mut().zip(payload) {
-            *to = *from;
-        }
-        hash = mix(hash, u128::from_le_bytes(short));
-    }
-    hash
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sample {
+    first: u32,
+    last: u32,
 }
 
-fn mix(hash: u64, part: u128) -> u64 {
+impl Sample {
+    /// Bytes at each end.
+    const EDGE: u32 = 16;
+
+    fn of(payload: &[u8]) -> Self {
+        match (payload.first_chunk::<16>(), payload.last_chunk::<16>()) {
+            (Some(first), Some(last)) => Self {
+                first: mix(u128::from_le_bytes(*first)),
+                last: mix(u128::from_le_bytes(*last)),
+            },
+            _ => {
+                let mut short = [0; 16];
+                for (to, from) in short.iter_mut().zip(payload) {
+                    *to = *from;
+                }
+                let first = mix(u128::from_le_bytes(short));
+                Self { first, last: first }
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "all parts are folded in")]
+fn mix(part: u128) -> u32 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
     let folded = (part as u64) ^ ((part >> 64) as u64).rotate_left(29);
-    (hash ^ folded).wrapping_mul(ODD).rotate_left(31)
+    let mixed = folded.wrapping_mul(ODD);
+    (mixed ^ (mixed >> 32)) as u32
 }
 
 #[cfg(test)]
@@ -190,12 +315,30 @@ mod tests {
         }
     }
 
+    const ALONE: Surroundings = Surroundings {
+        heard: None,
+        acknowledged: false,
+        probe: false,
+    };
+
+    fn is_copy(recent: &Recent, segment: &Segment<'_>) -> bool {
+        recent.copy_of(segment, &ALONE).is_some()
+    }
+
+    /// Without the timestamps option.
+    fn plain(us: i64, id: Option<u16>) -> Segment<'static> {
+        let mut segment = segment(0, 0, 0);
+        segment.at.time = Timestamp::from_nanos(us * 1_000);
+        (segment.ip_id, segment.options) = (id, Options::default());
+        segment
+    }
+
     #[test]
     fn what_is_sent_again_has_a_later_stamp_and_another_identification() {
         let mut recent = Recent::default();
         recent.remember(&segment(0, 1_000, 7));
-        assert!(recent.is_duplicate(&segment(30, 1_000, 7)));
-        assert!(!recent.is_duplicate(&segment(30, 1_030, 8)));
+        assert!(is_copy(&recent, &segment(30, 1_000, 7)));
+        assert!(!is_copy(&recent, &segment(30, 1_030, 8)));
         recent.remember(&segment(30, 1_030, 8));
         assert!(recent.is_stamped_earlier(&segment(60, 1_000, 7)));
         assert!(!recent.is_stamped_earlier(&segment(60, 1_060, 9)));
@@ -207,5 +350,66 @@ mod tests {
         recent.remember(&segment(0, u32::MAX, 7));
         recent.remember(&segment(1, 0, 8));
         assert!(recent.is_stamped_earlier(&segment(2, u32::MAX, 7)));
+    }
+
+    #[test]
+    fn without_marks_a_copy_comes_at_once_and_unasked() {
+        let mut recent = Recent::default();
+        recent.remember(&plain(0, None));
+        assert!(is_copy(&recent, &plain(300, None)));
+        assert!(!is_copy(&recent, &plain(30_000, None)));
+        let asked = Surroundings {
+            heard: Some(plain(100, None).at),
+            ..ALONE
+        };
+        assert_eq!(recent.copy_of(&plain(300, None), &asked), None);
+    }
+
+    #[test]
+    fn bare_acknowledgments_without_marks_are_no_copies_but_resets_are() {
+        let bare = |us, flags| Segment {
+            flags: Flags(flags),
+            payload: &[],
+            wire_len: 0,
+            ..plain(us, Some(0))
+        };
+        let mut recent = Recent::default();
+        recent.remember(&bare(0, Flags::ACK));
+        assert!(!is_copy(&recent, &bare(3, Flags::ACK)));
+        recent.remember(&bare(5, Flags::RST));
+        assert!(is_copy(&recent, &bare(8, Flags::RST)));
+    }
+
+    #[test]
+    fn a_copy_that_the_snap_length_cut_is_one_and_contradicts_nothing() {
+        let text = b"forty bytes of a payload that is captured";
+        let long = |us, payload| Segment {
+            payload,
+            wire_len: 41,
+            ..plain(us, Some(7))
+        };
+        let mut recent = Recent::default();
+        recent.remember(&long(0, text));
+        for kept in [0, 10, 20, 41] {
+            let cut = long(3, &text[..kept]);
+            assert!(is_copy(&recent, &cut) && !recent.contradicts(&cut));
+        }
+        assert!(recent.contradicts(&long(3, &[b'x'; 41])));
+    }
+
+    #[test]
+    fn identifications_that_count_up_tell_what_was_numbered_before() {
+        let mut recent = Recent::default();
+        for id in 7..12 {
+            assert!(!recent.is_numbered_earlier(&plain(0, Some(6))));
+            recent.remember(&plain(0, Some(id)));
+        }
+        assert!(recent.is_numbered_earlier(&plain(30_000, Some(6))));
+        assert!(!recent.is_numbered_earlier(&plain(30_000, Some(12))));
+        let mut random = Recent::default();
+        for id in [7, 40_000, 9, 60_000, 3_000, 21_000] {
+            random.remember(&plain(0, Some(id)));
+        }
+        assert!(!random.is_numbered_earlier(&plain(30_000, Some(20_000))));
     }
 }

@@ -55,6 +55,14 @@ impl InFlight {
         }
     }
 
+    /// Payload up to `end` came only now, behind later payload.
+    pub(super) fn overtaken(&mut self, end: u64, at: PacketRef) {
+        if let Some(flight) = self.segments.iter_mut().find(|f| f.end >= end) {
+            flight.at = flight.at.max(at);
+            flight.ambiguous = true;
+        }
+    }
+
     /// Everything before `upto` is acknowledged at `at`.
     pub(super) fn acked(&mut self, upto: u64, at: PacketRef) -> Settled {
         let mut newest = None;

@@ -3,10 +3,10 @@
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::beginning::Carry;
 use super::breach::MAX_CONTROL;
-use super::candidate::Rhythm;
 use super::deflate::Inflater;
 use super::ending::settle_text;
 use super::mask::unmask;
+use super::resync::Habits;
 use super::search::Search;
 use super::{Breach, Deflate, Event, Frame, Opcode, Parameters, Wants};
 use crate::stream::{Chunk, Direction, Gap, PacketRef};
@@ -22,6 +22,8 @@ pub(super) struct Half {
     /// The message whose last byte is still to come.
     pub(super) message: Option<Assembly>,
     pub(super) inflater: Inflater,
+    /// Where nobody saw what was agreed on: what speaks for permessage-deflate, in bits.
+    pub(super) deflate_proof: Option<u64>,
     /// A Close frame was sent.
     pub(super) closed: bool,
     /// Frames that begin before this offset were found by a search and are only likely.
@@ -31,17 +33,6 @@ pub(super) struct Half {
     pub(super) adrift: bool,
     /// What a search has to know of the frames so far.
     pub(super) habits: Habits,
-}
-
-/// What frames of this direction were seen to be like.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Habits {
-    /// A masking key was zero.
-    pub(super) zero_key: bool,
-    /// A binary message came that wasn't compressed.
-    pub(super) binary: bool,
-    /// What segments told that the snap length cut.
-    pub(super) rhythm: Rhythm,
 }
 
 /// Where in the stream of frames we stand.
@@ -121,6 +112,7 @@ impl Half {
             state: State::Boundary(None),
             message: None,
             inflater: Inflater::new(takeover),
+            deflate_proof: None,
             closed: false,
             certain_from: 0,
             adrift: false,
@@ -136,6 +128,7 @@ impl Half {
         };
         let mut this = Self::new(direction, &parameters);
         this.inflater.lose_context();
+        this.deflate_proof = Some(0);
         this.search(0);
         this
     }

@@ -11,6 +11,8 @@ mod candidate;
 mod close;
 mod deflate;
 mod ending;
+mod evidence;
+mod found;
 mod frame;
 mod half;
 mod held;

@@ -1,6 +1,7 @@
 //! Connections whose opening handshake wasn't captured: is this WebSocket at all?
 
-use super::candidate::{Expected, Rhythm};
+use super::candidate::Rhythm;
+use super::evidence::Expected;
 use super::held::{Held, Piece};
 use super::search::Search;
 use super::{Connection, Event, Wants};

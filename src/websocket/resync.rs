@@ -1,11 +1,24 @@
 //! One direction while it searches for frames, and once it has found them.
 
-use super::candidate::Expected;
+use super::candidate::Rhythm;
+use super::evidence::Expected;
+use super::found::Found;
 use super::half::{Half, State};
 use super::held::Piece;
-use super::search::{Found, Search};
+use super::search::Search;
 use super::{Confidence, Event};
 use crate::stream::{Chunk, Direction, Gap};
+
+/// What frames of this direction were seen to be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Habits {
+    /// A masking key was zero.
+    pub(super) zero_key: bool,
+    /// A binary message came that wasn't compressed.
+    pub(super) binary: bool,
+    /// What segments told that the snap length cut.
+    pub(super) rhythm: Rhythm,
+}
 
 impl Half {
     /// From here on frames are searched for. `torn`: bytes of a header whose

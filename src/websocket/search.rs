@@ -9,17 +9,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::candidate::{self, Candidate, Expected, Rhythm, SAMPLE, Site};
+use super::candidate::{Candidate, Rhythm, Site};
+use super::evidence::{Expected, SAMPLE, may_begin};
+use super::found::Found;
 use super::frame::{self, MAX_HEADER};
 use super::held::{Held, Piece};
 use super::{Confidence, Event};
 use crate::stream::{Chunk, Gap, GapCause, PacketRef};
-
-/// Bytes held of one direction.
-///
-/// Rationale: five frames of a few hundred bytes prove themselves; what is
-/// larger is given up, and named, for the sake of memory.
-const MAX_HELD: usize = 64 << 10;
 
 /// Bytes that one search looks at.
 ///
@@ -37,28 +33,15 @@ const MAX_CANDIDATES: usize = 256;
 /// Rationale: the smallest default maximum segment size (RFC 9293, section 3.7.1).
 const SMALL_SEGMENT: u64 = 536;
 
-/// Where frames begin.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) start: u64,
-    /// Frames from here on are certain; those before it only likely.
-    pub(super) certain_from: u64,
-    /// Bytes that were passed over.
-    pub(super) skipped: u64,
-    /// What came from `start` on.
-    pub(super) held: Held,
-    pub(super) rhythm: Rhythm,
-}
-
 /// The search in one direction.
 #[derive(Debug)]
 pub(super) struct Search {
     expected: Expected,
     /// By the offset at which its next header is due.
-    candidates: BTreeMap<u64, Candidate>,
+    pub(super) candidates: BTreeMap<u64, Candidate>,
     /// Bytes that are still to be looked at, and where they begin.
     tail: Vec<u8>,
-    at: u64,
+    pub(super) at: u64,
     /// Segment starts from `at` on.
     starts: VecDeque<u64>,
     /// The latest segment start before or at `at`, and how many there were.
@@ -69,9 +52,9 @@ pub(super) struct Search {
     /// The latest packet that told anything.
     latest: Option<PacketRef>,
     /// Bytes that came.
-    looked: u64,
-    held: Held,
-    rhythm: Rhythm,
+    pub(super) looked: u64,
+    pub(super) held: Held,
+    pub(super) rhythm: Rhythm,
 }
 
 impl Search {
@@ -170,13 +153,6 @@ impl Search {
             .saturating_add(candidates)
     }
 
-    /// Hands over the gaps that nothing is to be told of any more.
-    pub(super) fn give_up(&mut self, out: &mut impl FnMut(Event)) {
-        while let Some(piece) = self.held.pop() {
-            tell(&piece, out);
-        }
-    }
-
     /// Looks at what came: where frames start, and from where on they are certain.
     fn look(&mut self, more: bool) -> Option<(u64, u64)> {
         let tail = std::mem::take(&mut self.tail);
@@ -209,9 +185,8 @@ impl Search {
         let until = event.and_then(|event| usize::try_from(event).ok());
         let most = until.unwrap_or(usize::MAX).min(bytes.len());
         let mut pairs = bytes.iter().zip(bytes.iter().skip(1)).take(most);
-        let may_begin =
-            |(&first, &second): (&u8, &u8)| candidate::may_begin(first, second, self.expected);
-        let before = pairs.position(may_begin);
+        let begins = |(&first, &second): (&u8, &u8)| may_begin(first, second, self.expected);
+        let before = pairs.position(begins);
         before.unwrap_or_else(|| most.min(bytes.len().saturating_sub(1)))
     }
 
@@ -290,73 +265,6 @@ impl Search {
                 self.candidates.remove(&at);
             }
         }
-    }
-
-    /// Everything from `start` on is held.
-    fn holds(&self, start: u64) -> bool {
-        let first = self.held.pieces.iter().find_map(|piece| match piece {
-            Piece::Bytes(bytes) => Some(bytes.offset),
-            Piece::Gap(_) | Piece::End(..) => None,
-        });
-        first.is_some_and(|first| first <= start)
-    }
-
-    /// Drops what isn't needed any more, or hands over what was found.
-    fn conclude(
-        &mut self,
-        found: Option<(u64, u64)>,
-        out: &mut impl FnMut(Event),
-    ) -> Option<Found> {
-        let keep = found.map_or_else(|| self.needed(), |(start, _)| start);
-        while let Some(piece) = self.held.first() {
-            let old = match piece {
-                Piece::Bytes(bytes) => bytes.end() <= keep,
-                Piece::Gap(gap) => gap.offset <= keep,
-                Piece::End(..) => true,
-            };
-            let too_much = found.is_none() && self.held.size() > MAX_HELD;
-            if !old && !too_much {
-                break;
-            }
-            if let Some(piece) = self.held.pop() {
-                tell(&piece, out);
-            }
-        }
-        let (start, certain_from) = found?;
-        let held = std::mem::take(&mut self.held);
-        let kept = |piece: &Piece| match piece {
-            Piece::Bytes(bytes) => bytes.chunk(start).map_or(0, |chunk| chunk.bytes.len()),
-            Piece::Gap(_) | Piece::End(..) => 0,
-        };
-        let kept: usize = held.pieces.iter().map(kept).sum();
-        Some(Found {
-            start,
-            certain_from,
-            skipped: self.looked.saturating_sub(kept as u64),
-            held,
-            rhythm: self.rhythm,
-        })
-    }
-
-    /// Where the earliest chain begins that would be handed over from its start on.
-    fn needed(&self) -> u64 {
-        let starts = self.candidates.values();
-        starts
-            .filter(|candidate| candidate.is_likely_from_its_start())
-            .map(|candidate| candidate.start)
-            .fold(self.at, u64::min)
-    }
-}
-
-/// Reports a gap that isn't held any longer.
-fn tell(piece: &Piece, out: &mut impl FnMut(Event)) {
-    if let Piece::Gap(gap) = piece {
-        out(Event::Gap {
-            direction: gap.direction,
-            cause: gap.cause,
-            at: gap.at,
-            in_step: false,
-        });
     }
 }
 

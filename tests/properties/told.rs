@@ -1,6 +1,7 @@
 //! What wscope tells of a capture, as far as two captures of the same traffic
 //! have to agree on it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -22,10 +23,14 @@ pub(crate) struct Heard {
     pub(crate) wire_len: u64,
 }
 
+/// How a control frame begins of which some was not captured.
+pub(crate) const PART: &str = "part of ";
+
 /// A session as it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Story {
     pub(crate) client: SocketAddr,
+    pub(crate) server: SocketAddr,
     pub(crate) messages: Sides<Vec<Heard>>,
     pub(crate) control: Sides<Vec<String>>,
     /// Bytes of control frames.
@@ -53,6 +58,10 @@ pub(crate) struct Told {
     pub(crate) stories: Vec<Story>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) capture: Capture,
+    /// The two addresses of each session, the lower one first.
+    pub(crate) ends: BTreeMap<u32, Vec<String>>,
+    /// Segments of all sessions that were sent again.
+    pub(crate) resent: u64,
     /// The most bytes that were held after a packet.
     pub(crate) most_held: usize,
 }
@@ -132,11 +141,14 @@ impl Listener {
         let thresholds = Thresholds::default();
         let mut findings = Vec::new();
         let mut stories = Vec::new();
+        let mut ends = BTreeMap::new();
         for session in &sessions {
             let of_session = diagnosis::diagnose(session, &capture, &thresholds);
             let records = records.iter().filter(|r| r.session == session.id);
             stories.push(story(session, records, &of_session));
             findings.extend(of_session);
+            let (a, b) = (session.leg.client, session.leg.server);
+            ends.insert(session.id, vec![a.min(b).to_string(), a.max(b).to_string()]);
         }
         stories.sort_by_key(|story| story.client);
         findings.extend(diagnosis::diagnose_capture(
@@ -145,10 +157,18 @@ impl Listener {
             &capture,
             &thresholds,
         ));
+        diagnosis::merge_legs(&mut findings, &sessions);
         Told {
             stories,
             findings,
             capture,
+            ends,
+            resent: sessions
+                .iter()
+                .map(|session| {
+                    session.leg.retransmissions.client + session.leg.retransmissions.server
+                })
+                .sum(),
             most_held: self.most_held,
         }
     }
@@ -162,6 +182,7 @@ fn story<'a>(
     let closing = diagnosis::closing::close_of(session);
     let mut story = Story {
         client: session.leg.client,
+        server: session.leg.server,
         messages: Sides::from_fn(|_| Vec::new()),
         control: Sides::from_fn(|_| Vec::new()),
         control_bytes: Sides::default(),
@@ -191,7 +212,8 @@ fn story<'a>(
             RecordKind::Pong(control) => ("pong", control),
             RecordKind::Close(close) => ("close", &close.control),
         };
-        story.control[from].push(format!("{name} {:?}", control.payload));
+        let part = if control.complete { "" } else { PART };
+        story.control[from].push(format!("{part}{name} {:?}", control.payload));
         story.control_bytes[from] += control.frame.end() - control.frame.offset;
     }
     story

@@ -1,5 +1,6 @@
 //! `auth-origin-rejected`: the server refused the Origin.
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::refusal::{body_of, foreign_origin};
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Refusal, Rule, Severity, Value, refusal_of,
@@ -42,7 +43,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     };
     let said_so = body_of(session).to_lowercase().contains("origin");
     let confidence = match (said_so, foreign_origin(session)) {
-        (true, true) => Confidence::Certain,
+        (true, true) => unless_unpaired(session),
         (true, false) => Confidence::Likely,
         _ => Confidence::Possible,
     };

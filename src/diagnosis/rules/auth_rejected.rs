@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Value, refusal_of,
 };
@@ -101,7 +102,7 @@ fn finding(session: &Session, last_word: bool) -> Option<Finding> {
         _ => "it carried a cookie",
     };
     let sure = if last_word {
-        Confidence::Certain
+        unless_unpaired(session)
     } else {
         Confidence::Likely
     };

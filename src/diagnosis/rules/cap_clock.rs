@@ -1,83 +1,174 @@
-//! `cap-clock`: the capture's clock ran backwards.
+//! `cap-clock`: the capture's clock ran backwards, or two clocks differ.
 
 use std::time::Duration;
 
-use super::hb_pong_timeout::seconds;
-use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
+use crate::diagnosis::finding::counted;
+use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value, span};
+use crate::session::{Capture, Clocks, Skew};
 
 pub(super) static RULE: Rule = Rule {
     id: "cap-clock",
     severity: Severity::Warn,
-    summary: "packets are not in the order of their times",
+    summary: "the times of packets can't be relied on",
     explain: "\
 ## What it means
-A packet is stamped earlier than the one before it. Durations across such a place are counted as 0 where they would be negative; durations that
-span a step of the clock are wrong by its size. Steps back of up to a second are told for information only.
+`data.kind` tells which:
+- `step`: the clock was set back between two packets of a file. What stands behind the step counts as later; durations across it are
+  unknown.
+- `skew`: bytes are stamped later than their acknowledgment, so two clocks stamped them. `data.skew_ms` is how much they differ at least.
+  Files are merged by time, so what the two show of one moment stands that far apart.
+- `out-of-order`: some records stand behind later ones, and time goes on as before. For information only: durations shorter than
+  `data.back_ms` may be wrong.
+
+What other findings say of durations across a step, or between the two clocks, is called possible at most.
 
 ## What usually causes it
-- Small steps: several queues, interfaces or threads that write one file.
-- Large steps: the clock was set (NTP, a resumed machine), or files were put together in the wrong order.
+- A step: the clock was set (NTP, a resumed machine), or files were put together in the wrong order. Many steps: records of several clocks
+  were mixed in one file.
+- Skew: captures of two hosts are read as one, or interfaces whose hardware stamps the packets.
+- Records out of order: several queues, interfaces or threads that write one file.
 
 ## How to tell them apart
-`data.count`: many small steps are the capture's way of writing, one large step is the clock or a seam between two files.
+Where a file was put together (`mergecap -a`), the step is at the seam. Clocks of two hosts differ by about the same everywhere.
 
 ## What to do
-Sort the file with `reordercap`, or merge parts with `mergecap`. A clock that was set can't be repaired afterwards.
+Correct a file that is off with `editcap -t SECONDS IN OUT`, and analyse again. Sort records with `reordercap`. A clock that was set
+can't be repaired afterwards: look at the parts before and behind the step one by one.
 
 ## References
-pcapng: packet timestamps.
+pcapng: packet timestamps. RFC 9293, section 3.4: nothing is acknowledged before it was sent.
 ",
     checks: &[Check::Capture(check)],
 };
 
-/// Rationale: queues and interfaces of one machine differ by milliseconds; nothing but a clock or a seam takes a second.
-const STEP: Duration = Duration::from_secs(1);
-
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    let capture = overview.capture;
-    let Some((at, nanos)) = capture.clock_back else {
-        return;
+    let clocks = &overview.capture.clocks;
+    findings.extend(step(clocks));
+    for skew in clocks.skews.iter().filter(|skew| skew.is_sure()) {
+        findings.push(differing(skew, overview.capture));
+    }
+    findings.extend(out_of_order(clocks));
+}
+
+fn step(clocks: &Clocks) -> Option<Finding> {
+    let worst = clocks.steps.iter().max_by_key(|step| step.nanos)?;
+    let back = Duration::from_nanos(worst.nanos);
+    let often = clocks.step_count;
+    let summary = match often {
+        1 => format!(
+            "the clock was set back by {} at packet {}",
+            span(back),
+            worst.at.number
+        ),
+        _ => format!(
+            "the clock ran back {often} times, by {} at most (packet {})",
+            span(back),
+            worst.at.number
+        ),
     };
-    let back = Duration::from_nanos(nanos);
-    let count = capture.clock_backs;
-    let large = back > STEP;
-    let how_long = match back.as_millis() {
-        0 => format!("{} us", back.as_micros()),
-        _ => seconds(back),
+    let finding = Finding::of_capture(&RULE, Confidence::Certain, summary)
+        .evidence(worst.before, "the last packet before the step")
+        .evidence(worst.at, "the first packet after it")
+        .data("kind", Value::Text("step".to_owned()))
+        .data("back_ms", Value::Ms(back))
+        .data("count", Value::Count(often));
+    // Rationale: nobody sets a clock back again and again.
+    let mixed = match often {
+        0..3 => Confidence::Possible,
+        _ => Confidence::Likely,
     };
-    let times = if count == 1 { "once" } else { "at most" };
+    let set = (often < 3).then_some("the clock of the capturing machine was set");
+    let finding = set.into_iter().fold(finding, |finding, cause| {
+        finding.cause(Confidence::Possible, cause)
+    });
+    Some(
+        finding
+            .cause(mixed, "records of several files or clocks were put together unsorted")
+            .advice(
+                "durations across this place are unknown: look at the parts one by one, or sort the file \
+                 with reordercap if it was put together",
+            ),
+    )
+}
+
+fn differing(skew: &Skew, capture: &Capture) -> Finding {
+    let (ahead, behind) = (skew.sent.source, skew.acked.source);
+    let name = |source: u16| {
+        let file = capture.files.get(usize::from(source));
+        file.map_or_else(
+            || format!("file {source}"),
+            |file| file.path.display().to_string(),
+        )
+    };
+    let by = span(Duration::from_nanos(skew.nanos));
     let finding = Finding::of_capture(
         &RULE,
         Confidence::Certain,
-        match count {
-            1 => format!("a packet is stamped {how_long} earlier than one before it"),
-            _ => format!(
-                "{count} packets are stamped earlier than one before them, by {how_long} {times}"
+        match ahead == behind {
+            true => format!(
+                "{} are stamped later than their acknowledgment, by {by} at most: {} holds packets of two clocks",
+                counted(skew.count, "segment"),
+                name(ahead)
+            ),
+            false => format!(
+                "the clock of {} is ahead of that of {} by at least {by}: {} are stamped later than their acknowledgment",
+                name(ahead),
+                name(behind),
+                counted(skew.count, "segment")
             ),
         },
     )
-    .evidence(at, "the largest step back")
-    .data("back_ms", Value::Ms(back))
-    .data("count", Value::Count(count));
-    findings.push(match large {
-        true => finding
-            .cause(Confidence::Possible, "the clock of the capturing machine was set")
-            .cause(Confidence::Possible, "files were put together in the wrong order")
-            .advice("durations across this place are wrong; sort the file with reordercap and look again"),
-        false => finding
+    .evidence(skew.acked, "the acknowledgment")
+    .evidence(skew.sent, "the bytes that it acknowledges")
+    .data("kind", Value::Text("skew".to_owned()))
+    .data("skew_ms", Value::Ms(Duration::from_nanos(skew.nanos)))
+    .data("count", Value::Count(skew.count))
+    .data("ahead", Value::Text(name(ahead)));
+    finding
+        .data("behind", Value::Text(name(behind)))
+        .cause(Confidence::Likely, "captures of two machines were put together")
+        .cause(Confidence::Possible, "two interfaces stamp packets with clocks of their own")
+        .advice(format!(
+            "times between the two are off: move the one that is ahead with editcap -t -{:.3} IN OUT, and analyse again",
+            Duration::from_nanos(skew.nanos).as_secs_f64()
+        ))
+}
+
+fn out_of_order(clocks: &Clocks) -> Option<Finding> {
+    let (at, nanos) = clocks.latest.filter(|_| clocks.late > 0)?;
+    let back = Duration::from_nanos(nanos);
+    let summary = match clocks.late {
+        1 => format!(
+            "a packet is stamped {} earlier than one before it",
+            span(back)
+        ),
+        count => format!(
+            "{count} packets are stamped earlier than one before them, by {} at most",
+            span(back)
+        ),
+    };
+    Some(
+        Finding::of_capture(&RULE, Confidence::Certain, summary)
             .severity(Severity::Info)
+            .evidence(at, "the packet that is furthest behind")
+            .data("kind", Value::Text("out-of-order".to_owned()))
+            .data("back_ms", Value::Ms(back))
+            .data("count", Value::Count(clocks.late))
             .cause(Confidence::Likely, "several interfaces, queues or threads wrote this file")
             .advice("durations shorter than that may be wrong; sort the file with reordercap to be sure"),
-    });
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::diagnosis::Severity;
-    use crate::script::Script;
+    use crate::diagnosis::{Finding, Severity, Thresholds, Value, diagnose_capture};
+    use crate::script::{Script, Told};
+    use crate::session::{Capture, Clocks};
     use crate::stream::Direction::ServerToClient;
+    use crate::stream::PacketRef;
+    use crate::time::Timestamp;
 
-    fn after_a_step(seconds: f64) -> crate::script::Told {
+    fn after_a_step(seconds: f64) -> Told {
         Script::new()
             .upgrade()
             .wait_s(-seconds)
@@ -85,24 +176,66 @@ mod tests {
             .told()
     }
 
+    fn kind(finding: &Finding) -> &Value {
+        &finding.data[0].1
+    }
+
     #[test]
     fn a_clock_that_is_set_back_is_a_warning() {
         let told = after_a_step(5.0);
         let finding = told.only("cap-clock");
         assert_eq!(finding.severity, Severity::Warn);
-        assert_eq!(finding.evidence.first().map(|e| e.at.number), Some(8));
+        assert_eq!(kind(finding), &Value::Text("step".to_owned()));
+        let packets: Vec<u64> = finding.evidence.iter().map(|e| e.at.number).collect();
+        assert_eq!(packets, [7, 8]);
     }
 
     #[test]
-    fn a_step_of_milliseconds_is_for_information() {
-        assert_eq!(
-            after_a_step(0.003).only("cap-clock").severity,
-            Severity::Info
-        );
+    fn records_that_are_milliseconds_late_are_for_information() {
+        let told = after_a_step(0.003);
+        let finding = told.only("cap-clock");
+        assert_eq!(finding.severity, Severity::Info);
+        assert_eq!(kind(finding), &Value::Text("out-of-order".to_owned()));
     }
 
     #[test]
     fn a_clock_that_stands_still_is_silent() {
         assert!(after_a_step(0.001).of("cap-clock").is_empty());
+    }
+
+    /// What is said of bytes that were acknowledged so often, so many milliseconds early.
+    fn acked_early(times: u64, ms: i64) -> Vec<Finding> {
+        let at = |ms: i64, source| PacketRef {
+            time: Timestamp::from_nanos(ms * 1_000_000),
+            source,
+            ..PacketRef::default()
+        };
+        let mut clocks = Clocks::default();
+        for _ in 0..times {
+            clocks.on_acked_early(at(ms, 1), at(0, 0));
+        }
+        let capture = Capture {
+            clocks,
+            ..Capture::default()
+        };
+        let mut findings = diagnose_capture(&[], &[], &capture, &Thresholds::default());
+        findings.retain(|finding| finding.rule.id == "cap-clock");
+        findings
+    }
+
+    #[test]
+    fn bytes_acknowledged_before_they_were_sent_give_the_difference_of_two_clocks() {
+        let findings = acked_early(3, 40);
+        assert_eq!(
+            findings[0].summary,
+            "the clock of file 1 is ahead of that of file 0 by at least 40 ms: \
+             3 segments are stamped later than their acknowledgment"
+        );
+    }
+
+    #[test]
+    fn one_early_acknowledgment_or_a_tick_of_the_clock_is_no_skew() {
+        assert!(acked_early(2, 40).is_empty());
+        assert!(acked_early(50, 0).is_empty());
     }
 }

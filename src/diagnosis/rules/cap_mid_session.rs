@@ -20,6 +20,8 @@ client is by its User-Agent, and how long the session had been open. Compressed 
 `record-sizes`: the connection is TLS without its beginning, which no key can open. The client's masks show through the sizes of its records, and
 the last ones have the sizes of two Close frames: it looks like a WebSocket that closed as it should. This is inferred, not read.
 
+`answer-only`: the 101 is in the capture and the request is not. The subprotocol and the extensions are known, the path isn't.
+
 `unknown`: nothing proves that these connections are WebSockets, and nothing in the report is about them.
 
 ## What usually causes it
@@ -48,6 +50,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         .partition(|(session, _)| session.is_inferred());
     findings.extend(of_frames(&read));
     findings.extend(of_sizes(&inferred));
+    findings.extend(of_answers(overview));
     findings.extend(of_unknown(overview));
 }
 
@@ -90,7 +93,7 @@ fn of_frames(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
         format!("{began}; {theirs} frames are read from the first provable one on{passed}");
     let evidence = Evidence::new(first.found_at(), "the first frame that could be told");
     Some(
-        of_all(sessions, confidence, evidence, summary)
+        of_all(&plain(sessions), confidence, evidence, summary)
             .data("kind", Value::Text("frames".to_owned()))
             .data("sessions", Value::Count(count))
             .data("lost", Value::Count(lost))
@@ -109,7 +112,7 @@ fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
         counted(count, "connection")
     );
     let evidence = Evidence::new(first.handshake.request.first, "the first record");
-    let finding = of_all(sessions, Confidence::Possible, evidence, summary)
+    let finding = of_all(&plain(sessions), Confidence::Possible, evidence, summary)
         .data("kind", Value::Text("record-sizes".to_owned()))
         .data("sessions", Value::Count(count))
         .advice("start the capture before the client connects, and keep the SSLKEYLOGFILE");
@@ -127,23 +130,47 @@ fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
     })
 }
 
+fn plain<'a>(sessions: &[(&'a Session, MidStream)]) -> Vec<&'a Session> {
+    sessions.iter().map(|(session, _)| *session).collect()
+}
+
 /// About the session if there is one, else about the capture.
 fn of_all(
-    sessions: &[(&Session, MidStream)],
+    sessions: &[&Session],
     confidence: Confidence,
     evidence: Evidence,
     summary: String,
 ) -> Finding {
     match sessions {
-        [(session, _)] => Finding::new(&RULE, session, confidence, evidence, summary),
+        [session] => Finding::new(&RULE, session, confidence, evidence, summary),
         _ => {
             let mut finding = Finding::of_capture(&RULE, confidence, summary);
             finding.evidence.push(evidence);
             finding.subject = Subject::Capture;
-            finding.tcp_stream = sessions.first().map(|(session, _)| session.leg.tcp_stream);
+            finding.tcp_stream = sessions.first().map(|session| session.leg.tcp_stream);
             finding
         }
     }
+}
+
+fn of_answers(overview: &Overview<'_>) -> Option<Finding> {
+    let unasked = |session: &&Session| {
+        session.handshake.request_lost && session.handshake.mid_stream.is_none()
+    };
+    let sessions: Vec<&Session> = overview.sessions.iter().filter(unasked).collect();
+    let first = sessions.first()?;
+    let count = sessions.len() as u64;
+    let summary = format!(
+        "the capture has the 101 of {} and not the request: the path is unknown",
+        counted(count, "session")
+    );
+    let evidence = Evidence::new(first.handshake.request.first, "the 101");
+    Some(
+        of_all(&sessions, Confidence::Certain, evidence, summary)
+            .data("kind", Value::Text("answer-only".to_owned()))
+            .data("sessions", Value::Count(count))
+            .advice("start the capture before the client connects"),
+    )
 }
 
 fn of_unknown(overview: &Overview<'_>) -> Option<Finding> {
@@ -212,6 +239,16 @@ mod tests {
             .told();
         assert_eq!(told.only("cap-mid-session").subject, Subject::Capture);
         assert_eq!(told.sessions.len(), 2);
+    }
+
+    #[test]
+    fn a_101_without_its_request_is_told_as_such() {
+        let told = Script::new()
+            .handshake()
+            .unseen(|script| script.request(""))
+            .accept("")
+            .told();
+        assert_eq!(kind(&told), "answer-only");
     }
 
     #[test]

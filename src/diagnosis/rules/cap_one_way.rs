@@ -63,8 +63,8 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             &RULE,
             confidence,
             match &left_out {
-                None => format!("of {connections} only the {other}'s packets were captured: it acknowledges payload of the {side} that is not there"),
-                Some(left_out) => format!("of {connections} only the {other}'s packets were read: it acknowledges payload of the {side} that is not there ({left_out})"),
+                None => format!("of {connections} only the {other}'s packets were captured: what the {side} sent, its Pongs and Close frames too, can't be told"),
+                Some(left_out) => format!("of {connections} only the {other}'s packets were read: what the {side} sent, its Pongs and Close frames too, can't be told ({left_out})"),
             },
         )
         .evidence(at, format!("acknowledges payload of the {side}"))

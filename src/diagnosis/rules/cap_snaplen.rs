@@ -41,7 +41,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let mut finding = Finding::of_capture(
         &RULE,
         Confidence::Certain,
-        format!("{cut} of {all} TCP packets were cut by the snap length ({bytes} bytes of followed connections)"),
+        format!("{cut} of {all} TCP packets were cut by the snap length: of {bytes} bytes of followed connections only the number is known"),
     )
     .data("packets", Value::Count(cut))
     .data("bytes", Value::Count(bytes))

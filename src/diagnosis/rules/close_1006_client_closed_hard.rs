@@ -49,7 +49,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             Reading::Lifetime(_) | Reading::HalfClose { .. } | Reading::Path => false,
         };
         if own && told {
-            findings.push(ends::in_order(found(&end)));
+            findings.push(end.told(found(&end)));
         }
     }
 }
@@ -66,24 +66,21 @@ fn found(end: &End<'_>) -> Finding {
         format!("{what}, client to server, no Close frame before it"),
     );
     let summary = format!(
-        "{} ended TCP with a {what} and without a Close frame, {} after the last payload",
+        "{} ended TCP with a {what} and without a Close frame, {} after the last payload{}",
         end.ender(),
-        span(idle)
+        span(idle),
+        end.followed()
     );
     let mut finding = Finding::new(&RULE, end.session, end.certainty(), first, summary)
         .evidence_if(end.closing.idle_from, "last payload before it")
         .data("kind", Value::Text(what.to_ascii_lowercase()))
         .data("idle_ms", Value::Ms(idle));
-    if let (Some((other, theirs)), Some(_)) = (end.other_leg, end.proxy) {
-        let cause = format!("a proxy ended both legs: the other one is s{other}");
-        finding = finding
-            .evidence(theirs.at, "end of the proxy's other leg")
-            .cause(Confidence::Likely, cause);
-        finding.tcp_stream = None;
+    if let Some(why) = end.proxy_followed() {
+        finding = finding.cause(Confidence::Certain, why);
     }
-    let leg = &end.session.leg;
+    let leg = &end.hit.leg;
     let aborted = end.terminator.reset.is_some_and(|reset| {
-        reset_provenance(end.session, &reset).verdict == Provenance::AbortedSocket
+        reset_provenance(end.hit, &reset).verdict == Provenance::AbortedSocket
     });
     if aborted && leg.last_payload.server > leg.last_payload.client {
         let unread = "the client ended while bytes of the server waited unread";

@@ -5,6 +5,7 @@ use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value, timeouts,
 };
+use crate::session::Session;
 
 pub(super) static RULE: Rule = Rule {
     id: "close-1006-flow-expired",
@@ -76,10 +77,43 @@ fn found(case: &Case<'_>, expired: &Expired) -> Finding {
     for row in timeouts::forgets_after(expired.silence).take(3) {
         finding = finding.cause(Confidence::Possible, row.candidate());
     }
+    let finding = stopped_at_translation(finding, case.session, expired);
     finding
         .cause(Confidence::Possible, "a NAT, firewall or load balancer with a shorter timer")
         .cause(Confidence::Possible, "the peer's host restarted during the silence")
         .advice(format!("send a Ping or a TCP keep-alive well within {silence}; look at what translates or filters addresses on the path"))
+}
+
+/// What came in on one side of a translation has to go out on the other, where that was captured.
+fn stopped_at_translation(mut finding: Finding, session: &Session, expired: &Expired) -> Finding {
+    let stopped = session.far_side.as_ref().filter(|far| {
+        let sent = far.leg.last_payload[expired.sender];
+        far.was_watched(expired.data, session.horizon)
+            && sent.is_none_or(|sent| sent.time < expired.data.time)
+            && far.leg.unacked[expired.sender].first.is_none()
+    });
+    let Some(far) = stopped else { return finding };
+    let last = far.leg.last_payload[expired.sender];
+    let what = format!(
+        "newest data of the {} on the far side",
+        expired.sender.sender()
+    );
+    finding.summary = format!(
+        "after {} without a packet, the address translation had forgotten the connection: data of the {} went in and didn't come out",
+        span(expired.silence),
+        expired.sender.sender()
+    );
+    finding.confidence = Confidence::Likely;
+    finding.tcp_stream = None;
+    finding = finding
+        .evidence_if(last, &what)
+        .data("far_side", Value::Text("silent".to_owned()))
+        .cause(
+            Confidence::Likely,
+            "the timer of the address translation between the two captured sides",
+        );
+    finding.evidence.sort_by_key(|evidence| evidence.at);
+    finding
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ RFC 9293, section 3.6; RFC 6455, section 7.1.1.
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     for end in ends::read(overview) {
         if let Reading::HalfClose { later } = end.reading {
-            findings.push(found(&end, later));
+            findings.push(end.told(found(&end, later)));
         }
     }
 }

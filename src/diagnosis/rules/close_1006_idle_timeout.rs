@@ -38,7 +38,7 @@ RFC 6455, sections 5.5.2 and 7.1.5.
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     for end in ends::read(overview) {
         if let Reading::Idle(timer) = &end.reading {
-            findings.push(ends::in_order(found(&end, timer)));
+            findings.push(end.told(found(&end, timer)));
         }
     }
 }
@@ -62,10 +62,6 @@ fn found(end: &End<'_>, timer: &Timer) -> Finding {
         .evidence(end.terminator.at, format!("{what} of {ender}"))
         .data("idle_ms", Value::Ms(idle))
         .data("cluster", Value::Count(timer.cluster as u64));
-    if let Some((_, other)) = end.other_leg {
-        finding = finding.evidence(other.at, "end of the proxy's other leg");
-        finding.tcp_stream = None;
-    }
     if let Some(seconds) = timer.whole {
         finding = finding.data("timer_s", Value::Count(seconds));
     }
@@ -74,6 +70,10 @@ fn found(end: &End<'_>, timer: &Timer) -> Finding {
             confidence,
             format!("the idle timer of {proxy}, where requests for this path pass"),
         );
+    }
+    if end.as_haproxy_does() {
+        let haproxy = "haproxy (timeout tunnel): it sends a FIN to the client and resets the leg to the server";
+        finding = finding.cause(Confidence::Possible, haproxy);
     }
     for row in timer.rows.iter().take(3) {
         finding = finding.cause(Confidence::Possible, row.candidate());

@@ -36,9 +36,10 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         match &end.reading {
             Reading::Lifetime(timer) => {
                 let finding = found(&end, timer.confidence, &timer.rows);
-                findings.push(finding.data("cluster", Value::Count(timer.cluster as u64)));
+                let finding = finding.data("cluster", Value::Count(timer.cluster as u64));
+                findings.push(end.told(finding));
             }
-            Reading::Side => findings.extend(alone(&end)),
+            Reading::Side => findings.extend(alone(&end).map(|finding| end.told(finding))),
             Reading::Idle(_) | Reading::HalfClose { .. } | Reading::Path => {}
         }
     }

@@ -45,7 +45,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             Reading::Lifetime(_) | Reading::HalfClose { .. } | Reading::Path => true,
         };
         if theirs && end.terminator.reset.is_none() && !better_said {
-            findings.push(ends::in_order(found(&end)));
+            findings.push(end.told(found(&end)));
         }
     }
 }
@@ -58,37 +58,51 @@ fn found(end: &End<'_>) -> Finding {
     );
     let who = end.ender();
     let summary = format!(
-        "{who} closed TCP with a FIN and without a Close frame, {} after the last payload",
-        span(idle)
+        "{who} closed TCP with a FIN and without a Close frame, {} after the last payload{}",
+        span(idle),
+        end.followed()
     );
     let mut finding = Finding::new(&RULE, end.session, end.certainty(), fin, summary)
         .evidence_if(end.closing.idle_from, "last payload before it")
         .data("idle_ms", Value::Ms(idle))
         .data("together", Value::Count(end.together as u64));
-    if let Some(upstream) = end.lost_upstream {
+    if end.behind_proxy() {
         finding = finding
-            .evidence(upstream, "the backend ends the proxy's other leg first")
+            .data("kind", Value::Text("backend".to_owned()))
             .cause(
                 Confidence::Certain,
-                "the proxy lost its upstream: the backend ended first",
+                "the backend ended first, and its proxy followed: the proxy is not to blame",
             );
-        finding.tcp_stream = None;
     }
-    causes(finding, end)
-        .advice("look in the log of the server, or of the proxy before it, at the time of the FIN")
+    let where_to_look = match (end.behind_proxy(), end.proxy, end.of_proxys_own_will()) {
+        (true, ..) => "look in the log of the backend at the time of its FIN".to_owned(),
+        (_, Some(proxy), true) => {
+            format!("look in the log of {proxy} at the time of the FIN: it ended both legs")
+        }
+        _ => "look in the log of the server, or of the proxy before it, at the time of the FIN"
+            .to_owned(),
+    };
+    causes(finding, end).advice(where_to_look)
 }
 
 /// The causes, those first for which the wire speaks.
 fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
-    let leg = &end.session.leg;
+    let leg = &end.hit.leg;
+    let own_will = end.of_proxys_own_will();
+    if let Some(why) = end.proxy_followed() {
+        finding = finding.cause(Confidence::Certain, why);
+    }
     if end.together > 0 {
-        finding = finding.cause(
-            Confidence::Likely,
-            format!(
-                "the process or host went away: {} more of its sessions ended within 2 s",
-                end.together
-            ),
+        let what = if own_will {
+            "the proxy ended several at once, as for a reload, a drain or an operator's command"
+        } else {
+            "the process or host went away"
+        };
+        let others = format!(
+            "{what}: {} more of its sessions ended within 2 s",
+            end.together
         );
+        finding = finding.cause(Confidence::Likely, others);
     }
     if leg.zero_window.client.since.is_some() {
         finding = finding.cause(
@@ -96,8 +110,7 @@ fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
             "a limit on what may wait for a slow reader: the client's window was closed",
         );
     }
-    let silence = end.after_longest_silence();
-    if let Some(silence) = silence.filter(|_| end.lost_upstream.is_none()) {
+    if let Some(silence) = end.after_longest_silence() {
         finding = finding.cause(
             Confidence::Possible,
             format!(
@@ -106,7 +119,15 @@ fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
             ),
         );
     }
-    if end.proxy.is_some() && end.lost_upstream.is_none() {
+    if own_will {
+        return finding
+            .cause(
+                Confidence::Possible,
+                "the proxy was reloaded or drained, or told to end its sessions",
+            )
+            .cause(Confidence::Possible, "the proxy's process went away");
+    }
+    if end.proxy.is_some() {
         finding = finding.cause(
             Confidence::Possible,
             "the proxy lost its upstream, was reloaded or drained",

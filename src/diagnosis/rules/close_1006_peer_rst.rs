@@ -40,7 +40,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     for end in ends::read(overview) {
         let theirs = end.terminator.direction == Direction::ServerToClient;
         if theirs && end.reading == Reading::Side && end.terminator.reset.is_some() {
-            findings.push(ends::in_order(found(&end)));
+            findings.push(end.told(found(&end)));
         }
     }
 }
@@ -50,9 +50,10 @@ fn found(end: &End<'_>) -> Finding {
     let at = end.terminator.at;
     let first = Evidence::new(at, "reset, server to client, no Close frame before it");
     let summary = format!(
-        "{} reset the connection without a Close frame, {} after the last payload",
+        "{} reset the connection without a Close frame, {} after the last payload{}",
         end.ender(),
-        span(idle)
+        span(idle),
+        end.followed()
     );
     let finding = Finding::new(&RULE, end.session, end.certainty(), first, summary)
         .evidence_if(end.closing.idle_from, "last payload before it")
@@ -66,8 +67,8 @@ fn explained(finding: Finding, end: &End<'_>) -> Finding {
     let Some(reset) = end.terminator.reset else {
         return finding;
     };
-    let leg = &end.session.leg;
-    let reading = reset_provenance(end.session, &reset);
+    let leg = &end.hit.leg;
+    let reading = reset_provenance(end.hit, &reset);
     let confidence = if reading.sure {
         Confidence::Likely
     } else {

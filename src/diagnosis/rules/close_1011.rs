@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::lacks::unless_hidden;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::CloseFrame;
@@ -57,8 +58,9 @@ fn found(case: &Case<'_>, sender: Direction, close: &CloseFrame) -> Finding {
     let known = secrets_of(&request.target, &request.headers.0);
     let reason = Secrets::Redacted.text(&close.reason, &known).into_owned();
     let first = Evidence::new(at, format!("Close 1011 of the {name}"));
+    let confidence = unless_hidden(session, sender.reverse());
     let make = |summary: String| {
-        Finding::new(&RULE, session, Confidence::Certain, first.clone(), summary)
+        Finding::new(&RULE, session, confidence, first.clone(), summary)
             .data("status", Value::Count(1011))
             .data("sender", Value::Text(name.to_owned()))
             .data("reason", Value::Text(reason.clone()))

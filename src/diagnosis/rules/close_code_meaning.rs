@@ -1,5 +1,6 @@
 //! `close-code-meaning`: who closed, with which code, and what it means.
 
+use crate::diagnosis::lacks::unless_hidden;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, codes};
 use crate::session::redact::{Secrets, secrets_of};
 use crate::session::{CloseFrame, Session};
@@ -86,7 +87,8 @@ fn found(case: &Case<'_>, sender: Direction, close: &CloseFrame) -> Finding {
     };
     let first = Evidence::new(close.control.frame.at, format!("Close of the {name}"));
     let answer = session.close[sender.reverse()].as_ref();
-    let mut finding = Finding::new(&RULE, session, Confidence::Certain, first, summary)
+    let confidence = unless_hidden(session, sender.reverse());
+    let mut finding = Finding::new(&RULE, session, confidence, first, summary)
         .evidence_if(
             answer.map(|answer| answer.control.frame.at),
             "the answering Close",

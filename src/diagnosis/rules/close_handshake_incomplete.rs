@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{close_failed_by_receiver, close_lost_to_rst};
 use crate::diagnosis::api::refuses_answer;
 use crate::diagnosis::closing::{late_close, named};
+use crate::diagnosis::lacks::end_is_captured;
 use crate::diagnosis::timeouts::{self, Counts};
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
@@ -52,7 +53,9 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     };
     // What broke the closing handshake off has a better name in these cases.
     let refused = closer == Direction::ServerToClient && refuses_answer(case.session);
+    let unread = case.session.is_unread(closer.reverse());
     if refused
+        || unread
         || close_failed_by_receiver::explains(case, closer)
         || close_lost_to_rst::found(case, closer).is_some()
     {
@@ -146,7 +149,12 @@ fn found(
     let confidence = match (hidden, case.closing.terminator) {
         (true, _) => Confidence::Possible,
         // The answer may be behind the end of the capture.
-        (false, Some(_)) if session.ended != Some(Ended::CaptureEnd) => Confidence::Certain,
+        (false, Some(_))
+            if session.ended != Some(Ended::CaptureEnd)
+                && end_is_captured(session, closer.reverse()) =>
+        {
+            Confidence::Certain
+        }
         (false, _) => Confidence::Likely,
     };
     // Who doesn't wait, or fails the connection (section 7.1.7), has nothing to complain of.

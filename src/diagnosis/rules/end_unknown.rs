@@ -4,6 +4,7 @@ use crate::diagnosis::path::dead_path;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::session::Ended;
+use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {
     id: "end-unknown",
@@ -16,7 +17,8 @@ It isn't called 1006.
 
 ## What usually causes it
 - The capture was stopped, or rotated to the next file.
-- A capture filter or the capturing host lost the end.
+- A capture filter or the capturing host lost the end. `data.kind` is `not-captured` where another connection between the same
+  addresses and ports proves that there was one.
 
 ## How to tell them apart
 The next file of a rotated ring, if there is one, has the rest: give all of them to wscope.
@@ -41,12 +43,22 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if dead_path(session).is_some() {
         return;
     }
+    // The end may be in what the capture lacks.
+    let lacks = |side| session.may_hide_frames(side);
+    let confidence = match case.capture.dropped > 0 || Direction::BOTH.into_iter().any(lacks) {
+        true => Confidence::Likely,
+        false => Confidence::Certain,
+    };
     let last = session.leg.last_packet_any();
     let quiet = session.horizon.time.saturating_since(last.time);
     let (kind, summary) = match session.ended {
         Some(Ended::LimitReached) => (
             "limit-reached",
             "the session was open when its record was let go to stay within the limits".to_owned(),
+        ),
+        Some(Ended::Settled) => (
+            "not-captured",
+            "the end of the session was not captured: another connection follows between the same addresses and ports".to_owned(),
         ),
         _ if waiting => (
             "closing",
@@ -64,7 +76,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         Finding::new(
             &RULE,
             session,
-            Confidence::Certain,
+            confidence,
             Evidence::new(last, "last packet of the session"),
             summary,
         )
@@ -83,6 +95,22 @@ mod tests {
     fn an_open_session_at_the_end_is_no_1006() {
         let told = Script::new().upgrade().text(ClientToServer, "hi").told();
         assert_eq!(told.of("end-unknown").len(), 1);
+        assert!(!told.ids().iter().any(|id| id.starts_with("close-1006")));
+    }
+
+    #[test]
+    fn a_session_whose_end_was_not_captured_is_no_1006_either() {
+        let told = Script::new()
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .wait_s(60.0)
+            .at_port(40_001)
+            .upgrade()
+            .clean_close(ClientToServer)
+            .told();
+        assert_eq!(told.sessions.len(), 2);
+        let finding = told.only("end-unknown");
+        assert!(finding.summary.contains("not captured"));
         assert!(!told.ids().iter().any(|id| id.starts_with("close-1006")));
     }
 

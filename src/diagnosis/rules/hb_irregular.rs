@@ -2,6 +2,7 @@
 
 use super::hb_gap::worst_gap;
 use super::hb_pong_timeout::seconds;
+use crate::diagnosis::lacks::unless_hidden;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::stream::Direction;
 
@@ -60,7 +61,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let finding = Finding::new(
             &RULE,
             case.session,
-            Confidence::Certain,
+            unless_hidden(case.session, pinger),
             Evidence::new(longest.from, "the longest time between two Pings begins"),
             format!(
                 "the {side}'s Pings have no steady rhythm: {} in the middle, {} at most",

@@ -1,5 +1,6 @@
 //! `hs-aborted-by-client`: the client left before the answer to its upgrade.
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::Ended;
@@ -68,7 +69,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     // A client that sends FIN still listens: an answer may come until the server is done too.
     let confidence = match session.ended {
         // Of a reset without a socket, the end came before, and perhaps an answer.
-        Some(Ended::Settled) if !end.of_no_socket(session) => Confidence::Certain,
+        Some(Ended::Settled) if !end.of_no_socket(session) => unless_unpaired(session),
         _ => Confidence::Likely,
     };
     let word = if end.reset.is_some() { "reset" } else { "FIN" };

@@ -1,5 +1,6 @@
 //! `hs-bad-101`: a 101 that lacks what it needs, or accepts what nobody offered.
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, api::ClientKind,
 };
@@ -59,7 +60,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .iter()
         .map(|b| format!("{} ({})", b.what, b.section))
         .collect();
-    let mut finding = Finding::new(&RULE, session, Confidence::Certain, answer, summary)
+    let mut finding = Finding::new(&RULE, session, unless_unpaired(session), answer, summary)
         .data("kind", Value::Text(first.kind.to_owned()))
         .data("breaches", Value::List(texts))
         .data("client_went_on", Value::Flag(went_on));

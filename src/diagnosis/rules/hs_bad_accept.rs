@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::session::Session;
 
@@ -87,7 +88,7 @@ fn finding(
         None => format!("the 101 is not valid: {what}{aside}"),
     };
     let answer = Evidence::new(response.first, "the 101");
-    let mut finding = Finding::new(&RULE, session, Confidence::Certain, answer, summary)
+    let mut finding = Finding::new(&RULE, session, unless_unpaired(session), answer, summary)
         .data("kind", Value::Text(kind.to_owned()))
         .data("client_went_on", Value::Flag(went_on));
     if let Some(request) = handshake.seen_request() {

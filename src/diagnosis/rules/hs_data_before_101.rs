@@ -1,5 +1,6 @@
 //! `hs-data-before-101`: the client sent bytes before the answer to its upgrade.
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 
 pub(super) static RULE: Rule = Rule {
@@ -48,7 +49,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         format!("the client sent {len} bytes before the 101 that it should have waited for");
     let data = Evidence::new(at, "data, client to server");
     findings.push(
-        Finding::new(&RULE, session, Confidence::Certain, data, summary)
+        Finding::new(&RULE, session, unless_unpaired(session), data, summary)
             .evidence(response.first, "the 101")
             .data("bytes", Value::Count(len))
             .data("early_ms", Value::Ms(early))

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
-use crate::diagnosis::refusal::{body_of, shown};
+use crate::diagnosis::lacks::unless_unpaired;
+use crate::diagnosis::legs::{before, behind, joined};
+use crate::diagnosis::refusal::{body_of, is_stripped_between, shown};
 use crate::diagnosis::status::{WRONG_VERSION, reading_of};
 use crate::diagnosis::tunnel;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Refusal, Responder, Rule, Severity, Value,
-    refusal_of, responder_of,
+    confidence_of, refusal_of, responder_of,
 };
 use crate::session::redact::Secrets;
 use crate::session::{Attempt, Response, Session};
+use crate::stream::PacketRef;
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-http-status",
@@ -89,7 +92,13 @@ fn finding(
         0 => String::new(),
         _ => format!(" after {}", span(waited)),
     };
-    let name = who.as_ref().map_or("the server", |who| who.name.as_str());
+    let own_name = who.as_ref().map_or("the server", |who| who.name.as_str());
+    let back = behind(session, overview.sessions);
+    let said = back.map(|back| from_behind(session, back, own_name));
+    let name = said
+        .as_ref()
+        .and_then(|said| said.by.as_deref())
+        .unwrap_or(own_name);
     let status = status_text(session, response);
     let summary = match later {
         Some(id) => {
@@ -99,11 +108,13 @@ fn finding(
     };
     let request = Evidence::new(handshake.request.last, "the upgrade request");
     // Where another finding names the cause, this one only keeps the status.
+    let stripped = back.is_some_and(|back| is_stripped_between(session, back))
+        || before(session, overview.sessions).is_some_and(|f| is_stripped_between(f, session));
     let severity = match (later, refusal) {
-        (None, Refusal::Status) => Severity::Error,
+        (None, Refusal::Status) if !stripped => Severity::Error,
         _ => Severity::Info,
     };
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+    let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
         .severity(severity)
         .evidence(response.first, format!("the answer: {status}"))
         .data("status", Value::Count(u64::from(response.status)))
@@ -121,7 +132,10 @@ fn finding(
             )
             .advice("nothing: the second request went through"),
         None => {
-            let finding = with_upstream(finding, session, response, overview);
+            let finding = match said {
+                Some(said) => said.told(finding, session, back),
+                None => with_upstream(finding, session, response, overview),
+            };
             causes(finding, session, response, who.as_ref())
         }
     })
@@ -162,6 +176,76 @@ fn details(
     finding
 }
 
+/// What the leg behind the proxy shows of the refusal.
+struct Behind {
+    /// Who refused, where the proxy only passed it on.
+    by: Option<String>,
+    cause: String,
+    what: &'static str,
+    at: PacketRef,
+}
+
+fn from_behind(front: &Session, back: &Session, proxy: &str) -> Behind {
+    let server = back.leg.server;
+    let Some(answer) = &back.handshake.response else {
+        let reset = back.leg.resets.first().map(|reset| reset.at);
+        let ended = back.leg.fin.server.or(reset);
+        let (what, at) = match (ended, reset) {
+            (Some(at), None) => ("closes without an answer", at),
+            (_, Some(at)) => ("resets without an answer", at),
+            (None, None) => ("gives no answer", back.handshake.request.last),
+        };
+        let cause = format!("the upstream {server} {what}");
+        let by = None;
+        return Behind {
+            by,
+            cause,
+            what,
+            at,
+        };
+    };
+    let at = answer.first;
+    if front.handshake.status() != Some(answer.status) {
+        let cause = format!(
+            "the upstream {server} answered {}, and {proxy} made another answer of it",
+            answer.status
+        );
+        let (by, what) = (None, "answers otherwise");
+        return Behind {
+            by,
+            cause,
+            what,
+            at,
+        };
+    }
+    let who = responder_of(back).filter(|who| !who.is_proxy);
+    let by = Some(who.map_or_else(|| "the backend".to_owned(), |who| who.name));
+    let cause = format!("the answer is that of the upstream {server}; {proxy} passed it on");
+    let what = "answers so first";
+    Behind {
+        by,
+        cause,
+        what,
+        at,
+    }
+}
+
+impl Behind {
+    fn told(self, finding: Finding, session: &Session, back: Option<&Session>) -> Finding {
+        let Some(back) = back else { return finding };
+        let confidence =
+            joined(session).map_or(Confidence::Possible, |j| confidence_of(j.story.proof));
+        let what = format!("the upstream {} {}", back.leg.server, self.what);
+        let mut finding = finding
+            .evidence(self.at, what)
+            .data("upstream", Value::Text(back.leg.server.to_string()))
+            .cause(confidence, self.cause);
+        finding.tcp_stream = None; // The evidence is of two connections.
+        finding.evidence.sort_by_key(|evidence| evidence.at);
+        finding
+    }
+}
+
 /// A connection that failed while a gateway's client waited is most likely the
 /// one to its upstream.
 fn with_upstream(
@@ -190,6 +274,12 @@ fn with_upstream(
         Confidence::Possible
     };
     let (from, upstream) = (attempt.leg.client.ip(), attempt.leg.server);
+    let refused = attempt.leg.resets.iter().any(|reset| reset.refuses_syn);
+    let how = match (refused, attempt.leg.unreachable.is_empty()) {
+        (true, _) => "it refused a connection meanwhile",
+        (false, false) => "the network reported it unreachable meanwhile",
+        (false, true) => "a connection to it failed meanwhile",
+    };
     finding.tcp_stream = None; // The evidence is of two connections.
     let dial = format!("meanwhile {from} dials {upstream} in vain");
     let mut finding = finding.evidence(attempt.leg.first, dial);
@@ -198,9 +288,7 @@ fn with_upstream(
         .data("upstream", Value::Text(upstream.to_string()))
         .cause(
             confidence,
-            format!(
-                "the upstream {upstream} can't be reached: a connection to it failed meanwhile"
-            ),
+            format!("the upstream {upstream} can't be reached: {how}"),
         )
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::tunnel;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
@@ -146,7 +147,7 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
     // from its SYN on is it known that the server sent nothing.
     let first = end.reset.is_some() || leg.fin.client.is_some();
     let confidence = match leg.syn_count.server {
-        1.. if first => Confidence::Certain,
+        1.. if first => unless_unpaired(session),
         _ => Confidence::Likely,
     };
     let finding = start(session, Some(end), confidence, kind, waited, summary).evidence(
@@ -198,7 +199,7 @@ fn client_gave_up(case: &Case<'_>, end: &Terminator, waited: Duration) -> Findin
     let session = case.session;
     // A client that sends FIN still listens: an answer may come until the server is done too.
     let confidence = match session.ended {
-        Some(Ended::Settled) => Confidence::Certain,
+        Some(Ended::Settled) => unless_unpaired(session),
         _ => Confidence::Likely,
     };
     let summary = format!(

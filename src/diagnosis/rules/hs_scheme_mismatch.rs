@@ -1,6 +1,7 @@
 //! `hs-scheme-mismatch`: `ws://` to a TLS port, or `wss://` to a plaintext port.
 
 use crate::diagnosis::dial::{Dial, dials};
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::wording::times;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Value,
@@ -62,7 +63,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let summary =
         format!("the client speaks plaintext to {server}, a TLS port: the answer is {what}");
     findings.push(
-        Finding::new(&RULE, session, Confidence::Certain, request, summary)
+        Finding::new(&RULE, session, unless_unpaired(session), request, summary)
             .evidence(at, what)
             .data("kind", Value::Text("plaintext-to-tls".to_owned()))
             .cause(

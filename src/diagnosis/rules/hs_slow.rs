@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::wording::{span, times};
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::Session;
@@ -82,7 +83,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let confidence = if late {
         Confidence::Likely
     } else {
-        Confidence::Certain
+        unless_unpaired(session)
     };
     let mut finding = match tcp {
         Some((_, syn, established)) => Finding::new(
@@ -96,7 +97,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .evidence(handshake.request.last, "the upgrade request"),
         None => {
             let request = Evidence::new(handshake.request.last, "the upgrade request");
-            Finding::new(&RULE, session, Confidence::Certain, request, summary)
+            Finding::new(&RULE, session, confidence, request, summary)
         }
     };
     finding = finding

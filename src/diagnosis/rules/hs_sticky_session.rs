@@ -1,5 +1,6 @@
 //! `hs-sticky-session`: a session id reached a backend that doesn't know it.
 
+use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Family, Finding, Refusal, Rule, Severity, Value, refusal_of,
 };
@@ -58,7 +59,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         session.leg.server
     );
     findings.push(
-        Finding::new(&RULE, session, Confidence::Certain, request, summary)
+        Finding::new(&RULE, session, unless_unpaired(session), request, summary)
             .evidence(
                 response.first,
                 format!("the answer: {} with \"{text}\"", response.status),

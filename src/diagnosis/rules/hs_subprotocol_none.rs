@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::diagnosis::api::ClientKind;
+use crate::diagnosis::closing::close_of;
+use crate::diagnosis::lacks::unless_unpaired;
+use crate::diagnosis::legs::{behind, proxy_name};
 use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, api::ClientKind,
+    Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value, confidence_of, joined,
 };
 use crate::session::redact::{REPLACEMENT, Secrets};
 use crate::session::{CloseFrame, Response, Session};
@@ -32,7 +36,7 @@ Let the server answer with one of the offered names, spelled exactly alike, or o
 ## References
 RFC 6455, sections 4.1, 4.2.2 and 1.9; WHATWG WebSockets, establishing a connection.
 ",
-    checks: &[Check::Session(check)],
+    checks: &[Check::Capture(check)],
 };
 
 /// Names that mean nearly the same and are taken for each other.
@@ -63,12 +67,17 @@ pub(super) fn refusing_close(session: &Session) -> Option<&CloseFrame> {
     (unmet(session).is_some() && refuses && first && alone).then_some(close)
 }
 
-fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let session = case.session;
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    for session in overview.sessions {
+        if let Some(response) = unmet(session) {
+            findings.push(found(session, response, behind(session, overview.sessions)));
+        }
+    }
+}
+
+/// `back` is the proxy's leg to the backend, where it was captured.
+fn found(session: &Session, response: &Response, back: Option<&Session>) -> Finding {
     let handshake = &session.handshake;
-    let Some(response) = unmet(session) else {
-        return;
-    };
     let offered: Vec<&str> = handshake.offered_subprotocols().collect();
     let shown = Secrets::Redacted.subprotocols(offered.iter().copied());
     let names: Vec<String> = shown.into_iter().take(8).map(Cow::into_owned).collect();
@@ -77,7 +86,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         ClientKind::of(session),
         ClientKind::Browser | ClientKind::Undici | ClientKind::NodeWs
     );
-    let left = case.closing.terminator.is_some();
+    let left = close_of(session).terminator.is_some();
     let refusal = refusing_close(session);
     let severity = match (went_on, refusal.is_some() || (fails && left)) {
         (false, true) => Severity::Error,
@@ -95,7 +104,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let list = names.join(", ");
     let summary = format!("the server chose no subprotocol, offered: {list}{effect}");
     let request = Evidence::new(handshake.request.last, "the request with its offers");
-    let finding = Finding::new(&RULE, session, Confidence::Certain, request, summary)
+    let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
         .severity(severity)
         .evidence(response.first, "the 101, without Sec-WebSocket-Protocol")
         .evidence_if(
@@ -103,13 +112,35 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "Close of the client, its only frame",
         )
         .data("client_went_on", Value::Flag(went_on));
-    findings.push(
-        causes(finding, &names)
-            .data("offered", Value::List(names))
-            .advice(format!(
-                "let the server answer with one of: {list}; browsers fail the handshake otherwise"
-            )),
-    );
+    causes(lost_in_proxy(finding, session, back), &names)
+        .data("offered", Value::List(names))
+        .advice(format!(
+            "let the server answer with one of: {list}; browsers fail the handshake otherwise"
+        ))
+}
+
+/// The proxy took the offer out of the request, or the choice out of the answer.
+fn lost_in_proxy(finding: Finding, front: &Session, back: Option<&Session>) -> Finding {
+    let Some(back) = back else { return finding };
+    let (name, server) = (proxy_name(front), back.leg.server);
+    let answered = back.handshake.response.as_ref();
+    let chosen = answered.filter(|a| a.headers.first("Sec-WebSocket-Protocol").is_some());
+    let (at, cause) = match (back.handshake.offered_subprotocols().next(), chosen) {
+        (None, _) => (
+            back.handshake.request.last,
+            format!("{name} took Sec-WebSocket-Protocol out of the request to {server}"),
+        ),
+        (Some(_), Some(answer)) => (
+            answer.first,
+            format!("{name} took Sec-WebSocket-Protocol out of the answer of {server}"),
+        ),
+        (Some(_), None) => return finding,
+    };
+    let confidence = joined(front).map_or(Confidence::Likely, |j| confidence_of(j.story.proof));
+    let what = format!("s{}, the proxy's leg to the backend", back.id);
+    let mut finding = finding.evidence(at, what).cause(confidence, cause);
+    finding.tcp_stream = None;
+    finding
 }
 
 fn causes(finding: Finding, names: &[String]) -> Finding {
@@ -190,6 +221,21 @@ mod tests {
         let close = told.only("close-code-meaning");
         assert_eq!(close.severity, Severity::Info);
         assert!(close.advice.contains("hs-subprotocol-none"));
+    }
+
+    #[test]
+    fn a_proxy_that_drops_the_offer_is_named() {
+        let told = Script::new()
+            .handshake()
+            .request(BROWSER)
+            .behind(Script::upgrade)
+            .accept("Server: nginx/1.22.1\r\n")
+            .told();
+        let finding = told.only("hs-subprotocol-none");
+        assert_eq!(
+            finding.causes[0].text,
+            "nginx took Sec-WebSocket-Protocol out of the request to 10.0.0.3:9000"
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `hs-upgrade-stripped`: a proxy took Upgrade or Connection away before the backend.
 
-use crate::diagnosis::refusal::{body_of, shown, stripped_before_capture};
+use crate::diagnosis::legs::{before, behind, joined, proxy_name};
+use crate::diagnosis::refusal::{body_of, is_stripped_between, shown, stripped_before_capture};
 use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Refusal, Rule, Severity, Stripped, Value,
-    refusal_of, responder_of,
+    Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Stripped, Value,
+    confidence_of, head_changes, refusal_of, responder_of,
 };
 use crate::session::Session;
 
@@ -23,6 +24,7 @@ Both fields are hop-by-hop: a proxy has to drop them, and must be told to set th
 - A client written by hand that never sent the fields: then no proxy is to blame.
 
 ## How to tell them apart
+- Both sides of the proxy were captured: the two requests tell, and the finding is certain.
 - The captured request has the fields and the answer complains about them: they were lost behind the capture point.
 - The captured request lacks them, but has `Sec-WebSocket-Key` and signs of a proxy (`Via`, `X-Forwarded-For`, HTTP/1.0, `Connection:
   close`): they were lost before it.
@@ -37,14 +39,29 @@ off for the route.
 ## References
 RFC 9110, sections 7.6.1 and 7.8; RFC 6455, section 4.2.1.
 ",
-    checks: &[Check::Session(check)],
+    checks: &[Check::Capture(check)],
 };
 
 const NGINX: &str = "let the proxy pass the upgrade on; nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
 proxy_set_header Connection $connection_upgrade;";
 
-fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let session = case.session;
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    let sessions = overview.sessions;
+    for session in sessions {
+        let between = |front: &Session, back: &Session| is_stripped_between(front, back);
+        match (behind(session, sessions), before(session, sessions)) {
+            // Where both sides of the proxy were captured, they tell all.
+            (Some(back), _) if between(session, back) => {
+                findings.push(between_legs(session, back));
+            }
+            (_, Some(front)) if between(front, session) => {}
+            _ => alone(session, findings),
+        }
+    }
+}
+
+/// What one side of the proxy tells.
+fn alone(session: &Session, findings: &mut Vec<Finding>) {
     let handshake = &session.handshake;
     let request = Evidence::new(handshake.request.last, "the request, as captured");
     let finding = match (refusal_of(session), stripped_before_capture(session)) {
@@ -75,6 +92,55 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
             )
             .advice(NGINX),
     );
+}
+
+/// The request on both sides of the proxy.
+fn between_legs(front: &Session, back: &Session) -> Finding {
+    let (came, left) = (&front.handshake.request, &back.handshake.request);
+    let changes = head_changes(came, left);
+    let mut now = Vec::new();
+    for name in ["Upgrade", "Connection"] {
+        let key = name.to_ascii_lowercase();
+        if changes.removed.contains(&key) {
+            now.push(format!("no {name}"));
+        } else if changes.changed.contains(&key) {
+            let value = left.headers.first(name).unwrap_or_default();
+            now.push(format!("{name}: {}", shown(back, value, 40)));
+        }
+    }
+    if left.minor_version == 0 && came.minor_version > 0 {
+        now.push("HTTP/1.0".to_owned());
+    }
+    let name = proxy_name(front);
+    let summary = format!(
+        "{name} passed the opening handshake on as an ordinary request: {}",
+        now.join(", ")
+    );
+    let request = Evidence::new(came.last, "the request as the client sent it, with Upgrade");
+    let confidence = joined(front).map_or(Confidence::Likely, |j| confidence_of(j.story.proof));
+    let mut finding = Finding::new(&RULE, front, confidence, request, summary)
+        .evidence(left.last, format!("as {name} passed it on, without"))
+        .data("kind", Value::Text("between-legs".to_owned()))
+        .data("removed", Value::List(changes.removed))
+        .data("changed", Value::List(changes.changed))
+        .data("added", Value::List(changes.added))
+        .data("legs", Value::List(vec![front.name(), back.name()]));
+    for (session, who) in [(back, "the backend"), (front, name)] {
+        if let Some(answer) = &session.handshake.response {
+            let what = format!("{who} answers {}", answer.status);
+            finding = finding.evidence(answer.first, what);
+        }
+    }
+    if let Some(status) = front.handshake.status() {
+        finding = finding.data("status", Value::Count(u64::from(status)));
+    }
+    finding.tcp_stream = None;
+    finding
+        .cause(
+            confidence,
+            format!("{name} drops hop-by-hop fields and isn't told to set them again"),
+        )
+        .advice(NGINX)
 }
 
 fn behind_capture(session: &Session, request: Evidence) -> Finding {

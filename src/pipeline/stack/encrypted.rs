@@ -79,12 +79,7 @@ impl Encrypted {
         });
     }
 
-    fn read_beside(
-        &mut self,
-        event: &StreamEvent<'_>,
-        subject: &mut Subject,
-        shared: &mut Shared,
-    ) {
+    fn read_beside(&mut self, event: &StreamEvent<'_>, subject: &mut Subject, shared: &mut Shared) {
         let Some(http) = &mut self.beside else {
             return subject.on_opaque(event);
         };

@@ -7,6 +7,7 @@ use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
+use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
@@ -22,6 +23,8 @@ pub(super) struct Followed {
     pub(super) syn: Sides<Option<Seq>>,
     /// What is looked for beside HTTP, where bytes are missing.
     pub(super) sought: Sought,
+    /// Segments that were held against those of other connections.
+    pub(super) looked_at: u8,
 }
 
 /// The protocol above TCP.
@@ -57,6 +60,7 @@ impl Followed {
             subject: Subject::Attempt(Box::new(Attempt::new(leg))),
             pending: Pending::default(),
             syn: Sides::default(),
+            looked_at: 0,
             sought: Sought::default(),
         };
         (client, followed)
@@ -103,6 +107,9 @@ impl Followed {
         if segment.flags.syn() {
             self.syn[direction] = Some(segment.seq);
         }
+        if self.looked_at < LOOKED_AT && (segment.flags.syn() || !segment.payload.is_empty()) {
+            self.look_for_translation(segment, shared);
+        }
         let Self {
             tcp,
             layer,
@@ -128,8 +135,26 @@ impl Followed {
         self.settle_sought(shared, finished)
     }
 
-    /// Who is the client, where no SYN told: the first payload may. Returns
-    /// true if the sides were the wrong way round and have been exchanged.
+    /// Another connection's segments under other addresses are read once: here only TCP's facts count.
+    fn look_for_translation(&mut self, segment: &Segment<'_>, shared: &mut Shared) {
+        self.looked_at += 1;
+        let stream = self.subject.leg().tcp_stream;
+        let translations = &mut shared.translations;
+        let same_as = translations.same_as(segment, stream, self.looked_at);
+        if let (Subject::Attempt(attempt), Some(same_as)) = (&mut self.subject, same_as)
+            && attempt.same_as.is_none()
+        {
+            attempt.same_as = Some(same_as);
+            self.layer = Layer::Opaque;
+            self.sought = Sought::Nothing;
+            self.looked_at = LOOKED_AT;
+            shared.capture.on_translated(same_as);
+        }
+    }
+
+    /// Who is the client, where no SYN told: the first payload may, or a SYN
+    /// that the capture has behind its answer. Returns true if the sides were
+    /// the wrong way round and have been exchanged.
     pub(super) fn tell_sides(
         &mut self,
         segment: &Segment<'_>,
@@ -137,20 +162,25 @@ impl Followed {
         shared: &mut Shared,
     ) -> bool {
         let leg = self.subject.leg();
-        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() {
+        let syn = segment.flags.syn();
+        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() && !syn {
             return false;
         }
         let later = leg.has_payload();
-        if later && !self.layer.is_searching() {
+        if later && (syn || !self.layer.is_searching()) {
             return false;
         }
-        let told = if later {
-            sender_of_head(segment)
-        } else {
-            sender_of(segment)
+        let told = match (syn, segment.flags.ack()) {
+            (true, false) => Sender::Client,
+            (true, true) => Sender::Server,
+            (false, _) if later => sender_of_head(segment),
+            (false, _) => sender_of(segment),
         };
+        if syn {
+            leg.orientation = Orientation::Syn;
+        }
         let from_client = segment.from == client;
-        if told != Sender::Unknown {
+        if told != Sender::Unknown && !syn {
             leg.orientation = Orientation::Payload;
         }
         let wrong = matches!(
@@ -181,7 +211,7 @@ impl Followed {
 
     /// No session, and none can come.
     pub(super) fn is_of_no_interest(&self) -> bool {
-        matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if !attempt.is_worth_telling())
+        matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if attempt.same_as.is_none() && !attempt.is_worth_telling())
             && !self.sought.is_open()
     }
 
@@ -231,7 +261,9 @@ impl Followed {
         tcp.finish(
             subject.leg().last_packet_any(),
             &mut |output| match output {
-                tcp::Output::Fact(event) => subject.on_tcp(&layer.translate(event), pending, shared),
+                tcp::Output::Fact(event) => {
+                    subject.on_tcp(&layer.translate(event), pending, shared)
+                }
                 tcp::Output::Stream(event) => {
                     feed(layer, sought, subject, pending, event, shared, finished);
                 }
@@ -253,6 +285,11 @@ impl Followed {
             Subject::Session(mut session) => {
                 session.end(ended, horizon);
                 finished.push(Finished::Session(session));
+            }
+            Subject::Attempt(attempt) if attempt.same_as.is_some() => {
+                if let Some(same_as) = attempt.same_as {
+                    shared.translations.keep(attempt.leg, same_as);
+                }
             }
             Subject::Attempt(mut attempt) => {
                 if unknown {
@@ -290,7 +327,9 @@ fn feed(
     shared: &mut Shared,
     finished: &mut Vec<Finished>,
 ) {
-    if let StreamEvent::Gap(gap) = &event {
+    if let StreamEvent::Gap(gap) = &event
+        && !subject.is_far_side()
+    {
         shared.on_gap(gap, subject.leg());
     }
     if sought.keeps(&event) {

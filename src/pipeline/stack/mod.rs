@@ -15,14 +15,13 @@ use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Ended, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides};
-use crate::time::Timestamp;
 use followed::Followed;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Stack {
     client: Endpoint,
-    last_seen: Timestamp,
+    last_seen: PacketRef,
     state: State,
 }
 
@@ -40,7 +39,7 @@ impl Stack {
         let (client, followed) = Followed::new(segment, shared);
         Self {
             client,
-            last_seen: segment.at.time,
+            last_seen: segment.at,
             state: State::Followed(Box::new(followed)),
         }
     }
@@ -76,7 +75,7 @@ impl Stack {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
-        self.last_seen = segment.at.time;
+        self.last_seen = segment.at;
         let State::Followed(followed) = &mut self.state else {
             return;
         };
@@ -126,7 +125,7 @@ impl Stack {
         }
     }
 
-    pub(super) fn last_seen(&self) -> Timestamp {
+    pub(super) fn last_seen(&self) -> PacketRef {
         self.last_seen
     }
 

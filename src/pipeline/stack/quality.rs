@@ -24,6 +24,18 @@ impl Shared {
         }
     }
 
+    /// Counts a packet that was captured before, on the connection `stream`.
+    pub(super) fn on_duplicate(&mut self, at: PacketRef, first: Option<PacketRef>, stream: u32) {
+        let capture = &mut self.capture;
+        capture.duplicates += 1;
+        capture.first_duplicate.get_or_insert((at, stream));
+        if let Some(first) = first {
+            let apart = at.time.as_nanos().abs_diff(first.time.as_nanos());
+            let (count, nanos) = capture.copies_apart;
+            capture.copies_apart = (count + 1, nanos.saturating_add(apart));
+        }
+    }
+
     /// Counts a connection that turned out to be TLS without its first records.
     pub(super) fn on_headless_tls(&mut self, first: Option<PacketRef>, leg: &Leg) {
         let capture = &mut self.capture;
@@ -71,6 +83,11 @@ impl Shared {
                 let (gaps, unheard) = &mut self.capture.unheard_gaps;
                 *gaps += 1;
                 *unheard = unheard.saturating_add(bytes);
+            }
+            GapCause::NotCaptured if !leg.is_acknowledged(gap) => {
+                let (gaps, unresolved) = &mut self.capture.unresolved_gaps;
+                *gaps += 1;
+                *unresolved = unresolved.saturating_add(bytes);
             }
             GapCause::NotCaptured => {
                 self.capture

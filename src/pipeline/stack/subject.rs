@@ -5,8 +5,8 @@ use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, MidStream, Session};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
-use crate::{tcp, tls};
 use crate::websocket;
+use crate::{tcp, tls};
 
 /// Whose record the facts go to.
 #[derive(Debug)]
@@ -30,6 +30,11 @@ impl Subject {
         names
             .any(|name| name.trim() == "permessage-deflate")
             .then(http::DeflateParameters::default)
+    }
+
+    /// It is another connection's, seen on the other side of an address translation.
+    pub(super) fn is_far_side(&self) -> bool {
+        matches!(self, Self::Attempt(attempt) if attempt.same_as.is_some())
     }
 
     pub(super) fn leg(&mut self) -> &mut Leg {
@@ -102,10 +107,12 @@ impl Subject {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
+        let first = session.handshake.request.first;
         let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.hold(before.leg.tcp_stream, None);
             shared.records.end_of_session(pending);
+            before.leg.end_before(first);
             before.end(Ended::Settled, shared.capture.last);
             finished.push(Finished::Session(before));
         }
@@ -117,10 +124,12 @@ impl Subject {
         pending: &mut Pending,
         shared: &mut Shared,
     ) {
-        if let tcp::Event::Duplicate { at, .. } = *event {
+        if let tcp::Event::Duplicate { at, first, .. } = *event {
             let stream = self.leg().tcp_stream;
-            shared.capture.duplicates += 1;
-            shared.capture.first_duplicate.get_or_insert((at, stream));
+            shared.on_duplicate(at, first, stream);
+        }
+        if let tcp::Event::AckedEarly { at, acked, .. } = *event {
+            shared.capture.clocks.on_acked_early(at, acked);
         }
         match self {
             Self::Attempt(attempt) => attempt.leg.apply(event),

@@ -1,6 +1,7 @@
 //! `--format json` and `jsonl`: schema 1, as docs and scripts have it.
 
 mod finding;
+mod legs;
 mod session;
 
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::when::rfc3339;
 use super::{Report, Selected};
+use crate::diagnosis::stories;
 use crate::session::{Capture, Filtered};
 use finding::{finding, rules};
 use session::session;
@@ -121,10 +123,13 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         "tcp_segments": capture.tcp_segments,
         "tcp_connections": capture.tcp_connections,
         "sessions": report.all_sessions(),
+        // The legs of a proxy are sessions each, and one story.
+        "stories": stories(&report.sessions),
         "http_exchanges": capture.http_exchanges,
         "not_decoded": not_decoded,
         "gaps": gaps,
         "duplicates": capture.duplicates,
+        "translated_connections": capture.translated_count,
         "dropped": capture.dropped,
         "evicted": capture.evicted,
         "embedded_key_logs": capture.key_logs,

@@ -2,11 +2,15 @@
 
 use serde_json::{Value as Json, json};
 
+use super::legs::{legs, translated};
 use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
 use crate::session::redact::Secrets;
-use crate::session::{Distribution, FrameCounts, MessageCounts, PingLedger, Resyncs, Session};
+use crate::session::{
+    Distribution, FoundBy, FrameConfidence, FrameCounts, MessageCounts, PingLedger, Resyncs,
+    Session,
+};
 use crate::stream::{Direction, Sides};
 
 pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
@@ -72,6 +76,8 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         "heartbeat": null,
         "latency": null,
         "tcp": tcp(session),
+        "legs": legs(session, report),
+        "translated": translated(session),
         "findings": report.about(session.id),
     })
 }
@@ -143,7 +149,7 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
         .chain(&handshake.response_breaches)
         .map(|breach| json!({"kind": breach.kind, "what": breach.what, "section": breach.section}))
         .collect();
-    json!({
+    let mut handshake = json!({
         "outcome": describe::outcome(session),
         "status": handshake.status(),
         "reason": handshake.response.as_ref().map(|r| secrets.text(&r.reason, &session.handshake.secrets()).into_owned()),
@@ -153,7 +159,28 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
         "request_packet": request.map(|r| r.first.number),
         "response_packet": handshake.response.as_ref().map(|r| r.first.number),
         "breaches": breaches,
-    })
+    });
+    if let (Some(found), Some(fields)) = (found_by(session), handshake.as_object_mut()) {
+        fields.insert("found_by".to_owned(), found);
+    }
+    handshake
+}
+
+/// What shows a session that began before the capture, or whose handshake it lacks.
+fn found_by(session: &Session) -> Option<Json> {
+    let found = session.handshake.mid_stream?;
+    let (proof, confidence) = match (found.by, session.found_with()) {
+        (FoundBy::RecordSizes { .. }, _) => ("record-sizes", "possible"),
+        (FoundBy::Frames, FrameConfidence::Likely) => ("frames", "likely"),
+        (FoundBy::Frames, FrameConfidence::Certain) => ("frames", "certain"),
+    };
+    Some(json!({
+        "proof": proof,
+        "confidence": confidence,
+        "began": if found.lost { "in a gap" } else { "before the capture" },
+        "first_packet": session.found_at().number,
+        "skipped_bytes": sides(&found.skipped, |bytes| json!(bytes)),
+    }))
 }
 
 fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {

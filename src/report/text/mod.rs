@@ -15,9 +15,8 @@ use super::messages::shown;
 use super::when::{clock, date};
 use super::wrap::wrapped;
 use super::{Report, describe};
-use crate::diagnosis::span;
-use crate::diagnosis::{Finding, Severity, Subject};
-use crate::session::Filtered;
+use crate::diagnosis::{Finding, Severity, Subject, client_leg, joined, span, stories};
+use crate::session::{Filtered, Joined, Role, Session};
 
 pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     head(report, style, out)?;
@@ -55,10 +54,11 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", style.bold(&format!("{program}{title}")))?;
     writeln!(
         out,
-        "{}, {}, {}{}",
+        "{}, {}, {}{}{}",
         count(capture.packets, "packet"),
         count(capture.tcp_connections, "TCP connection"),
-        count(report.all_sessions() as u64, "WebSocket session"),
+        count(all_stories(report) as u64, "WebSocket session"),
+        with_legs(report),
         if span.is_empty() {
             String::new()
         } else {
@@ -170,10 +170,39 @@ fn subject(report: &Report, finding: &Finding) -> String {
     }
 }
 
+/// How many WebSockets the capture holds, the legs of a proxy being one; where
+/// some were chosen, all sessions: how the others belong together wasn't kept.
+fn all_stories(report: &Report) -> usize {
+    match report.selected {
+        Some(_) => report.all_sessions(),
+        None => stories(&report.sessions),
+    }
+}
+
+/// ` (both legs of a proxy)`, where some sessions are on several connections.
+fn with_legs(report: &Report) -> String {
+    if report.selected.is_some() {
+        return String::new();
+    }
+    let all = all_stories(report);
+    let role = |session: &Session| joined(session).map(Joined::role);
+    let fronts = report.sessions.iter();
+    match fronts.filter(|s| role(s) == Some(Role::Client)).count() {
+        0 => String::new(),
+        some if some == all => " (both legs of a proxy)".to_owned(),
+        some => format!(" ({some} with both legs)"),
+    }
+}
+
 /// `20 of 40 sessions: `, or the number of cases where they are no sessions.
 fn several(report: &Report, same: &[&Finding]) -> String {
-    let mut sessions: Vec<Subject> = same.iter().map(|finding| finding.subject).collect();
-    sessions.retain(|subject| matches!(subject, Subject::Session(_)));
+    let mut sessions: Vec<u32> = same
+        .iter()
+        .filter_map(|finding| match finding.subject {
+            Subject::Session(id) => Some(report.session(id).map_or(id, client_leg)),
+            Subject::Connection { .. } | Subject::Capture => None,
+        })
+        .collect();
     sessions.sort_unstable();
     sessions.dedup();
     match sessions.len() {
@@ -181,7 +210,7 @@ fn several(report: &Report, same: &[&Finding]) -> String {
         1 => same
             .first()
             .map_or_else(String::new, |finding| subject(report, finding)),
-        count => format!("{count} of {} sessions: ", report.sessions.len()),
+        count => format!("{count} of {} sessions: ", stories(&report.sessions)),
     }
 }
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::style::Style;
-use crate::diagnosis::Severity;
-use crate::diagnosis::span;
+use crate::diagnosis::{Severity, client_leg, joined, span};
 use crate::report::messages::shown;
 use crate::report::wrap::wrapped_after;
 use crate::report::{Report, Reported, describe};
@@ -34,8 +33,8 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     table.set_header(["SESSION", "client", "path", "up/down", "lasted", "end"]);
     pad(&mut table);
     // The troubled first, so that a long list begins with what matters.
-    let mut order: Vec<&Session> = report.sessions.iter().collect();
-    order.sort_by_cached_key(|s| (Reverse(worst_of(report, s.id)), s.id));
+    let mut order: Vec<&Session> = report.sessions.iter().filter(own_row).collect();
+    order.sort_by_cached_key(|s| (Reverse(worst_of(report, s)), s.id));
     let most = if style.verbose {
         usize::MAX
     } else {
@@ -45,16 +44,19 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     let hosts = order
         .windows(2)
         .any(|two| matches!(two, [a, b] if host(a) != host(b)));
-    let shown = order.iter().take(most);
-    let mut rows: Vec<[String; 6]> = shown
-        .map(|s| session_row(&report.judged(s), report, hosts))
-        .collect();
+    let mut rows: Vec<[String; 6]> = Vec::new();
+    for session in order.iter().take(most) {
+        rows.push(session_row(&report.judged(session), report, hosts));
+        if style.verbose {
+            rows.extend(leg_rows(session, report));
+        }
+    }
     cut_places(&mut rows, style.width);
     for row in rows {
         table.add_row(row);
     }
     print_table(&table, out)?;
-    match report.sessions.len().saturating_sub(most) {
+    match order.len().saturating_sub(most) {
         0 => Ok(()),
         more => writeln!(out, "... and {more} more (-v shows them all)"),
     }
@@ -71,7 +73,7 @@ fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String
     let end = session.leg.last_packet_any().time;
     let (up, down) = (session.messages.client.count, session.messages.server.count);
     [
-        session.name(),
+        names(session),
         session.leg.client.to_string(),
         place,
         match session.is_inferred() {
@@ -85,6 +87,39 @@ fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String
         span(end.saturating_since(session.leg.first.time)),
         describe::fate(reported),
     ]
+}
+
+/// The legs of a proxy are one session, and share the row of the client's.
+fn own_row(session: &&Session) -> bool {
+    client_leg(session) == session.id
+}
+
+/// `s1+s2` where a session is seen on several legs.
+fn names(session: &Session) -> String {
+    let Some(joined) = joined(session) else {
+        return session.name();
+    };
+    let legs = joined.story.legs.iter();
+    let names: Vec<String> = legs.map(|leg| format!("s{}", leg.session)).collect();
+    names.join("+")
+}
+
+/// The legs behind the client's, where all is to be shown.
+fn leg_rows(session: &Session, report: &Report) -> Vec<[String; 6]> {
+    let legs = joined(session).map(|joined| joined.others());
+    let sessions = legs
+        .into_iter()
+        .flatten()
+        .filter_map(|leg| report.session(leg.session));
+    sessions
+        .map(|session| {
+            let mut row = session_row(&report.judged(session), report, false);
+            let [name, _, place, ..] = &mut row;
+            *name = format!("  {}", session.name());
+            *place = format!("-> {}", session.leg.server);
+            row
+        })
+        .collect()
 }
 
 /// The Host field, or the server's address.
@@ -124,10 +159,12 @@ fn cut_places(rows: &mut [[String; 6]], width: usize) {
     }
 }
 
-fn worst_of(report: &Report, session: u32) -> Option<Severity> {
-    let about = report
-        .about(session)
-        .iter()
+fn worst_of(report: &Report, session: &Session) -> Option<Severity> {
+    let others = joined(session).map(|joined| joined.others());
+    let others = others.into_iter().flatten().map(|leg| leg.session);
+    let about = others
+        .chain([session.id])
+        .flat_map(|id| report.about(id))
         .filter_map(|index| report.findings.get(*index));
     about.map(|finding| finding.severity).max()
 }
@@ -138,7 +175,13 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
         server: 0,
     };
     let (mut unanswered, mut slowest) = (0, None::<Duration>);
-    let pinging = |session: &&Session| session.pings.iter().any(|(_, ledger)| ledger.sent > 0);
+    let pings = |session: &Session| session.pings.iter().any(|(_, ledger)| ledger.sent > 0);
+    // Pings that a proxy passes on count once.
+    let pinging = |session: &&Session| {
+        let front = report.session(client_leg(session));
+        let counted = front.is_some_and(|front| front.id != session.id && pings(front));
+        pings(session) && !counted
+    };
     for session in report.sessions.iter().filter(pinging) {
         let pings = report.judged(session).pings;
         for (side, ledger) in session.pings.iter() {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::style::Style;
 use super::{sentence_case, several, source_of, subject};
-use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject};
+use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject, client_leg, stories};
 use crate::report::Report;
 use crate::report::messages::shown;
 use crate::report::when::clock;
@@ -95,7 +95,7 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
 }
 
 fn quiet_verdict(report: &Report) -> String {
-    let count = report.sessions.len();
+    let count = stories(&report.sessions);
     if count == 0
         && let Some(selected) = report.selected.as_ref().filter(|selected| selected.of > 0)
     {
@@ -112,7 +112,8 @@ fn quiet_verdict(report: &Report) -> String {
         return format!("{}.", sentence_case(why, true));
     }
     let (mut clean, mut open, mut refused, mut other) = (0, 0, 0, 0);
-    for session in &report.sessions {
+    let own = |session: &&Session| client_leg(session) == session.id;
+    for session in report.sessions.iter().filter(own) {
         let fates = match report.judged(session).closing.kind {
             Kind::Clean => &mut clean,
             Kind::Open => &mut open,

@@ -1,6 +1,7 @@
 //! The reader whole: file bytes in, packets out. Files are built here, field by field.
 
 mod merge;
+mod packed;
 mod pcap;
 mod pcapng;
 mod properties;

@@ -1,11 +1,8 @@
 use std::fs;
 use std::io;
-use std::io::Write;
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use super::packed::gzip;
 use super::*;
 
 /// Why nothing of a file with these bytes can be read.
@@ -13,12 +10,6 @@ fn refusal(bytes: &[u8]) -> String {
     open(bytes)
         .err()
         .map_or_else(String::new, |error| error.to_string())
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// A directory of this test alone, gone when the test is over.
@@ -49,7 +40,8 @@ fn each_refusal_names_file_offset_and_way_out() {
     let lines = [
         refusal(b""),
         refusal(b"19:03:07 the socket dropped again\n"),
-        refusal(b"\x28\xb5\x2f\xfd...."),
+        refusal(b"BZh91AY&SY"),
+        refusal(b"\x28\xb5\x2f\xfd\x04"),
         refusal(&pcap().bytes[..20]),
         refusal(&pcapng().bytes[..20]),
         refusal(b"snoop\0\0\0...."),
@@ -59,7 +51,9 @@ fn each_refusal_names_file_offset_and_way_out() {
          or write with tcpdump -U -w, and try again",
         "a.pcap: offset 0: not a pcap or pcapng file (it begins with text); \
          give a file written by tcpdump -w, dumpcap or Wireshark",
-        "a.pcap: offset 0: compressed with zstd; unpack it first: zstd -d a.pcap",
+        "a.pcap: offset 0: compressed with bzip2; unpack it first: bzip2 -d a.pcap",
+        "a.pcap: offset 0: the zstd data ends early; \
+         take a fresh copy of the file, or capture again",
         "a.pcap: offset 0: the file ends inside the file header (20 of its 24 bytes are there); \
          take a fresh copy of the file, or capture again",
         "a.pcap: offset 0: the file ends inside a section header block \
@@ -77,35 +71,6 @@ fn a_file_that_is_not_there_is_told() {
         .unwrap();
     let line = "no/such.pcap: no such file; check the name, or give - to read from stdin";
     assert_eq!(error.to_string(), line);
-}
-
-#[test]
-fn gzip_is_unpacked_also_when_it_has_several_members() {
-    let file = pcap().record(1, 0, "one").record(2, 0, "two").bytes;
-    let (front, back) = file.split_at(30);
-    let packed = [gzip(front), gzip(back)].concat();
-    let (seen, summary) = read(&packed);
-    assert_eq!(seen, read(&file).0);
-    assert_eq!((summary.bytes, summary.damage), (file.len() as u64, None));
-}
-
-#[test]
-fn a_cut_off_gzip_file_keeps_what_could_be_unpacked() {
-    let mut file = pcap();
-    for number in 0..2000u32 {
-        file = file.record(number, number.wrapping_mul(2_654_435_761), "packet");
-    }
-    let packed = gzip(&file.bytes);
-    let (seen, summary) = read(&packed[..packed.len() / 2]);
-    assert!(
-        seen.len() > 100 && seen.len() < 2000,
-        "{} packets",
-        seen.len()
-    );
-    let whole = read(&file.bytes).0;
-    assert_eq!(seen, whole[..seen.len()]);
-    let what = summary.damage.unwrap().what;
-    assert!(what.starts_with("reading stopped: "), "{what}");
 }
 
 #[test]
@@ -166,8 +131,24 @@ fn a_directory_is_its_captures_in_order_of_names() {
     directory.file("empty.pcap", b"");
     fs::create_dir(directory.0.join("below")).unwrap();
     let stdin = PathBuf::from("-");
-    let files = expand(&[stdin.clone(), directory.0.clone()]).unwrap();
-    assert_eq!(files, [vec![stdin], captures].concat());
+    let inputs = expand(&[stdin.clone(), directory.0.clone()]).unwrap();
+    assert_eq!(inputs.files, [vec![stdin], captures].concat());
+    let skipped: Vec<_> = ["empty.pcap", "notes.gz", "notes.txt"]
+        .map(|name| directory.0.join(name))
+        .to_vec();
+    assert_eq!(inputs.skipped, skipped);
+}
+
+#[test]
+fn a_file_with_several_names_is_read_once() {
+    let directory = Directory::new("again");
+    let file = directory.file("a.pcap", &pcap().bytes);
+    let other = directory.0.join(".").join("a.pcap");
+    let inputs = expand(&[file.clone(), other.clone(), directory.0.clone()]).unwrap();
+    assert_eq!(
+        (inputs.files, inputs.again),
+        (vec![file.clone()], vec![other, file])
+    );
 }
 
 #[test]
@@ -202,7 +183,7 @@ fn files_sleep_until_their_first_packet_and_may_be_gone_by_then() {
         packet(2, 31_000_000_000, "late"),
     ];
     assert_eq!(seen, expected);
-    let [late, early, gone] = &merged.summaries()[..] else {
+    let [early, gone, late] = &merged.summaries()[..] else {
         panic!("three files")
     };
     assert_eq!([late.packets, early.packets, gone.packets], [2, 2, 0]);

@@ -2,7 +2,9 @@
 
 use super::{Half, first_byte};
 use crate::packet::Segment;
+use crate::stream::PacketRef;
 use crate::tcp::held::Origin;
+use crate::tcp::recent::Surroundings;
 
 /// What a payload is to a bystander.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +13,24 @@ pub(in crate::tcp) enum Taken {
     Late,
     Again { offset: u64 },
     Probe,
+}
+
+/// A segment that was captured before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tcp) enum Copied {
+    /// This is the first copy.
+    Of(PacketRef),
+    /// Too far back to know the first copy.
+    LongAgo,
+}
+
+impl Copied {
+    pub(in crate::tcp) fn first(self) -> Option<PacketRef> {
+        match self {
+            Self::Of(first) => Some(first),
+            Self::LongAgo => None,
+        }
+    }
 }
 
 impl Half {
@@ -31,19 +51,35 @@ impl Half {
         i64::try_from(self.highest).ok()
     }
 
-    /// A copy of a packet that was captured before, however far back: all of
-    /// its bytes were seen, and what is sent again is stamped anew.
-    pub(in crate::tcp) fn is_copy(&self, segment: &Segment<'_>) -> bool {
-        if segment.wire_len == 0 || !self.recent.is_stamped_earlier(segment) {
-            return false;
+    /// Whether the segment was captured before. `heard` is the newest packet of the other side.
+    pub(in crate::tcp) fn copied(
+        &self,
+        segment: &Segment<'_>,
+        heard: Option<PacketRef>,
+    ) -> Option<Copied> {
+        let start = self.offset_of(first_byte(segment));
+        let acked = self.acked.and_then(|acked| i64::try_from(acked).ok());
+        let around = Surroundings {
+            heard,
+            acknowledged: start < acked,
+            probe: self.is_probe(segment),
+        };
+        if let Some(first) = self.recent.copy_of(segment, &around) {
+            return Some(Copied::Of(first));
         }
-        let Some(start) = self
-            .offset_of(segment.seq)
-            .and_then(|o| u64::try_from(o).ok())
-        else {
+        let known = segment.wire_len > 0 && self.has(start, segment.wire_len);
+        let earlier =
+            || self.recent.is_stamped_earlier(segment) || self.recent.is_numbered_earlier(segment);
+        (known && (earlier() || self.recent.is_cut_anew(segment, &around)))
+            .then_some(Copied::LongAgo)
+    }
+
+    /// Every byte from `start` on, `len` of them, was seen.
+    fn has(&self, start: Option<i64>, len: u32) -> bool {
+        let Some(start) = start.and_then(|start| u64::try_from(start).ok()) else {
             return false;
         };
-        let len = u64::from(segment.wire_len);
+        let len = u64::from(len);
         start.saturating_add(len) <= self.next || self.held.covers(start, len)
     }
 
@@ -71,6 +107,16 @@ impl Half {
             };
         }
         Taken::New
+    }
+
+    /// The acknowledgment of what overtook this segment covers it as well.
+    pub(in crate::tcp) fn came_late(&mut self, segment: &Segment<'_>) {
+        let end = self
+            .offset_of(first_byte(segment))
+            .map(|start| start.saturating_add(i64::from(segment.wire_len)));
+        if let Some(end) = end.and_then(|end| u64::try_from(end).ok()) {
+            self.in_flight.overtaken(end, segment.at);
+        }
     }
 
     /// A segment that fills a hole: was it overtaken on the way, or lost

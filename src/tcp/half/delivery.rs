@@ -40,7 +40,10 @@ impl Half {
         }
         if end > self.highest {
             self.highest = end;
-            self.in_flight.sent(end, at);
+            // What is acknowledged already isn't on its way: the capture is out of order.
+            if self.acked.is_none_or(|acked| end > acked) {
+                self.in_flight.sent(end, at);
+            }
         } else {
             self.in_flight.sent_again(start);
         }

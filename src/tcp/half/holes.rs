@@ -140,18 +140,24 @@ impl Half {
         self.end_if_complete(direction, out);
     }
 
+    /// Where a reset stands in this side's stream; 0 where that isn't known.
+    pub(in crate::tcp) fn place_of(&self, segment: &Segment<'_>) -> u64 {
+        let offset = self.offset_of(segment.seq).unwrap_or(0);
+        u64::try_from(offset).unwrap_or(0)
+    }
+
     /// A reset stands behind all that its sender sent: what is missing up to there was sent.
     pub(in crate::tcp) fn reach(
         &mut self,
         direction: Direction,
-        segment: &Segment<'_>,
+        end: u64,
+        at: PacketRef,
         out: &mut impl FnMut(Output<'_>),
     ) {
-        let offset = self.offset_of(segment.seq).unwrap_or(0);
-        let end = self.without_fin(u64::try_from(offset).unwrap_or(0));
+        let end = self.without_fin(end);
         if self.segments > 0 && end > self.next {
             let len = end.saturating_sub(self.next);
-            self.gap(direction, len, GapCause::NotCaptured, segment.at, out);
+            self.gap(direction, len, GapCause::NotCaptured, at, out);
             self.highest = self.highest.max(end);
         }
     }

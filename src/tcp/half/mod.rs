@@ -12,6 +12,7 @@ mod classify;
 mod delivery;
 mod holes;
 
+use super::early::EarlyAcks;
 use super::held::{Held, Origin};
 use super::recent::Recent;
 use super::rtt::InFlight;
@@ -41,11 +42,12 @@ pub(super) struct Half {
     /// The layer above was told that nothing more comes.
     pub(super) ended: bool,
     /// This side sent a reset.
-    pub(super) reset: bool,
+    pub(super) reset: Option<PacketRef>,
     pub(super) held: Held,
     /// What showed the hole at `next`: a segment from behind it.
     hole: Option<Origin>,
     in_flight: InFlight,
+    early: EarlyAcks,
     pub(super) window: Window,
     pub(super) recent: Recent,
     /// Segments seen.
@@ -77,9 +79,11 @@ impl Half {
     /// Returns true if the same SYN was seen before.
     pub(super) fn on_syn(&mut self, segment: &Segment<'_>) -> bool {
         let repeated = self.isn == Some(segment.seq);
-        if self.base.is_none() {
+        let first = segment.seq.plus(1);
+        // An acknowledgment that was read before it has named the same place.
+        if self.base.is_none_or(|base| base == first) {
             self.isn = Some(segment.seq);
-            self.base = Some(segment.seq.plus(1));
+            self.base = Some(first);
         }
         repeated
     }
@@ -88,6 +92,23 @@ impl Half {
     /// first known byte. `None` while that isn't known.
     pub(super) fn offset_of(&self, seq: Seq) -> Option<i64> {
         Some(unwrap_offset(self.base?, self.next, seq))
+    }
+
+    /// Its stream begins with this number, as far as is known.
+    pub(super) fn begins_at(&self, seq: Seq) -> bool {
+        self.base == Some(seq)
+    }
+
+    /// What is known of it lies at most a window behind this number.
+    pub(super) fn is_behind(&self, seq: Seq) -> bool {
+        // Rationale: no window is larger than 1 GiB (RFC 7323, section 2.3).
+        self.base
+            .is_none_or(|base| (0..1 << 30).contains(&base.distance(seq)))
+    }
+
+    /// All that was seen of it is a reset that is stamped after `syn`.
+    pub(super) fn refuses(&self, syn: PacketRef) -> bool {
+        self.segments == 1 && self.reset.is_some_and(|reset| reset.time >= syn.time)
     }
 
     /// The first segment after this side's SYN, with nothing sent in between.
@@ -141,6 +162,9 @@ impl Half {
                 segments: 0,
             });
         }
+        if upto > self.highest {
+            self.early.acked(upto, segment.at);
+        }
         let settled = self.in_flight.acked(upto, segment.at);
         let advanced_to = (upto > 0 && !(first && self.highest == 0)).then_some(upto);
         Some(Ack {
@@ -148,6 +172,25 @@ impl Half {
             covers: settled.covers,
             round_trip: settled.round_trip,
         })
+    }
+
+    /// The acknowledgment that was captured before the payload which it covers,
+    /// and up to where it reaches.
+    pub(super) fn overtaken(&self, segment: &Segment<'_>) -> Option<(u64, PacketRef)> {
+        let unseen = self.unseen?;
+        let acked = self.without_fin(self.acked?);
+        let end = self
+            .offset_of(first_byte(segment))?
+            .saturating_add(i64::from(segment.wire_len));
+        let covered = u64::try_from(end).is_ok_and(|end| end <= acked);
+        covered.then_some((acked, unseen.since))
+    }
+
+    /// The acknowledgment of this payload, if it came before it.
+    pub(super) fn acked_before(&mut self, segment: &Segment<'_>) -> Option<PacketRef> {
+        let start = self.offset_of(first_byte(segment))?;
+        let end = start.saturating_add(i64::from(segment.wire_len));
+        self.early.seen(u64::try_from(end).ok()?)
     }
 
     /// A FIN takes a sequence number, but is no byte of the stream.

@@ -105,6 +105,8 @@ fn a_reset_hands_over_what_was_held_and_ends_both() {
     let trace = Trace::opened()
         .then(server(5).data("world"))
         .then(client(0).rst());
+    assert!(trace.tcp.is_closed());
+    let trace = trace.finish();
     assert_eq!(
         trace.stream(),
         [
@@ -122,7 +124,8 @@ fn a_reset_hands_over_what_was_held_and_ends_both() {
 fn a_reset_shows_bytes_before_it_that_were_never_captured() {
     let trace = Trace::opened()
         .then(client(0).data("hello"))
-        .then(client(12).rst());
+        .then(client(12).rst())
+        .finish();
     assert_eq!(
         trace.stream(),
         [
@@ -172,7 +175,7 @@ fn a_refused_syn_is_told_from_other_resets() {
         .then(client(-1).syn())
         .then(server(0).ack(0).rst());
     assert!(matches!(trace.facts.last(), Some(Event::Reset(reset)) if reset.refuses_syn));
-    assert_eq!(trace.stream(), ["> end (2)", "< end (2)"]);
+    assert_eq!(trace.finish().stream(), ["> end (2)", "< end (2)"]);
 }
 
 #[test]

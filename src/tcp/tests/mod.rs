@@ -6,6 +6,7 @@
     reason = "the numbers are the tests' own, and sequence numbers wrap"
 )]
 
+mod copies;
 mod endings;
 mod facts;
 mod gaps;

@@ -237,6 +237,7 @@ impl Trace {
             time: Timestamp::from_nanos(self.now),
             number: self.number,
             source: 0,
+            epoch: 0,
         }
     }
 
@@ -338,7 +339,7 @@ fn told(event: &Event) -> String {
             len,
         } => (at, direction, format!("again {offset}+{len}")),
         Event::OutOfOrder { direction, at } => (at, direction, "out of order".to_owned()),
-        Event::Duplicate { direction, at } => (at, direction, "duplicate".to_owned()),
+        Event::Duplicate { direction, at, .. } => (at, direction, "duplicate".to_owned()),
         Event::Conflict {
             direction,
             at,
@@ -351,6 +352,11 @@ fn told(event: &Event) -> String {
             upto,
             ..
         } => (at, direction, format!("acked {upto}")),
+        Event::AckedEarly {
+            direction,
+            at,
+            acked,
+        } => (at, direction, format!("acked early in {}", acked.number)),
         Event::RoundTrip {
             direction,
             at,

@@ -345,4 +345,35 @@ proptest! {
         let most = if client { 8 } else { 16 };
         prop_assert!(unread(traffic, seed) <= most);
     }
+
+    #[test]
+    fn nothing_breaks_a_search(
+        parts in proptest::collection::vec((anything(), any::<bool>(), proptest::option::of(0u64..40)), 1..20),
+        size in 1usize..80,
+    ) {
+        let mut talk = Talk::plain();
+        talk.connection = Connection::mid_stream(KEEP);
+        for (bytes, client, gap) in parts {
+            let direction = if client { ClientToServer } else { ServerToClient };
+            for piece in bytes.chunks(size) {
+                talk.send(direction, piece);
+                prop_assert!(talk.connection.buffered() < 300 << 10);
+            }
+            talk.lose(direction, gap.filter(|&len| len > 0));
+        }
+        talk.end(ClientToServer).finish();
+        // Frames follow each other from where they were found until they are lost.
+        let mut due: Sides<Option<u64>> = Sides::default();
+        for event in &talk.events {
+            match event {
+                Event::Resynced { direction, offset, .. } => due[*direction] = Some(*offset),
+                Event::LostSync { direction, .. } => due[*direction] = None,
+                Event::Frame(frame) => {
+                    prop_assert_eq!(due[frame.direction], Some(frame.offset));
+                    due[frame.direction] = Some(frame.end());
+                }
+                _ => {}
+            }
+        }
+    }
 }

@@ -303,3 +303,36 @@ fn headers_before_the_snap_length_are_read() {
         assert!(talk.frames().iter().filter(sure).count() < 9);
     }
 }
+
+#[test]
+fn what_inflates_by_chance_is_only_likely() {
+    let mut talk = Talk::plain();
+    talk.connection = Connection::mid_stream(KEEP);
+    for n in 0..30 {
+        talk.client(&keyed(FIN | TEXT, n, words(n).as_bytes()));
+    }
+    // An extension that nobody knows: stored blocks of deflate, by chance.
+    let stored = |byte| [&[0, 3, 0, 0xfc, 0xff][..], &[byte; 3]].concat();
+    talk.client(&keyed(FIN | RSV1 | BINARY, 98, &stored(7)))
+        .client(&keyed(FIN | RSV1 | TEXT, 99, &stored(0xff)));
+    let [.., binary, text] = talk.messages()[..] else {
+        panic!("{:?}", talk.story())
+    };
+    assert!(binary.complete && binary.confidence == Confidence::Likely);
+    assert!(!text.complete && text.payload.is_none());
+    assert_eq!(talk.breaches(), []);
+}
+
+#[test]
+fn text_that_inflates_proves_permessage_deflate() {
+    let mut talk = Talk::plain();
+    talk.connection = Connection::mid_stream(KEEP);
+    let mut sender = Compressor::new(true);
+    for n in 0..8 {
+        let payload = sender.message(words(n).as_bytes());
+        talk.client(&keyed(FIN | RSV1 | TEXT, n, &payload));
+    }
+    assert_eq!(texts(&talk), (0..8).map(words).collect::<Vec<_>>());
+    let last = talk.messages()[7];
+    assert_eq!(last.confidence, Confidence::Certain);
+}

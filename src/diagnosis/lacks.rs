@@ -1,0 +1,43 @@
+//! What the capture lacks, and how sure that leaves what the rest of it shows.
+
+use super::Confidence;
+use crate::session::Session;
+use crate::stream::{Direction, GapCause};
+
+/// Rationale: a session keeps that many; there may be more.
+const GAPS_KEPT: usize = 16;
+
+/// Certain, unless frames of this side may have passed that nobody can show.
+/// Of a frame whose payload was cut the header tells enough.
+pub(super) fn unless_hidden(session: &Session, sender: Direction) -> Confidence {
+    let gaps = &session.frame_gaps;
+    let only_cut = session.lost_sync[sender].is_none()
+        && session.resyncs[sender].unread == 0
+        && !session.is_inferred()
+        && session.leg.last_packet[sender].is_some()
+        && gaps.len() < GAPS_KEPT
+        && gaps
+            .iter()
+            .all(|gap| gap.direction != sender || gap.in_step);
+    match session.may_hide_frames(sender) && !only_cut {
+        true => Confidence::Likely,
+        false => Confidence::Certain,
+    }
+}
+
+/// Certain that the answer is that to this request, unless another request or
+/// answer of the connection may lie in what wasn't captured.
+pub(super) fn unless_unpaired(session: &Session) -> Confidence {
+    let lost = [GapCause::NotCaptured, GapCause::LimitReached];
+    match lost.into_iter().any(|cause| session.leg.has_loss(cause)) {
+        true => Confidence::Likely,
+        false => Confidence::Certain,
+    }
+}
+
+/// This side's stream was captured up to its end: it sent nothing more. A
+/// reset that answers what came after its sender's own FIN shows that more came.
+pub(super) fn end_is_captured(session: &Session, sender: Direction) -> bool {
+    let leg = &session.leg;
+    leg.fin[sender].is_some() || leg.resets.iter().any(|r| r.in_window && !r.after_own_fin)
+}

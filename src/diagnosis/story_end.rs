@@ -1,0 +1,185 @@
+//! The end of a session on several legs: which of them is told of, and what the others add.
+
+use std::collections::BTreeMap;
+
+use super::ending::Terminator;
+use super::ends::End;
+use super::legs::{self, by_id, proxy_name};
+use super::wording::span;
+use super::{Evidence, Finding, Overview, Value};
+use crate::session::{Party, Story};
+use crate::stream::Direction;
+
+/// The story of a proxy's legs, as far as its end goes.
+#[derive(Debug)]
+pub(super) struct Legs<'a> {
+    /// All legs.
+    pub(super) story: &'a Story,
+    /// Who sent the FIN or reset.
+    pub(super) party: Party,
+    /// Who began the end of the story.
+    pub(super) began: Party,
+    /// What the client's leg calls the proxy.
+    pub(super) name: &'static str,
+    /// How the other legs ended: their sessions, and what ended them.
+    pub(super) others: Vec<(u32, Terminator)>,
+}
+
+/// Makes one end of those of a story's legs.
+pub(super) fn join<'a>(ends: Vec<End<'a>>, overview: &Overview<'a>) -> Vec<End<'a>> {
+    let mut whole = Vec::with_capacity(ends.len());
+    let mut stories: BTreeMap<u32, Vec<End<'a>>> = BTreeMap::new();
+    for end in ends {
+        match legs::joined(end.session) {
+            Some(joined) => stories.entry(joined.story.number).or_default().push(end),
+            None => whole.push(end),
+        }
+    }
+    for legs in stories.into_values() {
+        whole.extend(one_of(legs, overview));
+    }
+    whole.sort_by_key(|end| end.session.id);
+    whole
+}
+
+fn place(end: &End<'_>) -> usize {
+    legs::joined(end.session).map_or(0, |joined| joined.place)
+}
+
+fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>> {
+    ends.sort_by_key(place);
+    let shown = ends.first()?.session;
+    let story = &*legs::joined(shown)?.story;
+    let Some(origin) = story.origin() else {
+        return ends.into_iter().next();
+    };
+    let sender = |end: &End<'_>| story.sender(place(end), end.terminator.direction);
+    // Of a proxy's two ends the one that the client got, of another's that on its own leg.
+    let main = ends
+        .iter()
+        .position(|end| sender(end) == origin.party)
+        .unwrap_or(0);
+    let others = ends.iter().enumerate().filter(|(index, _)| *index != main);
+    let others = others
+        .map(|(_, end)| (end.session.id, end.terminator))
+        .collect();
+    let client_leg = story.legs.first().map(|leg| leg.session);
+    let client_leg = client_leg.and_then(|id| by_id(overview.sessions, id));
+    let name = client_leg.map_or("the proxy", proxy_name);
+    let mut end = ends.into_iter().nth(main)?;
+    let party = sender(&end);
+    end.session = shown;
+    end.proxy = matches!(party, Party::Proxy(_)).then_some(name);
+    end.legs = Some(Legs {
+        story,
+        party,
+        began: origin.party,
+        name,
+        others,
+    });
+    Some(end)
+}
+
+impl End<'_> {
+    /// The finding with the other legs' ends, its packets in the order of the capture.
+    pub(super) fn told(&self, mut finding: Finding) -> Finding {
+        if let Some(legs) = &self.legs {
+            for (session, other) in &legs.others {
+                let what = format!(
+                    "{} of {}, s{session}",
+                    word(other),
+                    self.sender_of(*session, other)
+                );
+                finding.evidence.push(Evidence::new(other.at, what));
+            }
+            let names = legs
+                .story
+                .legs
+                .iter()
+                .map(|leg| format!("s{}", leg.session));
+            finding = finding.data("legs", Value::List(names.collect()));
+            if let Some(delay) = legs.story.delay() {
+                finding = finding.data("legs_apart_ms", Value::Ms(delay));
+            }
+            finding.tcp_stream = None;
+        }
+        finding.evidence.sort_by_key(|evidence| evidence.at);
+        finding
+    }
+
+    fn sender_of(&self, session: u32, end: &Terminator) -> String {
+        let Some(legs) = &self.legs else {
+            return end.direction.sender().to_owned();
+        };
+        let all = legs.story.legs.iter();
+        let place = all.take_while(|leg| leg.session != session).count();
+        match legs.story.sender(place, end.direction) {
+            Party::Client => "the client".to_owned(),
+            Party::Proxy(_) => legs.name.to_owned(),
+            Party::Server => "the backend".to_owned(),
+        }
+    }
+
+    /// The backend of a proxy ended first, on a leg of its own.
+    pub(super) fn behind_proxy(&self) -> bool {
+        let party = self.legs.as_ref().map(|legs| legs.party);
+        party == Some(Party::Server)
+    }
+
+    /// `; nginx ended the client's leg 0.2 ms later`, where a proxy followed.
+    pub(super) fn followed(&self) -> String {
+        let Some(legs) = self.legs.as_ref().filter(|legs| !legs.others.is_empty()) else {
+            return String::new();
+        };
+        let other = match legs.party {
+            Party::Proxy(_) if legs.began == legs.party => {
+                return "; it ended both legs".to_owned();
+            }
+            Party::Proxy(_) => return String::new(),
+            Party::Server => "the client's leg",
+            Party::Client => "the leg to the backend",
+        };
+        match legs.story.delay() {
+            Some(delay) => format!("; {} ended {other} {} later", legs.name, span(delay)),
+            None => format!("; {} then ended {other}", legs.name),
+        }
+    }
+
+    /// Why the proxy ended this leg, where another leg's end was first: with a Close frame, say.
+    pub(super) fn proxy_followed(&self) -> Option<String> {
+        let legs = self.legs.as_ref()?;
+        let first = match (legs.party, legs.began) {
+            (Party::Proxy(_), Party::Server) => "the backend",
+            (Party::Proxy(_), Party::Client) => "the client",
+            _ => return None,
+        };
+        let sign = legs.story.origin()?.sign.kind.name();
+        let name = legs.name;
+        Some(format!(
+            "{first} had ended its leg first, with a {sign}; {name} followed"
+        ))
+    }
+
+    /// haproxy's way with a session that its timer ends: FIN to the client, reset to the server.
+    pub(super) fn as_haproxy_does(&self) -> bool {
+        let others = self.legs.iter().flat_map(|legs| &legs.others);
+        let mut resets = others.filter(|(_, other)| {
+            other.reset.is_some() && other.direction == Direction::ClientToServer
+        });
+        self.of_proxys_own_will() && self.terminator.reset.is_none() && resets.next().is_some()
+    }
+
+    /// A proxy whose legs on both sides were captured, and neither of which had ended before.
+    pub(super) fn of_proxys_own_will(&self) -> bool {
+        self.legs
+            .as_ref()
+            .is_some_and(|legs| matches!(legs.party, Party::Proxy(_)) && legs.began == legs.party)
+    }
+}
+
+fn word(end: &Terminator) -> &'static str {
+    match end.reset {
+        Some(_) => "reset",
+        None => "FIN",
+    }
+}

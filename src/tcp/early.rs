@@ -1,0 +1,35 @@
+//! Acknowledgments of bytes that were not seen yet: lost by the capture, or stamped by another clock.
+
+use std::collections::VecDeque;
+
+use crate::stream::PacketRef;
+
+/// Rationale: a few round trips of a connection; what was pushed out showed nothing.
+const KEPT: usize = 16;
+
+/// The acknowledgments of one direction that came before what they acknowledge.
+#[derive(Debug, Default)]
+pub(super) struct EarlyAcks {
+    acks: VecDeque<(u64, PacketRef)>,
+}
+
+impl EarlyAcks {
+    /// Everything before `upto` is acknowledged, and the last of it not seen.
+    pub(super) fn acked(&mut self, upto: u64, at: PacketRef) {
+        if self.acks.len() == KEPT {
+            self.acks.pop_front();
+        }
+        self.acks.push_back((upto, at));
+    }
+
+    /// Payload up to `end` was seen: the last acknowledgment that came before it and
+    /// reaches no further. Each is told once.
+    pub(super) fn seen(&mut self, end: u64) -> Option<PacketRef> {
+        let mut last = None;
+        while let Some((_, at)) = self.acks.front().copied().filter(|(upto, _)| *upto <= end) {
+            self.acks.pop_front();
+            last = Some(at);
+        }
+        last
+    }
+}
