@@ -124,6 +124,7 @@ impl Analyzer {
             Input::KeyLog(text) => {
                 self.shared.capture.key_logs += 1;
                 self.add_keys(text);
+                self.table.on_keys(&mut self.shared, finished);
             }
             Input::Tick(now) => {
                 self.shared.now = self.shared.now.max(*now);
@@ -133,11 +134,16 @@ impl Analyzer {
         }
     }
 
-    /// Takes the text of a key log (RFC 9850). Connections whose records wait
-    /// for keys don't look at it before [`keys_are_in`](Self::keys_are_in).
+    /// Takes the text of a key log (RFC 9850), before the packets that it opens.
+    /// What comes as [`Input::KeyLog`] among them opens those that wait, too.
     pub fn add_keys(&mut self, text: &[u8]) -> KeyLogSummary {
         let keys = Arc::make_mut(&mut self.shared.keys);
         read_key_log(text, |secret| keys.add(secret))
+    }
+
+    /// From here on records wait, within a limit, for keys that are not known.
+    pub fn keys_may_come(&mut self) {
+        Arc::make_mut(&mut self.shared.keys).expect_more();
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {

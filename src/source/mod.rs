@@ -14,6 +14,7 @@ mod order;
 mod pcap;
 mod pcapng;
 mod resolution;
+mod secrets;
 mod section;
 mod summary;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use file::CaptureFile;
 pub use follow::Followed;
 pub use keylog::{KeyLogSummary, read_key_log};
 pub use merge::Merged;
+pub use secrets::embedded_key_logs;
 pub use summary::{Comment, Damage, FileSummary, Format, Interface};
 
 use crate::stream::PacketRef;

@@ -41,6 +41,11 @@ impl Keys {
         }
     }
 
+    /// Later ones may come, so that records wait for theirs.
+    pub fn expect_more(&mut self) {
+        self.more_may_come = true;
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_random.is_empty() && self.premasters.is_empty() && self.sessions.is_empty()

@@ -243,6 +243,16 @@ impl Followed {
         self.settle_sought(shared, finished)
     }
 
+    pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        let Self {
+            layer,
+            subject,
+            pending,
+            ..
+        } = self;
+        layer.on_keys(subject, pending, shared, finished);
+    }
+
     pub(super) fn finish(
         mut self: Box<Self>,
         ended: Ended,
@@ -358,6 +368,21 @@ impl Layer {
                 Self::Tls(Box::default())
             }
             _ => Self::Http(Box::new(http::Connection::new()), None),
+        }
+    }
+
+    fn on_keys(
+        &mut self,
+        subject: &mut Subject,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        match self {
+            Self::Tls(encrypted) => encrypted.on_keys(subject, pending, shared, finished),
+            // In a tunnel.
+            Self::Http(_, Some(above)) => above.on_keys(subject, pending, shared, finished),
+            Self::Http(_, None) | Self::WebSocket(_) | Self::Unknown | Self::Opaque => {}
         }
     }
 

@@ -103,6 +103,13 @@ impl Stack {
         }
     }
 
+    /// More keys are known.
+    pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        if let State::Followed(followed) = &mut self.state {
+            followed.on_keys(shared, finished);
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         match &self.state {
             State::Followed(followed) => followed.is_closed(),

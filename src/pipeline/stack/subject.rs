@@ -55,7 +55,9 @@ impl Subject {
     ) {
         let (id, leg) = self.next_session(shared);
         let mut session = Session::new(id, leg, request, breaches);
-        if let Self::Attempt(attempt) = self {
+        if let Self::Attempt(attempt) = self
+            && attempt.leg.tls.is_none()
+        {
             // A server that speaks first has told what it is before it was asked.
             session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
         }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use super::when::rfc3339;
 use super::{Report, Selected};
 use crate::diagnosis::stories;
+use crate::session::Undecrypted;
 use crate::session::{Capture, Filtered};
 use finding::{finding, rules};
 use session::session;
@@ -105,18 +106,14 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         .map(|gap| json!({"cause": gap.cause.name(), "count": gap.count, "bytes": gap.bytes}))
         .collect();
     let tls = &capture.tls;
-    let closed = tls.connections.saturating_sub(tls.decrypted);
-    // With keys at hand it is our fault, and the nearest of the words for it.
-    let reason = if report.keys_given || capture.key_logs > 0 {
-        "unsupported-suite"
-    } else {
-        "no-key"
-    };
-    let mut undecrypted =
-        vec![json!({"reason": reason, "count": closed.saturating_sub(tls.headless)})];
+    let mut closed = tls.closed.clone();
     if tls.headless > 0 {
-        undecrypted.push(json!({"reason": "no-client-hello", "count": tls.headless}));
+        *closed.entry(Undecrypted::NoClientHello).or_default() += tls.headless;
     }
+    let undecrypted: Vec<Json> = closed
+        .iter()
+        .map(|(reason, count)| json!({"reason": reason.name(), "count": count}))
+        .collect();
     let mut object = json!({
         "files": files,
         "packets": capture.packets,
