@@ -4,6 +4,7 @@
 
 mod attempt;
 mod capture;
+mod certificate;
 mod clock;
 mod counts;
 mod distribution;
@@ -27,6 +28,7 @@ pub use attempt::Attempt;
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
 };
+pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
@@ -39,7 +41,7 @@ pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
-pub use tls::{AlertSeen, Chosen, Tls, version_name};
+pub use tls::{AlertSeen, Chosen, Sealed, Tls, version_name};
 pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
