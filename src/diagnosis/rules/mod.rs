@@ -67,6 +67,7 @@ mod pv_opcode;
 mod pv_rsv;
 mod pv_truncated;
 mod pv_utf8;
+mod tls_alert;
 
 use super::Rule;
 
@@ -85,6 +86,7 @@ pub static ALL: &[&Rule] = &[
     &hs_aborted_by_client::RULE,
     &hs_sticky_session::RULE,
     &hs_slow::RULE,
+    &tls_alert::RULE,
     &close_1006_idle_timeout::RULE,
     &close_1006_flow_expired::RULE,
     &close_1006_lifetime_limit::RULE,
