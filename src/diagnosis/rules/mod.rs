@@ -68,6 +68,7 @@ mod pv_rsv;
 mod pv_truncated;
 mod pv_utf8;
 mod tls_alert;
+mod tls_client_rejected_cert;
 
 use super::Rule;
 
@@ -87,6 +88,7 @@ pub static ALL: &[&Rule] = &[
     &hs_sticky_session::RULE,
     &hs_slow::RULE,
     &tls_alert::RULE,
+    &tls_client_rejected_cert::RULE,
     &close_1006_idle_timeout::RULE,
     &close_1006_flow_expired::RULE,
     &close_1006_lifetime_limit::RULE,
