@@ -68,6 +68,7 @@ mod pv_rsv;
 mod pv_truncated;
 mod pv_utf8;
 mod tls_alert;
+mod tls_cert_problem;
 mod tls_client_rejected_cert;
 
 use super::Rule;
@@ -89,6 +90,7 @@ pub static ALL: &[&Rule] = &[
     &hs_slow::RULE,
     &tls_alert::RULE,
     &tls_client_rejected_cert::RULE,
+    &tls_cert_problem::RULE,
     &close_1006_idle_timeout::RULE,
     &close_1006_flow_expired::RULE,
     &close_1006_lifetime_limit::RULE,
