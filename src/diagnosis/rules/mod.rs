@@ -70,6 +70,7 @@ mod pv_utf8;
 mod tls_alert;
 mod tls_cert_problem;
 mod tls_client_rejected_cert;
+mod tls_no_response;
 
 use super::Rule;
 
@@ -145,6 +146,7 @@ pub static ALL: &[&Rule] = &[
     &hb_pong_missing::RULE,
     &pv_mask_weak::RULE,
     &cap_truncated_file::RULE,
+    &tls_no_response::RULE,
 ];
 
 /// The rule of this id.
