@@ -70,6 +70,7 @@ mod pv_utf8;
 mod tls_alert;
 mod tls_cert_problem;
 mod tls_client_rejected_cert;
+mod tls_legacy_version;
 mod tls_no_response;
 
 use super::Rule;
@@ -147,6 +148,7 @@ pub static ALL: &[&Rule] = &[
     &pv_mask_weak::RULE,
     &cap_truncated_file::RULE,
     &tls_no_response::RULE,
+    &tls_legacy_version::RULE,
 ];
 
 /// The rule of this id.
