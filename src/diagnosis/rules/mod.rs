@@ -70,6 +70,7 @@ mod pv_utf8;
 mod tls_alert;
 mod tls_cert_problem;
 mod tls_client_rejected_cert;
+mod tls_close_without_notify;
 mod tls_legacy_version;
 mod tls_no_response;
 
@@ -93,6 +94,7 @@ pub static ALL: &[&Rule] = &[
     &tls_alert::RULE,
     &tls_client_rejected_cert::RULE,
     &tls_cert_problem::RULE,
+    &tls_close_without_notify::RULE,
     &close_1006_idle_timeout::RULE,
     &close_1006_flow_expired::RULE,
     &close_1006_lifetime_limit::RULE,
