@@ -1,7 +1,7 @@
 //! What the capture lacks, and how sure that leaves what the rest of it shows.
 
-use super::Confidence;
-use crate::session::Session;
+use super::{Confidence, Finding};
+use crate::session::{FrameConfidence, Session};
 use crate::stream::{Direction, GapCause};
 
 /// Rationale: a session keeps that many; there may be more.
@@ -22,6 +22,18 @@ pub(super) fn unless_hidden(session: &Session, sender: Direction) -> Confidence 
     match session.may_hide_frames(sender) && !only_cut {
         true => Confidence::Likely,
         false => Confidence::Certain,
+    }
+}
+
+/// Nothing is more certain of a session than that it is a WebSocket at all. The
+/// finding that says how it was found knows that itself.
+pub(super) fn discount(findings: &mut [Finding], session: &Session) {
+    let likely =
+        session.handshake.mid_stream.is_some() && session.found_with() == FrameConfidence::Likely;
+    if likely {
+        for finding in findings {
+            finding.confidence = finding.confidence.min(Confidence::Likely);
+        }
     }
 }
 

@@ -66,6 +66,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
         }
     }
     timing::discount(&mut findings, &capture.clocks);
+    lacks::discount(&mut findings, session);
     findings
 }
 
