@@ -1,6 +1,6 @@
 //! What the capture lacks, and how sure that leaves what the rest of it shows.
 
-use super::{Confidence, Finding};
+use super::{Confidence, Finding, Subject};
 use crate::session::{FrameConfidence, Session};
 use crate::stream::{Direction, GapCause};
 
@@ -25,13 +25,18 @@ pub(super) fn unless_hidden(session: &Session, sender: Direction) -> Confidence 
     }
 }
 
-/// Nothing is more certain of a session than that it is a WebSocket at all. The
-/// finding that says how it was found knows that itself.
-pub(super) fn discount(findings: &mut [Finding], session: &Session) {
-    let likely =
-        session.handshake.mid_stream.is_some() && session.found_with() == FrameConfidence::Likely;
-    if likely {
-        for finding in findings {
+/// No finding is surer than that its session is a WebSocket at all.
+pub(super) fn discount(findings: &mut [Finding], sessions: &[Session]) {
+    let guessed = |id: u32| {
+        let place = sessions.binary_search_by_key(&id, |session| session.id);
+        let session = place.ok().and_then(|place| sessions.get(place));
+        session.is_some_and(|session| {
+            session.handshake.mid_stream.is_some()
+                && session.found_with() == FrameConfidence::Likely
+        })
+    };
+    for finding in findings {
+        if matches!(finding.subject, Subject::Session(id) if guessed(id)) {
             finding.confidence = finding.confidence.min(Confidence::Likely);
         }
     }
