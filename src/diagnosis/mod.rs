@@ -66,6 +66,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
         }
     }
     timing::discount(&mut findings, &capture.clocks);
+    lacks::discount(&mut findings, std::slice::from_ref(session));
     findings
 }
 
@@ -91,6 +92,7 @@ pub fn diagnose_capture(
             }
         }
     }
+    lacks::discount(&mut findings, sessions);
     findings
 }
 
