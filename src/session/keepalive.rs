@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Distribution;
 use crate::stream::PacketRef;
+use crate::websocket::Control;
 
 /// Rationale: a peer that answers none of 256 Pings is gone; older ones are counted, not kept.
 const OUTSTANDING: usize = 256;
@@ -19,8 +20,7 @@ pub struct Ping {
     pub at: PacketRef,
     /// Stream offset after its frame.
     pub end: u64,
-    /// Its payload.
-    pub payload: Vec<u8>,
+    frame: Control,
     /// The acknowledgment of its bytes by the peer's TCP.
     pub acked: Option<PacketRef>,
     /// Payload bytes that the other side had sent when it came.
@@ -91,8 +91,9 @@ pub struct PingLedger {
     pub busy_intervals: u64,
     /// The newest Ping.
     pub last: Option<PacketRef>,
-    /// The newest Pong from the other side, and its payload.
-    pub last_pong: Option<(PacketRef, Vec<u8>)>,
+    /// The newest Pong from the other side.
+    pub last_pong: Option<PacketRef>,
+    last_echo: Option<Control>,
     /// Pongs that echo no waiting Ping although some wait: the first 16.
     pub mismatched: Vec<PacketRef>,
     /// All of them.
@@ -103,7 +104,7 @@ pub struct PingLedger {
     pub first_unsolicited: Option<PacketRef>,
     /// Pongs that met no Ping of theirs: the newest 16. Where one direction's
     /// bytes were held up, their Ping may be told of later.
-    strays: VecDeque<(PacketRef, Vec<u8>, PongKind)>,
+    strays: VecDeque<(Control, PongKind)>,
     /// What the other side's TCP acknowledged last: all before this offset.
     acked: Option<(u64, PacketRef)>,
     /// Data frames of both sides when the newest Ping came.
@@ -115,12 +116,11 @@ impl PingLedger {
     /// `peer_bytes` how many payload bytes the other one has sent so far. Returns the time since its Ping before.
     pub fn on_ping(
         &mut self,
-        at: PacketRef,
-        end: u64,
-        payload: &[u8],
+        ping: &Control,
         data_frames: u64,
         peer_bytes: u64,
     ) -> Option<Duration> {
+        let (at, end) = (ping.frame.at, ping.frame.end());
         self.sent += 1;
         let before = std::mem::replace(&mut self.data_frames, data_frames);
         let busy = data_frames > before;
@@ -140,7 +140,7 @@ impl PingLedger {
             );
             len
         });
-        if let Some(pong) = self.take_stray(at, payload) {
+        if let Some(pong) = self.take_stray(ping) {
             self.superseded += self.outstanding.len() as u64;
             self.outstanding.clear();
             self.on_answer(Exchange {
@@ -159,7 +159,7 @@ impl PingLedger {
         self.outstanding.push_back(Ping {
             at,
             end,
-            payload: payload.to_vec(),
+            frame: ping.clone(),
             // Bytes that came out of order may be acknowledged before they are read.
             acked: self
                 .acked
@@ -170,16 +170,15 @@ impl PingLedger {
         since_last
     }
 
-    /// The other side sent a Pong, which this side could have at `at`, as the
-    /// last of `peer_bytes` payload bytes so far.
-    pub fn on_pong(&mut self, at: PacketRef, payload: &[u8], peer_bytes: u64) -> PongKind {
-        self.last_pong = Some((at, payload.to_vec()));
-        let Some(index) = self
-            .outstanding
-            .iter()
-            .position(|ping| ping.payload == payload)
-        else {
-            return self.on_stray(at, payload);
+    /// The other side sent a Pong, as the last of `peer_bytes` payload bytes so far.
+    pub fn on_pong(&mut self, pong: &Control, peer_bytes: u64) -> PongKind {
+        let at = pong.available;
+        let answered = |ping: &Ping| pong.may_echo(&ping.frame);
+        let index = self.outstanding.iter().position(answered);
+        self.last_pong = Some(at);
+        self.last_echo = Some(pong.clone());
+        let Some(index) = index else {
+            return self.on_stray(pong);
         };
         // RFC 6455, section 5.5.3: an endpoint may answer only the newest Ping,
         // so those before this one are settled too.
@@ -206,7 +205,8 @@ impl PingLedger {
     }
 
     /// A Pong that echoes no waiting Ping.
-    fn on_stray(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
+    fn on_stray(&mut self, pong: &Control) -> PongKind {
+        let at = pong.available;
         let kind = if self.outstanding.is_empty() {
             self.unsolicited += 1;
             self.first_unsolicited.get_or_insert(at);
@@ -221,21 +221,26 @@ impl PingLedger {
         if self.strays.len() == KEPT {
             self.strays.pop_front();
         }
-        self.strays.push_back((at, payload.to_vec(), kind));
+        self.strays.push_back((pong.clone(), kind));
         kind
     }
 
     /// The Pong that came after this Ping and was told of before it.
-    fn take_stray(&mut self, ping: PacketRef, payload: &[u8]) -> Option<PacketRef> {
+    fn take_stray(&mut self, ping: &Control) -> Option<PacketRef> {
         let answers =
-            |(at, echo, _): &(PacketRef, Vec<u8>, PongKind)| *at >= ping && echo == payload;
+            |(pong, _): &(Control, _)| pong.available >= ping.frame.at && pong.may_echo(ping);
         let index = self.strays.iter().position(answers)?;
-        let (pong, _, kind) = self.strays.remove(index)?;
+        let (pong, kind) = self.strays.remove(index)?;
+        let pong = pong.available;
         if kind == PongKind::Unsolicited {
             self.unsolicited = self.unsolicited.saturating_sub(1);
-            let next = |stray: &&(PacketRef, Vec<u8>, PongKind)| stray.2 == kind;
+            let next = |stray: &&(Control, PongKind)| stray.1 == kind;
             if self.first_unsolicited == Some(pong) {
-                self.first_unsolicited = self.strays.iter().find(next).map(|(at, ..)| *at);
+                self.first_unsolicited = self
+                    .strays
+                    .iter()
+                    .find(next)
+                    .map(|(pong, _)| pong.available);
             }
         } else {
             self.mismatched_count = self.mismatched_count.saturating_sub(1);
@@ -274,9 +279,9 @@ impl PingLedger {
     }
 
     fn is_covered(&self, ping: &Ping) -> bool {
-        self.last_pong
+        self.last_echo
             .as_ref()
-            .is_some_and(|(at, payload)| *payload == ping.payload && *at >= ping.at)
+            .is_some_and(|pong| pong.may_echo(&ping.frame) && pong.available >= ping.at)
     }
 }
 
