@@ -4,9 +4,22 @@ use super::Confidence;
 use crate::session::Session;
 use crate::stream::{Direction, GapCause};
 
+/// Rationale: a session keeps that many; there may be more.
+const GAPS_KEPT: usize = 16;
+
 /// Certain, unless frames of this side may have passed that nobody can show.
+/// Of a frame whose payload was cut the header tells enough.
 pub(super) fn unless_hidden(session: &Session, sender: Direction) -> Confidence {
-    match session.may_hide_frames(sender) {
+    let gaps = &session.frame_gaps;
+    let only_cut = session.lost_sync[sender].is_none()
+        && session.resyncs[sender].unread == 0
+        && !session.is_inferred()
+        && session.leg.last_packet[sender].is_some()
+        && gaps.len() < GAPS_KEPT
+        && gaps
+            .iter()
+            .all(|gap| gap.direction != sender || gap.in_step);
+    match session.may_hide_frames(sender) && !only_cut {
         true => Confidence::Likely,
         false => Confidence::Certain,
     }

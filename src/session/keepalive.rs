@@ -152,6 +152,7 @@ impl PingLedger {
             });
             return since_last;
         }
+        self.reread_strays(at);
         if self.outstanding.len() == OUTSTANDING {
             self.outstanding.pop_front();
             self.forgotten += 1;
@@ -249,6 +250,25 @@ impl PingLedger {
         Some(pong)
     }
 
+    /// Pongs that came after this Ping, and were told of before it, are not
+    /// unsolicited: they echo something else.
+    fn reread_strays(&mut self, ping: PacketRef) {
+        let later = |stray: &&mut (PacketRef, Vec<u8>, PongKind)| {
+            stray.2 == PongKind::Unsolicited && stray.0 >= ping
+        };
+        for (at, _, kind) in self.strays.iter_mut().filter(later) {
+            *kind = PongKind::Mismatch;
+            self.unsolicited = self.unsolicited.saturating_sub(1);
+            self.mismatched_count += 1;
+            if self.mismatched.len() < KEPT {
+                self.mismatched.push(*at);
+            }
+            if self.first_unsolicited == Some(*at) {
+                self.first_unsolicited = None;
+            }
+        }
+    }
+
     /// The other side's TCP acknowledged everything before `upto`.
     pub fn on_acked(&mut self, upto: u64, at: PacketRef) {
         self.acked = Some((upto, at));
@@ -291,5 +311,40 @@ fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
     if place < 3 {
         worst.insert(place, item);
         worst.truncate(3);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn at(number: u64) -> PacketRef {
+        PacketRef {
+            time: Timestamp::from_nanos(i64::try_from(number).unwrap()),
+            number,
+            ..PacketRef::default()
+        }
+    }
+
+    #[test]
+    fn a_pong_told_before_its_ping_is_judged_by_it() {
+        for (echo, answered, mismatched) in [(&b"a"[..], 1, 0), (b"b", 0, 1)] {
+            let mut ledger = PingLedger::default();
+            assert_eq!(ledger.on_pong(at(2), echo, 0), PongKind::Unsolicited);
+            ledger.on_ping(at(1), 10, b"a", 0, 0);
+            assert_eq!(
+                (ledger.answered, ledger.mismatched_count, ledger.unsolicited),
+                (answered, mismatched, 0)
+            );
+        }
+    }
+
+    #[test]
+    fn a_pong_before_the_ping_stays_unsolicited() {
+        let mut ledger = PingLedger::default();
+        ledger.on_pong(at(1), b"b", 0);
+        ledger.on_ping(at(2), 10, b"a", 0, 0);
+        assert_eq!((ledger.unsolicited, ledger.mismatched_count), (1, 0));
     }
 }

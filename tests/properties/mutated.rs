@@ -336,8 +336,12 @@ fn is_known(finding: &Finding, told: &Told, whole: &Told) -> bool {
     whole.findings.iter().any(|other| {
         let (other_id, other_about, other_kind) = named(other, whole);
         let certain = other.confidence == Confidence::Certain;
-        other_about == about
+        // Of the two legs of a proxy one tells the story for both.
+        let ends = |id: &str| id.starts_with("close-1006-") || id == "close-code-meaning";
+        (other_about == about || ends(id) && ends(other_id))
             && match id {
+                // The same Close frame; what casts a doubt on it lies before the cut.
+                "close-code-meaning" => other_id == id,
                 _ if other_id == id && other_kind == kind => certain,
                 // The end is the same; why it came, or the Close frame behind it, is lacking.
                 _ if id.starts_with("close-1006-") => {
@@ -465,6 +469,10 @@ fn number(name: &str) -> Option<u64> {
 
 fn check(name: &str, whole: &[Owned], found: &mut BTreeMap<String, Vec<String>>) {
     let plain = told(whole);
+    // Under which of its addresses such a session is told depends on what is there.
+    if plain.findings.iter().any(|f| named(f, &plain).2 == "nat") {
+        return;
+    }
     let seed = number("PROPTEST_RNG_SEED").unwrap_or(6_455);
     let rolled = (0..number("PROPTEST_CASES").unwrap_or(MUTATIONS)).map(|case| {
         let mut dice = Dice(seed.wrapping_mul(1_000_003).wrapping_add(case));
