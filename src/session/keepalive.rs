@@ -253,17 +253,18 @@ impl PingLedger {
     /// Pongs that came after this Ping, and were told of before it, are not
     /// unsolicited: they echo something else.
     fn reread_strays(&mut self, ping: PacketRef) {
-        let later = |stray: &&mut (PacketRef, Vec<u8>, PongKind)| {
-            stray.2 == PongKind::Unsolicited && stray.0 >= ping
+        let later = |(pong, kind): &&mut (Control, PongKind)| {
+            *kind == PongKind::Unsolicited && pong.available >= ping
         };
-        for (at, _, kind) in self.strays.iter_mut().filter(later) {
+        for (pong, kind) in self.strays.iter_mut().filter(later) {
+            let at = pong.available;
             *kind = PongKind::Mismatch;
             self.unsolicited = self.unsolicited.saturating_sub(1);
             self.mismatched_count += 1;
             if self.mismatched.len() < KEPT {
-                self.mismatched.push(*at);
+                self.mismatched.push(at);
             }
-            if self.first_unsolicited == Some(*at) {
+            if self.first_unsolicited == Some(at) {
                 self.first_unsolicited = None;
             }
         }
@@ -317,7 +318,9 @@ fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::Direction;
     use crate::time::Timestamp;
+    use crate::websocket::{Confidence, Frame, Opcode};
 
     fn at(number: u64) -> PacketRef {
         PacketRef {
@@ -327,12 +330,34 @@ mod tests {
         }
     }
 
+    /// A Ping or Pong of this payload in this packet.
+    fn control(number: u64, payload: &[u8]) -> Control {
+        Control {
+            frame: Frame {
+                direction: Direction::ClientToServer,
+                opcode: Opcode::Ping,
+                fin: true,
+                rsv: 0,
+                mask: None,
+                offset: 0,
+                header_len: 2,
+                payload_len: payload.len() as u64,
+                at: at(number),
+                confidence: Confidence::Certain,
+            },
+            last: at(number),
+            available: at(number),
+            payload: payload.to_vec(),
+            complete: true,
+        }
+    }
+
     #[test]
     fn a_pong_told_before_its_ping_is_judged_by_it() {
         for (echo, answered, mismatched) in [(&b"a"[..], 1, 0), (b"b", 0, 1)] {
             let mut ledger = PingLedger::default();
-            assert_eq!(ledger.on_pong(at(2), echo, 0), PongKind::Unsolicited);
-            ledger.on_ping(at(1), 10, b"a", 0, 0);
+            assert_eq!(ledger.on_pong(&control(2, echo), 0), PongKind::Unsolicited);
+            ledger.on_ping(&control(1, b"a"), 0, 0);
             assert_eq!(
                 (ledger.answered, ledger.mismatched_count, ledger.unsolicited),
                 (answered, mismatched, 0)
@@ -343,8 +368,8 @@ mod tests {
     #[test]
     fn a_pong_before_the_ping_stays_unsolicited() {
         let mut ledger = PingLedger::default();
-        ledger.on_pong(at(1), b"b", 0);
-        ledger.on_ping(at(2), 10, b"a", 0, 0);
+        ledger.on_pong(&control(1, b"b"), 0);
+        ledger.on_ping(&control(2, b"a"), 0, 0);
         assert_eq!((ledger.unsolicited, ledger.mismatched_count), (1, 0));
     }
 }
