@@ -126,3 +126,56 @@ fn told(finding: Finding, problem: CertificateProblem, tls: &Tls, leg: &Leg) -> 
     };
     finding.advice(format!("{what}: {}", check_command(leg)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::diagnosis::{Finding, Thresholds, diagnose};
+    use crate::script::Script;
+    use crate::session::{Certificate, Tls};
+
+    /// A session that opened although the server's certificate ends so long after it, or before.
+    fn shown(left: Duration, ended: Duration) -> Vec<Finding> {
+        let mut told = Script::new().upgrade().told();
+        let session = &mut told.sessions[0];
+        let at = session.leg.first;
+        let until = at.time.saturating_add(left).saturating_sub(ended);
+        let leaf = Certificate {
+            subject: "CN=a.test".to_owned(),
+            issuer: "CN=root".to_owned(),
+            names: vec!["a.test".to_owned()],
+            not_before: at.time.saturating_sub(Duration::from_secs(86_400 * 90)),
+            not_after: until,
+            self_issued: false,
+            authority: false,
+        };
+        let mut tls = Tls::default();
+        tls.certificates.server = Some((vec![leaf], at));
+        session.leg.tls = Some(Box::new(tls));
+        let findings = diagnose(session, &told.capture, &Thresholds::default());
+        let ours = |finding: &Finding| finding.rule.id == super::RULE.id;
+        findings.into_iter().filter(ours).collect()
+    }
+
+    fn days(days: u64) -> Duration {
+        Duration::from_secs(86_400 * days)
+    }
+
+    #[test]
+    fn what_a_client_took_although_it_had_expired_is_a_warning() {
+        let found = shown(Duration::ZERO, days(3));
+        let told: Vec<_> = found
+            .iter()
+            .map(|f| (f.severity.name(), f.summary.as_str()))
+            .collect();
+        let summary = "the certificate had expired 3 days before the handshake";
+        assert_eq!(told, [("warn", summary)]);
+    }
+
+    #[test]
+    fn what_ends_within_two_weeks_is_told_and_later_is_not() {
+        assert_eq!(shown(days(13), Duration::ZERO).len(), 1);
+        assert!(shown(days(15), Duration::ZERO).is_empty());
+    }
+}

@@ -116,3 +116,58 @@ fn of_session(session: &Session, end: &Terminator, sent: usize) -> Finding {
         .cause(Confidence::Possible, "a habit of its library")
         .advice("look for what ended the process or the connection at that time")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::{Finding, Thresholds, diagnose_capture};
+    use crate::script::Script;
+    use crate::session::Tls;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    /// Sessions over TLS that the server ends without a Close frame, with or without a close_notify.
+    fn ended(notified: &[bool]) -> Vec<Finding> {
+        let mut script = Script::new();
+        for (port, _) in (40_001..).zip(notified) {
+            script = script.elsewhere(port, |script| {
+                let script = script.upgrade().text(ClientToServer, "hi");
+                script.fin(ServerToClient).fin(ClientToServer)
+            });
+        }
+        let mut told = script.told();
+        assert_eq!(told.sessions.len(), notified.len());
+        for (session, notified) in told.sessions.iter_mut().zip(notified) {
+            let mut tls = Tls::default();
+            tls.opened.server = session.leg.first_payload.server;
+            tls.close_notify.server = session.leg.fin.server.filter(|_| *notified);
+            session.leg.tls = Some(Box::new(tls));
+        }
+        let thresholds = Thresholds::default();
+        let findings = diagnose_capture(&told.sessions, &[], &told.capture, &thresholds);
+        let ours = |finding: &Finding| finding.rule.id == super::RULE.id;
+        findings.into_iter().filter(ours).collect()
+    }
+
+    #[test]
+    fn an_end_without_a_close_notify_is_information() {
+        let found = ended(&[false]);
+        let told: Vec<_> = found
+            .iter()
+            .map(|f| (f.severity.name(), f.confidence.name()))
+            .collect();
+        assert_eq!(told, [("info", "possible")]);
+        assert!(ended(&[true]).is_empty());
+    }
+
+    #[test]
+    fn a_host_that_sends_one_elsewhere_makes_it_likely() {
+        let found = ended(&[true, false]);
+        let told: Vec<_> = found.iter().map(|f| f.confidence.name()).collect();
+        assert_eq!(told, ["likely"]);
+    }
+
+    #[test]
+    fn a_habit_is_not_told() {
+        assert_eq!(ended(&[false, false]).len(), 2);
+        assert!(ended(&[false, false, false]).is_empty());
+    }
+}
