@@ -19,6 +19,7 @@ use serde_json::Value;
 use capture::{Directory, pcapng_block, words};
 use generator::truth::Truth;
 use wscope::packet::{Decoded, Decoder, Endpoint};
+use wscope::pipeline::{Analyzer, Options};
 use wscope::source::{CaptureFile, Input, Source as _, embedded_key_logs, read_key_log};
 use wscope::stream::{Direction, StreamEvent};
 use wscope::{tcp, tls};
@@ -242,6 +243,7 @@ fn captures_without_keys_tell_why_they_stay_closed() {
 
 // --- keys wherever they stand -------------------------------------------
 
+/// What a run printed.
 struct Ran {
     stdout: String,
     stderr: String,
@@ -461,4 +463,205 @@ fn of_stream(told: &Told, stream: &Value) -> [Vec<Value>; 3] {
         numbered["session"].take();
     }
     [sessions, findings, messages]
+}
+
+// --- what is lost -------------------------------------------------------
+
+/// A message or control frame, however it came.
+fn content(message: &Value) -> String {
+    ["direction", "opcode", "length", "sha256"]
+        .map(|field| message[field].to_string())
+        .join(" ")
+}
+
+/// A pcap without one of its packets.
+fn without(pcap: &[u8], lost: usize) -> Vec<u8> {
+    let (mut file, mut rest, mut number) = (pcap[..24].to_vec(), &pcap[24..], 0);
+    for (_, _, packet) in packets(pcap) {
+        let (record, after) = rest.split_at(16 + packet.len());
+        if number != lost {
+            file.extend(record);
+        }
+        (rest, number) = (after, number + 1);
+    }
+    file
+}
+
+#[test]
+fn whatever_packet_is_lost_nothing_is_made_up_and_most_is_found_again() {
+    let line = "--messages 40 --sessions 1 --sizes small --pings 0";
+    let directory = Directory::new("tls-lost-packet");
+    for version in ["--tls 100", "--tls12 100"] {
+        let (pcap, truth) = generate(&format!("{line} {version}"));
+        directory.file("keys.log", truth.key_log.as_bytes());
+        directory.file("a.pcap", &pcap);
+        let list = ["messages", "--control", "--sha256", "--format", "jsonl"];
+        let list = [&list[..], &["a.pcap", "--keys", "keys.log"]].concat();
+        let contents = || -> Vec<String> {
+            let lines = wscope(directory.path(), &list, b"").stdout;
+            let lines: Vec<Value> = lines.lines().map(json).collect();
+            let whole = lines.iter().filter(|line| line["complete"] != false);
+            whole.map(content).collect()
+        };
+        let all = contents();
+        assert_eq!(all.len(), 42, "{all:#?}");
+        // From the first message on, ten packets spread over the session.
+        let count = packets(&pcap).len();
+        for lost in (14..count - 14).step_by(count / 10) {
+            directory.file("a.pcap", &without(&pcap, lost));
+            let found = contents();
+            let mut unmatched = all.clone();
+            for message in &found {
+                let place = unmatched.iter().position(|sent| sent == message);
+                let place = place.unwrap_or_else(|| panic!("{version} without {lost}: {message}"));
+                unmatched.remove(place);
+            }
+            // Frames that aren't masked prove themselves in a chain of a few.
+            assert!(
+                unmatched.len() <= 10,
+                "{version} without {lost}: {unmatched:#?}"
+            );
+        }
+    }
+}
+
+/// Session tickets come between the server's Finished and its first answer.
+#[test]
+fn lost_session_tickets_cost_no_message() {
+    let pcap = fs::read(fixture("capture.pcap")).expect("the fixture");
+    let key_log = fs::read(fixture("keys.log")).expect("its key log");
+    let directory = Directory::new("tls-lost-tickets");
+    directory.file("keys.log", &key_log);
+    directory.file("a.pcap", &pcap);
+    directory.file("b.pcap", &without(&pcap, 14));
+    let list = |name: &str| -> Vec<String> {
+        let list = ["messages", "--control", "--sha256", "--format", "jsonl"];
+        let list = [&list[..], &["--keys", "keys.log", name]].concat();
+        let lines = wscope(directory.path(), &list, b"").stdout;
+        lines.lines().map(|line| content(&json(line))).collect()
+    };
+    assert_eq!(list("b.pcap"), list("a.pcap"));
+    let flags = ["b.pcap", "--keys", "keys.log", "--format", "json"];
+    let report = json(&wscope(directory.path(), &flags, b"").stdout);
+    assert_eq!(report["sessions"][0]["handshake"]["status"], 101);
+    assert_eq!(report["capture"]["gaps"][0]["bytes"], 510);
+}
+
+#[test]
+fn acknowledgments_of_records_are_those_of_their_messages() {
+    let directory = Directory::new("tls-acknowledged");
+    for version in ["--tls 100", "--tls12 100"] {
+        let (pcap, truth) = generate(&format!(
+            "--messages 60 --sessions 2 --sizes small {version}"
+        ));
+        directory.file("keys.log", truth.key_log.as_bytes());
+        directory.file("a.pcap", &pcap);
+        let list = [
+            "messages",
+            "--control",
+            "--format",
+            "jsonl",
+            "a.pcap",
+            "--keys",
+            "keys.log",
+        ];
+        let lines = wscope(directory.path(), &list, b"").stdout;
+        for line in lines.lines().map(json) {
+            // Within a round trip, and the time for which an acknowledgment is delayed.
+            let acked = line["acked_ms"].as_f64();
+            assert!(
+                acked.is_some_and(|ms| (0.0..500.0).contains(&ms)),
+                "{line:#}"
+            );
+        }
+        assert_eq!(lines.lines().count(), 64);
+    }
+}
+
+// --- secrets ------------------------------------------------------------
+
+/// Everything that reads a capture and prints of it.
+const PRINTS: [&[&str]; 7] = [
+    &["analyze"],
+    &["analyze", "--verbose"],
+    &["analyze", "--show-secrets"],
+    &["analyze", "--format", "json", "--show-secrets"],
+    &["analyze", "--format", "jsonl"],
+    &["messages", "--control"],
+    &["messages", "--control", "--format", "jsonl", "--sha256"],
+];
+
+/// A secret as it might be printed: hexadecimal, and as `Debug` shows bytes.
+fn printed(secret: &str) -> [String; 3] {
+    let pairs = secret.as_bytes().chunks(2);
+    let bytes: Vec<u8> = pairs
+        .map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("two digits")
+        })
+        .collect();
+    let decimal = format!("{:?}", &bytes[..8]);
+    let decimal = decimal.trim_matches(['[', ']']).to_owned();
+    [
+        secret[..16].to_lowercase(),
+        secret[..16].to_uppercase(),
+        decimal,
+    ]
+}
+
+#[test]
+fn no_output_shows_a_secret_of_a_key_log() {
+    for (number, (pcap, key_log)) in captures().into_iter().enumerate() {
+        let directory = Directory::new(&format!("tls-secrets-{number}"));
+        directory.file("a.pcap", &pcap);
+        directory.file("keys.log", key_log.as_bytes());
+        // A line that is none is told by its number.
+        let broken = key_log.replacen('\n', "00\n", 2);
+        directory.file("broken.log", broken.as_bytes());
+        directory.file("a.pcapng", &with_secrets(&pcap, &[(9, key_log.clone())]));
+        let secrets = key_log.lines().filter(|line| !line.starts_with('#'));
+        let secrets = secrets.filter_map(|line| line.trim().rsplit(' ').next());
+        let secrets: Vec<String> = secrets.flat_map(printed).collect();
+        assert!(secrets.len() > 10);
+        for print in PRINTS {
+            for input in [
+                &["a.pcap", "--keys", "keys.log"][..],
+                &["a.pcap", "--keys", "broken.log"],
+                &["a.pcapng"],
+            ] {
+                let ran = wscope(directory.path(), &[print, input].concat(), b"");
+                for text in [ran.stdout, ran.stderr] {
+                    let shown = secrets.iter().find(|secret| text.contains(*secret));
+                    assert_eq!(shown, None, "{print:?} {input:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_debug_form_shows_a_secret() {
+    for (pcap, key_log) in captures() {
+        let mut analyzer = Analyzer::new(Options::default());
+        let read = analyzer.add_keys(key_log.as_bytes());
+        assert!(read.secrets > 2, "{read:?}");
+        let reader = Box::new(Cursor::new(pcap));
+        let mut file = CaptureFile::from_reader("-".into(), 0, reader).expect("a capture");
+        let mut finished = Vec::new();
+        let mut shown = Vec::new();
+        while let Some(input) = file.next().expect("a sound capture") {
+            analyzer.push(&input, &mut finished);
+            // While keys are in use; the whole state once in a while.
+            if let Input::Packet(packet) = &input
+                && packet.at.number % 20 == 0
+            {
+                shown.push(format!("{analyzer:?}"));
+            }
+        }
+        shown.push(format!("{finished:?}"));
+        let secrets = key_log.lines().filter(|line| !line.starts_with('#'));
+        let secrets = secrets.filter_map(|line| line.trim().rsplit(' ').next());
+        for secret in secrets.flat_map(printed) {
+            assert!(!shown.iter().any(|text| text.contains(&secret)), "{secret}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::subject::Subject;
 use crate::http;
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
+use crate::stream::{Direction, Gap, PacketRef, Sides, StreamEvent};
 use crate::tls;
 
 /// How many records may be unacknowledged and still be told when they were.
@@ -33,6 +33,8 @@ pub(super) struct Encrypted {
     acked: Sides<u64>,
     /// Acknowledgments that came while records waited for keys.
     early: Sides<Vec<Acked>>,
+    /// Records of the server were lost before its first byte.
+    torn: Option<Gap>,
     counted: bool,
 }
 
@@ -46,6 +48,7 @@ impl Default for Encrypted {
             marks: Sides::default(),
             acked: Sides::default(),
             early: Sides::default(),
+            torn: None,
             counted: false,
         }
     }
@@ -73,6 +76,7 @@ impl Encrypted {
             inside,
             ends,
             marks,
+            torn,
             counted,
             ..
         } = self;
@@ -80,7 +84,9 @@ impl Encrypted {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
                 mark(marks, ends, &event);
-                followed::read(inside, subject, pending, event, shared, finished);
+                for event in told(torn, event).into_iter().flatten() {
+                    followed::read(inside, subject, pending, event, shared, finished);
+                }
             }
         });
         self.acknowledge(subject, pending, shared);
@@ -114,6 +120,7 @@ impl Encrypted {
             inside,
             ends,
             marks,
+            torn,
             counted,
             ..
         } = self;
@@ -121,7 +128,9 @@ impl Encrypted {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
                 mark(marks, ends, &event);
-                followed::read(inside, subject, pending, event, shared, finished);
+                for event in told(torn, event).into_iter().flatten() {
+                    followed::read(inside, subject, pending, event, shared, finished);
+                }
             }
         });
         inside.on_keys(subject, pending, shared, finished);
@@ -166,13 +175,16 @@ impl Encrypted {
         let Self {
             tls,
             inside,
+            torn,
             counted,
             ..
         } = self;
         tls.finish(&mut |output| match output {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
-                followed::read(inside, subject, pending, event, shared, finished);
+                for event in told(torn, event).into_iter().flatten() {
+                    followed::read(inside, subject, pending, event, shared, finished);
+                }
             }
         });
         followed::finish(inside, subject, pending, shared, finished);
@@ -204,6 +216,26 @@ impl Encrypted {
         let upto = self.acked[acked.direction];
         self.inside.inside(Acked { upto, ..acked })
     }
+}
+
+/// What is told when an event comes. A gap before the server's first byte waits
+/// in `torn`: where a status line follows, it hides no answer but session
+/// tickets, which come between the handshake and the first answer (RFC 8446,
+/// section 4.6.1).
+fn told<'a>(torn: &mut Option<Gap>, event: StreamEvent<'a>) -> [Option<StreamEvent<'a>>; 2] {
+    let server = Direction::ServerToClient;
+    let before = match &event {
+        StreamEvent::Gap(gap) if gap.direction == server && gap.offset == 0 => {
+            torn.get_or_insert(*gap);
+            return [None, None];
+        }
+        StreamEvent::Chunk(chunk) if chunk.direction == server => {
+            torn.take().filter(|_| !chunk.bytes.starts_with(b"HTTP/1."))
+        }
+        StreamEvent::End(direction, _) if *direction == server => torn.take(),
+        StreamEvent::Chunk(_) | StreamEvent::Gap(_) | StreamEvent::End(..) => None,
+    };
+    [before.map(StreamEvent::Gap), Some(event)]
 }
 
 /// Notes which bytes around carry the end of these inside.
