@@ -4,6 +4,7 @@
 
 mod attempt;
 mod capture;
+mod certificate;
 mod clock;
 mod counts;
 mod distribution;
@@ -27,6 +28,7 @@ pub use attempt::Attempt;
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
 };
+pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
@@ -39,7 +41,7 @@ pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
-pub use tls::{AlertSeen, Chosen, Tls, version_name};
+pub use tls::{AlertSeen, Chosen, Sealed, Tls, version_name};
 pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
@@ -282,14 +284,15 @@ impl Session {
                 let data = self.frames.client.data() + self.frames.server.data();
                 let sent = self.leg.payload_bytes[frame.direction.reverse()];
                 let ledger = &mut self.pings[frame.direction];
-                let gap = ledger.on_ping(frame.at, frame.end(), &ping.payload, data, sent);
-                return Noted::Ping { gap };
+                return Noted::Ping {
+                    gap: ledger.on_ping(ping, data, sent),
+                };
             }
             E::Pong(pong) => {
                 let sender = pong.frame.direction;
                 let sent = self.leg.payload_bytes[sender];
                 let ledger = &mut self.pings[sender.reverse()];
-                return Noted::Pong(ledger.on_pong(pong.available, &pong.payload, sent));
+                return Noted::Pong(ledger.on_pong(pong, sent));
             }
             E::Close(close) => {
                 let sender = close.control.frame.direction;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::stream::{PacketRef, Sides};
-use crate::tls::{Certificate, ClientHello, Event, ServerHello, Undecrypted};
+use crate::stream::{Direction, PacketRef, Sides};
+use crate::tls::{Alert, Certificate, ClientHello, ContentType, Event, ServerHello, Undecrypted};
+
+const TLS13: u16 = 0x0304;
 
 /// How many alerts are kept.
 ///
@@ -35,6 +37,8 @@ pub struct Tls {
     pub close_notify: Sides<Option<PacketRef>>,
     /// The first record that was decrypted.
     pub opened: Sides<Option<PacketRef>>,
+    /// Protected records that stayed closed, from the ServerHello on.
+    pub sealed: Sides<Sealed>,
     /// Records stayed closed.
     pub undecrypted: Sides<Option<(Undecrypted, PacketRef)>>,
     /// Records that were lost, or could not be opened, between others that were.
@@ -56,13 +60,22 @@ pub struct Chosen {
     pub at: PacketRef,
 }
 
+/// Protected records of one side that stayed closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// The newest that has the size, or the type, of an alert.
+    pub alert: Option<PacketRef>,
+    /// The first that is none.
+    pub first: Option<PacketRef>,
+}
+
 /// An alert that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlertSeen {
     /// Whose.
-    pub direction: crate::stream::Direction,
+    pub direction: Direction,
     /// What it says.
-    pub alert: crate::tls::Alert,
+    pub alert: Alert,
     /// It was protected.
     pub protected: bool,
     /// The packet.
@@ -120,7 +133,12 @@ impl Tls {
                     });
                 }
             }
-            Event::Closed { .. } => {}
+            Event::Closed {
+                direction,
+                content,
+                len,
+                at,
+            } => self.on_closed(*direction, *content, *len, *at),
             Event::Opened { direction, at } => self.opened[*direction] = Some(*at),
             Event::Undecrypted {
                 direction,
@@ -138,16 +156,96 @@ impl Tls {
         }
     }
 
+    fn on_closed(&mut self, direction: Direction, content: ContentType, len: u16, at: PacketRef) {
+        let Some(chosen) = &self.server_hello else {
+            return;
+        };
+        // Early data of a client.
+        if at < chosen.at {
+            return;
+        }
+        // RFC 8446, section 5.2: two bytes, the content type and a tag of 16 bytes or 8.
+        let alert = match chosen.hello.version {
+            TLS13 => len <= 2 + 1 + 16,
+            _ => content == ContentType::Alert,
+        };
+        let sealed = &mut self.sealed[direction];
+        if alert {
+            sealed.alert = Some(at);
+        } else {
+            sealed.first.get_or_insert(at);
+        }
+    }
+
+    /// This side's half of the handshake is complete, as far as can be told:
+    /// nothing but an alert is protected before its Finished.
+    pub fn has_finished(&self, direction: Direction) -> bool {
+        self.finished[direction].is_some()
+            || match direction {
+                Direction::ClientToServer => self.sealed.client.first.is_some(),
+                // In TLS 1.3 the server's certificate is protected too.
+                Direction::ServerToClient => {
+                    self.sealed.server.first.is_some() && self.has_finished(direction.reverse())
+                }
+            }
+    }
+
+    /// The server chose, and showed its certificate or what can only be that.
+    pub fn shown_certificate(&self) -> Option<PacketRef> {
+        let chosen = self.server_hello.as_ref()?;
+        if chosen.resumed {
+            return None;
+        }
+        let shown = self.certificates.server.as_ref().map(|(_, at)| *at);
+        let sealed = self.sealed.server.first;
+        shown.or(sealed.filter(|_| chosen.hello.version == TLS13))
+    }
+
+    /// The first alert that ends a connection.
+    pub fn fatal(&self) -> Option<&AlertSeen> {
+        let tls13 = self
+            .server_hello
+            .as_ref()
+            .is_some_and(|chosen| chosen.hello.version == TLS13);
+        self.alerts
+            .iter()
+            .find(|seen| seen.alert.is_fatal() || tls13 && !seen.alert.is_of_closing())
+    }
+
+    /// A version that nobody should use any more (RFC 8996).
+    pub fn legacy_version(&self) -> Option<(&'static str, PacketRef)> {
+        let chosen = self.server_hello.as_ref()?;
+        (chosen.hello.version < 0x0303).then_some((version_name(chosen.hello.version), chosen.at))
+    }
+
+    /// The highest version that the client offers.
+    pub fn offered_version(&self) -> Option<&'static str> {
+        let (hello, _) = self.client_hello.as_ref()?;
+        Some(version_name(hello.version))
+    }
+
+    /// The certificate that names the server, and its packet.
+    pub fn certificate(&self) -> Option<(&Certificate, PacketRef)> {
+        let (chain, at) = self.certificates.server.as_ref()?;
+        chain.first().map(|leaf| (leaf, *at))
+    }
+
+    /// The name that the client asked for.
+    pub fn server_name(&self) -> Option<&str> {
+        let (hello, _) = self.client_hello.as_ref()?;
+        hello.server_name.as_deref()
+    }
+
     /// Bytes inside were read.
     pub fn is_decrypted(&self) -> bool {
         self.opened.client.is_some() || self.opened.server.is_some()
     }
 
-    /// Why nothing was read, where that is so.
-    pub fn undecrypted(&self) -> Option<Undecrypted> {
+    /// Why nothing was read, where that is so, and the packet that shows it.
+    pub fn undecrypted(&self) -> Option<(Undecrypted, PacketRef)> {
         let sides = [self.undecrypted.client, self.undecrypted.server];
-        let reason = sides.into_iter().flatten().map(|(reason, _)| reason).next();
-        reason.filter(|_| !self.is_decrypted())
+        let first = sides.into_iter().flatten().next();
+        first.filter(|_| !self.is_decrypted())
     }
 
     /// The version's name: the one chosen.

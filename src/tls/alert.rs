@@ -23,6 +23,16 @@ impl Alert {
         self.description == 0
     }
 
+    /// Its sender ends the connection at once (RFC 5246, section 7.2).
+    pub const fn is_fatal(self) -> bool {
+        self.level == 2
+    }
+
+    /// RFC 8446, section 6.1: an alert that tells of an end in good order.
+    pub const fn is_of_closing(self) -> bool {
+        matches!(self.description, 0 | 90)
+    }
+
     /// The name in IANA's registry.
     pub const fn name(self) -> &'static str {
         match self.description {

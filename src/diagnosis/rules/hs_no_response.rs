@@ -6,10 +6,11 @@ use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::tunnel;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Terminator, Value,
+    Case, Check, Confidence, Evidence, Farewell, Finding, Overview, Rule, Severity, Terminator,
+    Value,
 };
 use crate::session::{Ended, Session};
-use crate::stream::{Direction, PacketRef};
+use crate::stream::{Direction, GapCause, PacketRef};
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-no-response",
@@ -66,10 +67,12 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .server
         .is_some_and(|at| at > handshake.request.last);
     let one_way = leg.last_packet.server.is_none();
-    if answered || one_way || server_spoke {
+    if answered || one_way || server_spoke || sent_unseen(session) {
         return;
     }
     findings.extend(match case.closing.terminator {
+        // That is the answer: `tls-alert`.
+        Some(end) if matches!(end.farewell, Some(Farewell::Alert(_))) => None,
         Some(end) if end.at < handshake.request.first => None,
         Some(end) if end.direction == Direction::ServerToClient => {
             Some(ended_by_server(case, &end))
@@ -81,6 +84,16 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         }
         None => silent(case),
     });
+}
+
+/// The server sent bytes after the request that the capture lacks: there was an answer.
+fn sent_unseen(session: &Session) -> bool {
+    let request = session.handshake.request.last;
+    session.leg.gaps.iter().any(|gap| {
+        gap.direction == Direction::ServerToClient
+            && gap.cause == GapCause::NotCaptured
+            && gap.at > request
+    })
 }
 
 fn acked(session: &Session) -> Option<PacketRef> {
@@ -131,11 +144,7 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
         .at
         .time
         .saturating_since(session.handshake.request.last.time);
-    let (word, kind) = if end.reset.is_some() {
-        ("a reset", "rst")
-    } else {
-        ("a FIN", "fin")
-    };
+    let (word, kind) = (format!("a {}", end.word()), end.how().name());
     let summary = format!(
         "the server ended the connection with {word} {} after the upgrade request, without an answer",
         span(waited)
@@ -332,6 +341,18 @@ mod tests {
             .bytes(ServerToClient, b"HTTP/1.1 200 OK\r\n\r\n");
         assert!(inside(tunnel));
         assert!(!inside(Script::new().handshake()));
+    }
+
+    #[test]
+    fn an_answer_that_was_not_captured_is_an_answer() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .uncaptured(ServerToClient, b"HTTP/1.1 101 Switching Protocols")
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .told();
+        assert!(told.of("hs-no-response").is_empty());
     }
 
     #[test]

@@ -253,9 +253,11 @@ impl Subject {
 
     /// The connection is over: why it could not be decrypted is counted.
     pub(super) fn end_tls(&mut self, shared: &mut Shared) {
-        let reason = self.leg().tls.as_ref().and_then(|tls| tls.undecrypted());
-        if let Some(reason) = reason {
-            *shared.capture.tls.closed.entry(reason).or_default() += 1;
+        let leg = self.leg();
+        let stream = leg.tcp_stream;
+        if let Some((reason, at)) = leg.tls.as_ref().and_then(|tls| tls.undecrypted()) {
+            let closed = &mut shared.capture.tls.closed;
+            closed.entry(reason).or_default().add(at, stream);
         }
     }
 

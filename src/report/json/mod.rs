@@ -12,7 +12,6 @@ use serde_json::{Map, Value as Json, json};
 use super::when::rfc3339;
 use super::{Report, Selected};
 use crate::diagnosis::stories;
-use crate::session::Undecrypted;
 use crate::session::{Capture, Filtered};
 use finding::{finding, rules};
 use session::session;
@@ -106,13 +105,10 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         .map(|gap| json!({"cause": gap.cause.name(), "count": gap.count, "bytes": gap.bytes}))
         .collect();
     let tls = &capture.tls;
-    let mut closed = tls.closed.clone();
-    if tls.headless > 0 {
-        *closed.entry(Undecrypted::NoClientHello).or_default() += tls.headless;
-    }
-    let undecrypted: Vec<Json> = closed
+    let undecrypted: Vec<Json> = tls
+        .undecrypted()
         .iter()
-        .map(|(reason, count)| json!({"reason": reason.name(), "count": count}))
+        .map(|(reason, tally)| json!({"reason": reason.name(), "count": tally.count}))
         .collect();
     let mut object = json!({
         "files": files,

@@ -142,7 +142,7 @@ fn tls(session: &Session) -> Json {
         "alpn": tls.alpn.as_ref().map(|(alpn, _)| alpn),
         "resumed": chosen.map(|chosen| chosen.resumed),
         "decrypted": tls.is_decrypted(),
-        "undecrypted_reason": tls.undecrypted().map(|reason| reason.name()),
+        "undecrypted_reason": tls.undecrypted().map(|(reason, _)| reason.name()),
         "key_updates": sides(&tls.key_updates, |count| json!(count)),
         "records_lost": sides(&tls.records_lost, |count| json!(count)),
         "close_notify": sides(&tls.close_notify, |at| json!(at.map(|at| at.number))),

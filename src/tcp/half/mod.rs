@@ -190,7 +190,7 @@ impl Half {
     pub(super) fn acked_before(&mut self, segment: &Segment<'_>) -> Option<PacketRef> {
         let start = self.offset_of(first_byte(segment))?;
         let end = start.saturating_add(i64::from(segment.wire_len));
-        self.early.seen(u64::try_from(end).ok()?)
+        self.early.seen(start, u64::try_from(end).ok()?)
     }
 
     /// A FIN takes a sequence number, but is no byte of the stream.
