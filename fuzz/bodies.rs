@@ -12,12 +12,12 @@ use std::path::PathBuf;
 
 use wscope::packet::{Decoded, Decoder, Endpoint, Flags, Segment, Seq};
 use wscope::pipeline::{Analyzer, Finished, Limits, Options};
-use wscope::source::{CaptureFile, Input, LinkType, Packet, Source as _};
+use wscope::source::{CaptureFile, Input, LinkType, Packet, Source as _, read_key_log};
 use wscope::stream::{Chunk, Direction, Gap, GapCause, PacketRef, StreamEvent};
 use wscope::tcp::Patience;
 use wscope::time::Timestamp;
 use wscope::websocket::{Deflate, Parameters, Recognised, Recognition, Wants};
-use wscope::{diagnosis, http, tcp, websocket};
+use wscope::{diagnosis, http, tcp, tls, websocket};
 
 /// A capture file: all of its packets, none longer than the input.
 pub(crate) fn source(input: &[u8]) {
@@ -122,6 +122,37 @@ pub(crate) fn tcp(input: &[u8]) {
     connection.finish(at(number), &mut |output| order.tcp(&output));
 }
 
+/// The bytes of both directions, with keys before, behind or without. What comes out is in order.
+pub(crate) fn tls(input: &[u8]) {
+    let mut rest = Bytes(input);
+    let (flags, len) = (rest.u8(), rest.u16());
+    let (late, none) = (flags & 1 != 0, flags & 2 != 0);
+    let mut secrets = Vec::new();
+    read_key_log(rest.take(usize::from(len)), |secret| secrets.push(secret));
+    let mut keys = tls::Keys::new(late);
+    let mut later = tls::Keys::new(late);
+    for secret in secrets.into_iter().filter(|_| !none) {
+        if !late {
+            keys.add(secret.clone());
+        }
+        later.add(secret);
+    }
+    let mut connection = tls::Connection::new(8 << 10);
+    let mut order = Order::default();
+    let mut take = |output: tls::Output<'_>| {
+        if let tls::Output::Stream(event) = output {
+            order.stream(&event);
+        }
+    };
+    events(rest.0, |event| {
+        connection.on_stream(&event, &keys, &mut take);
+        // A message of the handshake is at most 256 KiB; the rest is less.
+        assert!(connection.buffered() <= 2 << 20);
+    });
+    connection.on_keys(&later, &mut take);
+    connection.finish(&mut take);
+}
+
 /// The bytes of both directions, in turns, with gaps between them.
 pub(crate) fn http(input: &[u8]) {
     let mut connection = http::Connection::new();
@@ -220,6 +251,9 @@ pub(crate) fn analyzer(input: &[u8]) {
         },
         ..Options::default()
     });
+    if input.len() % 2 == 1 {
+        analyzer.keys_may_come();
+    }
     let mut finished = Vec::new();
     while let Ok(Some(next)) = file.next() {
         analyzer.push(&next, &mut finished);

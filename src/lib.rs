@@ -51,6 +51,7 @@ pub mod source;
 pub mod stream;
 pub mod tcp;
 pub mod time;
+pub mod tls;
 pub mod websocket;
 
 #[cfg(test)]

@@ -14,6 +14,8 @@
     reason = "the sizes and times of a play are small and positive"
 )]
 
+pub(crate) mod hello;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture, merge_legs};

@@ -5,9 +5,13 @@
 //! that HTTP and WebSocket can't tell whether bytes came in the clear, late, or
 //! through a decryptor.
 
+mod secret;
+
 use std::ops::{Index, IndexMut};
 
 use crate::time::Timestamp;
+
+pub use secret::{Secret, SecretLabel};
 
 /// Who sent it, seen from neither side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -21,10 +21,11 @@ use wscope::source::{CaptureFile, Input, Source as _};
 
 type Body = fn(&[u8]);
 
-const TARGETS: [(&str, Body); 6] = [
+const TARGETS: [(&str, Body); 7] = [
     ("source", bodies::source),
     ("packet", bodies::packet),
     ("tcp", bodies::tcp),
+    ("tls", bodies::tls),
     ("http", bodies::http),
     ("websocket", bodies::websocket),
     ("analyzer", bodies::analyzer),
@@ -117,7 +118,7 @@ fn mutate(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 }
 
 /// What a fixture is to each of [`TARGETS`].
-fn seeds(capture: &[u8]) -> [Vec<u8>; 6] {
+fn seeds(capture: &[u8]) -> [Vec<u8>; 7] {
     let [mut packets, mut segments, mut stream] = [vec![0, 1], vec![8], Vec::new()];
     let mut client = None;
     let mut bases = [None; 2];
@@ -144,10 +145,12 @@ fn seeds(capture: &[u8]) -> [Vec<u8>; 6] {
     }
     let mut frames = vec![16];
     frames.extend(after_handshake(&stream));
+    let without_keys = [&[0, 0, 0], stream.as_slice()].concat();
     [
         capture.to_vec(),
         packets,
         segments,
+        without_keys,
         stream,
         frames,
         capture.to_vec(),

@@ -16,6 +16,7 @@ Examples:
   generate --messages 1000 --sessions 5 small.pcap
   generate --size 1G --sessions 200 --deflate 20 --http 10 --loss 0.1 --reorder 0.1 big.pcap
   generate --size 5M --abnormal 50 --truth truth.json abnormal.pcap
+  generate --tls 80 --tls12 20 --keys keys.log tls.pcap
   generate --sizes small --nanos - | wscope -";
 
 /// Writes a made-up capture of WebSocket traffic: the same options, the same bytes
@@ -28,6 +29,9 @@ struct Cli {
     /// Write what was sent, session by session, as JSON
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// Write the secrets of the sessions with TLS, in the form of SSLKEYLOGFILE
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
 }
@@ -42,6 +46,10 @@ fn main() -> anyhow::Result<()> {
     let truth = capture::generate(&cli.options, out).context("writing the capture")?;
     if let Some(path) = &cli.truth {
         serde_json::to_writer(create(path)?, &truth).context("writing the truth")?;
+    }
+    if let Some(path) = &cli.keys {
+        let wrote = create(path)?.write_all(truth.key_log.as_bytes());
+        wrote.context("writing the key log")?;
     }
     Ok(())
 }

@@ -62,6 +62,7 @@ impl InputArgs {
         let mut foreign = Foreign::default();
         let mut analyzer = Analyzer::new(options);
         analyzer.only_records_of(only);
+        self.learn_keys(&mut analyzer, quiet)?;
         let mut finished = Vec::new();
         while let Some(input) = files.next()? {
             if let Input::Packet(packet) = &input {
@@ -117,7 +118,7 @@ impl InputArgs {
         capture.files = summaries.into_iter().map(facts).collect();
         if !quiet {
             faults.iter().for_each(|fault| output::complain(fault));
-            warn_about(&capture, self);
+            warn_about(&capture);
         }
         let read = sorted(capture, finished);
         self.select.check(&read.sessions)?;
@@ -196,12 +197,7 @@ fn comment(comment: Comment) -> String {
     }
 }
 
-fn warn_about(capture: &Capture, args: &InputArgs) {
-    if !args.keys.is_empty() && capture.tls.connections > 0 {
-        output::complain(
-            "--keys: this version doesn't decrypt TLS yet; its connections are counted only",
-        );
-    }
+fn warn_about(capture: &Capture) {
     if capture.failures > 0 {
         output::complain(&format!(
             "{} connections could not be worked on because of a bug in wscope; please report it with the capture",

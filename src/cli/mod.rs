@@ -8,6 +8,7 @@ mod faults;
 mod filter;
 mod input;
 mod interrupt;
+mod keys;
 mod messages;
 mod moment;
 mod opening;

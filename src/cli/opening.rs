@@ -39,14 +39,6 @@ impl InputArgs {
     /// Files that can't be read at all are left out with a word as long as one
     /// can be; the flag tells that there were such.
     pub(super) fn open(&self, quiet: bool) -> Result<(Files, bool)> {
-        for key_log in &self.keys {
-            std::fs::metadata(key_log).with_context(|| {
-                format!(
-                    "{}: can't read this key log; check the name",
-                    key_log.display()
-                )
-            })?;
-        }
         if self.follow {
             return Ok((Files::Growing(self.follow(quiet)?), false));
         }

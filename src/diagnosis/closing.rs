@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ending::{EndedBy, How, Kind, Terminator};
+use super::ending::{EndedBy, Farewell, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
 use super::{Confidence, Provenance, api, legs, reset_provenance};
 use crate::session::{Ended, FoundBy, Session};
@@ -80,7 +80,28 @@ fn was_replaced(session: &Session) -> bool {
     session.ended == Some(Ended::Settled)
 }
 
-/// The first FIN, or reset that its receiver would accept.
+/// What TLS said of the end, where it could be read.
+fn farewells(session: &Session) -> Vec<Terminator> {
+    let Some(tls) = &session.leg.tls else {
+        return Vec::new();
+    };
+    let end = |direction, at, farewell| Terminator {
+        direction,
+        at,
+        reset: None,
+        farewell: Some(farewell),
+    };
+    let notifies = Direction::BOTH.into_iter().filter_map(|direction| {
+        tls.close_notify[direction].map(|at| end(direction, at, Farewell::CloseNotify))
+    });
+    let alert = tls
+        .fatal()
+        .map(|seen| end(seen.direction, seen.at, Farewell::Alert(seen.alert)));
+    notifies.chain(alert).collect()
+}
+
+/// The first FIN, or reset that its receiver would accept; before it a
+/// close_notify or a fatal alert of TLS.
 fn terminator(session: &Session) -> Option<Terminator> {
     let leg = &session.leg;
     let fins = Direction::BOTH.into_iter().filter_map(|direction| {
@@ -88,6 +109,7 @@ fn terminator(session: &Session) -> Option<Terminator> {
             direction,
             at,
             reset: None,
+            farewell: None,
         })
     });
     let resets = leg
@@ -98,8 +120,14 @@ fn terminator(session: &Session) -> Option<Terminator> {
             direction: reset.direction,
             at: reset.at,
             reset: Some(*reset),
+            farewell: None,
         });
-    fins.chain(resets).min_by_key(|t| t.at)
+    // Where a FIN comes with it, in the same packet, it is still the first.
+    farewells(session)
+        .into_iter()
+        .chain(fins)
+        .chain(resets)
+        .min_by_key(|t| t.at)
 }
 
 fn first_close(session: &Session) -> Option<Direction> {
@@ -225,4 +253,56 @@ fn idle(
 /// The code of a Close frame as reports name it: an empty one has none.
 pub(super) fn named(code: Option<u16>) -> String {
     code.map_or_else(|| "without a code".to_owned(), |code| code.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Script;
+    use crate::session::{Alert, AlertSeen, Tls};
+    use Direction::{ClientToServer, ServerToClient};
+
+    /// A session that the client's FIN ends, with these facts of TLS.
+    fn ended(tell: impl FnOnce(&mut Tls, PacketRef)) -> Closing {
+        let script = Script::new().upgrade().text(ClientToServer, "hi");
+        let mut told = script.fin(ClientToServer).told();
+        let session = &mut told.sessions[0];
+        let before = session.leg.last_payload.client.unwrap_or_default();
+        tell(session.leg.tls.get_or_insert_default(), before);
+        close_of(session)
+    }
+
+    #[test]
+    fn a_close_notify_before_the_fin_tells_who_ended_the_session() {
+        let closing = ended(|tls, at| tls.close_notify.server = Some(at));
+        assert_eq!(
+            (closing.kind, closing.ended_by, closing.how),
+            (Kind::Abnormal, EndedBy::Server, Some(How::TlsCloseNotify))
+        );
+        let closing = ended(|_, _| {});
+        assert_eq!(
+            (closing.ended_by, closing.how),
+            (EndedBy::Client, Some(How::Fin))
+        );
+    }
+
+    #[test]
+    fn a_fatal_alert_ends_a_session_and_a_warning_does_not() {
+        let alert = |level| {
+            ended(|tls, at| {
+                tls.alerts.push(AlertSeen {
+                    direction: ServerToClient,
+                    alert: Alert {
+                        level,
+                        description: 20,
+                    },
+                    protected: true,
+                    at,
+                });
+            })
+        };
+        assert_eq!(alert(2).how, Some(How::TlsAlert));
+        assert_eq!(alert(2).ended_by, EndedBy::Server);
+        assert_eq!(alert(1).how, Some(How::Fin));
+    }
 }

@@ -220,7 +220,7 @@ fn collect<'a>(
             dial.count = dial.count.saturating_add(item.count);
             dial.clients.insert(item.client);
             dial.servers.insert(item.server);
-            dial.tied |= tied.contains(&item.server);
+            dial.tied |= tied.contains(&item.server) || item.attempt.is_some_and(asks_for_http_1);
         }
     }
     dials
@@ -321,6 +321,14 @@ impl Dial<'_> {
         }
         found
     }
+}
+
+/// The ClientHello offers HTTP/1.1 and nothing newer, which browsers and most
+/// libraries do for WebSockets only.
+fn asks_for_http_1(attempt: &Attempt) -> bool {
+    let hello = attempt.leg.tls.as_deref();
+    let hello = hello.and_then(|tls| tls.client_hello.as_ref());
+    hello.is_some_and(|(hello, _)| matches!(hello.alpn.as_slice(), [one] if one == "http/1.1"))
 }
 
 /// The capture holds nothing but failed connections, so they are what it is about.

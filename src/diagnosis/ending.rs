@@ -1,6 +1,6 @@
 //! The words for an end: what the wire shows of it, who brought it about, by what.
 
-use crate::session::Reset;
+use crate::session::{Alert, Reset};
 use crate::stream::{Direction, PacketRef};
 
 /// What the wire shows of the end.
@@ -79,6 +79,10 @@ pub enum How {
     Fin,
     /// A reset.
     Rst,
+    /// A TLS close_notify.
+    TlsCloseNotify,
+    /// A fatal TLS alert.
+    TlsAlert,
     /// Nothing: what was sent stayed unanswered until somebody gave up.
     Timeout,
     /// The capture ended.
@@ -92,13 +96,24 @@ impl How {
             Self::Close => "close",
             Self::Fin => "fin",
             Self::Rst => "rst",
+            Self::TlsCloseNotify => "tls-close-notify",
+            Self::TlsAlert => "tls-alert",
             Self::Timeout => "timeout",
             Self::CaptureEnd => "capture-end",
         }
     }
 }
 
-/// The first FIN or reset that counts.
+/// What TLS said before the transport ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// Its sender sends nothing more.
+    CloseNotify,
+    /// Something failed.
+    Alert(Alert),
+}
+
+/// The first close_notify or fatal alert of TLS, FIN or reset that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminator {
     /// Its (claimed) sender.
@@ -107,14 +122,27 @@ pub struct Terminator {
     pub at: PacketRef,
     /// The reset, if it is one.
     pub reset: Option<Reset>,
+    /// What TLS said, if that came first.
+    pub farewell: Option<Farewell>,
 }
 
 impl Terminator {
     pub(super) fn how(&self) -> How {
-        if self.reset.is_some() {
-            How::Rst
-        } else {
-            How::Fin
+        match (self.farewell, self.reset) {
+            (Some(Farewell::CloseNotify), _) => How::TlsCloseNotify,
+            (Some(Farewell::Alert(_)), _) => How::TlsAlert,
+            (None, Some(_)) => How::Rst,
+            (None, None) => How::Fin,
+        }
+    }
+
+    /// `FIN`, `reset`, `TLS close_notify`.
+    pub(super) fn word(&self) -> &'static str {
+        match self.how() {
+            How::TlsCloseNotify => "TLS close_notify",
+            How::TlsAlert => "TLS alert",
+            How::Rst => "reset",
+            _ => "FIN",
         }
     }
 }

@@ -25,13 +25,14 @@ mod thresholds;
 
 pub mod timeouts;
 mod timing;
+mod tls;
 mod tunnel;
 mod violation;
 mod wording;
 
 pub use breach::{is_of_framing, rule_of};
 pub use closing::Closing;
-pub use ending::{EndedBy, How, Kind, Terminator};
+pub use ending::{EndedBy, Farewell, How, Kind, Terminator};
 pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value};
 pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
 pub use legs::{

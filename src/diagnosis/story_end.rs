@@ -87,7 +87,7 @@ impl End<'_> {
             for (session, other) in &legs.others {
                 let what = format!(
                     "{} of {}, s{session}",
-                    word(other),
+                    other.word(),
                     self.sender_of(*session, other)
                 );
                 finding.evidence.push(Evidence::new(other.at, what));
@@ -174,12 +174,5 @@ impl End<'_> {
         self.legs
             .as_ref()
             .is_some_and(|legs| matches!(legs.party, Party::Proxy(_)) && legs.began == legs.party)
-    }
-}
-
-fn word(end: &Terminator) -> &'static str {
-    match end.reset {
-        Some(_) => "reset",
-        None => "FIN",
     }
 }

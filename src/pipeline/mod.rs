@@ -14,14 +14,16 @@ mod tests;
 mod translation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};
 use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable, join_legs};
-use crate::source::{Input, Packet};
+use crate::source::{Input, KeyLogSummary, Packet, read_key_log};
 use crate::stream::PacketRef;
 use crate::time::Timestamp;
+use crate::tls::Keys;
 use crate::websocket::Wants;
 use attempts::Attempts;
 use clock::Watch;
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     next_stream: u32,
     records: Records,
     attempts: Attempts,
+    /// The secrets at hand; shared, since a stack holds them while it works.
+    keys: Arc<Keys>,
     translations: Translations,
     watch: Watch,
     /// The time of the last packet; later where nothing came since.
@@ -97,6 +101,7 @@ impl Analyzer {
                 next_stream: 0,
                 records: Records::new(options.settle),
                 attempts: Attempts::default(),
+                keys: Arc::default(),
                 translations: Translations::default(),
                 watch: Watch::default(),
                 now: Timestamp::default(),
@@ -116,13 +121,29 @@ impl Analyzer {
         match input {
             Input::Packet(packet) => self.on_packet(packet, finished),
             Input::Dropped(count) => self.shared.capture.dropped += count,
-            Input::KeyLog(_) => self.shared.capture.key_logs += 1,
+            Input::KeyLog(text) => {
+                self.shared.capture.key_logs += 1;
+                self.add_keys(text);
+                self.table.on_keys(&mut self.shared, finished);
+            }
             Input::Tick(now) => {
                 self.shared.now = self.shared.now.max(*now);
                 let now = self.shared.now;
                 self.table.on_tick(now, &mut self.shared, finished);
             }
         }
+    }
+
+    /// Takes the text of a key log (RFC 9850), before the packets that it opens.
+    /// What comes as [`Input::KeyLog`] among them opens those that wait, too.
+    pub fn add_keys(&mut self, text: &[u8]) -> KeyLogSummary {
+        let keys = Arc::make_mut(&mut self.shared.keys);
+        read_key_log(text, |secret| keys.add(secret))
+    }
+
+    /// From here on records wait, within a limit, for keys that are not known.
+    pub fn keys_may_come(&mut self) {
+        Arc::make_mut(&mut self.shared.keys).expect_more();
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {

@@ -261,6 +261,19 @@ impl Table {
     }
 
     /// The connection between these endpoints.
+    /// More keys are known: connections whose records wait for some look again.
+    pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        for stack in self
+            .stacks
+            .iter_mut()
+            .filter_map(|slot| slot.stack.as_mut())
+        {
+            let before = stack.buffered();
+            stack.on_keys(shared, finished);
+            self.held = (self.held + stack.buffered()).saturating_sub(before);
+        }
+    }
+
     pub(super) fn find(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Stack> {
         let index = *self.flows.get(&FlowKey::of(a, b))?;
         self.stacks.get_mut(index)?.stack.as_mut()

@@ -48,7 +48,12 @@ pub(super) fn host(session: &Session) -> Option<&str> {
 pub(super) fn url(session: &Session, secrets: Secrets) -> Option<String> {
     let server = session.leg.server.to_string();
     let host = host(session).unwrap_or(&server);
-    Some(format!("ws://{host}{}", path(session, secrets)?))
+    let scheme = if session.leg.tls.is_some() {
+        "wss"
+    } else {
+        "ws"
+    };
+    Some(format!("{scheme}://{host}{}", path(session, secrets)?))
 }
 
 /// The client that a proxy names: a PROXY header, Forwarded, X-Forwarded-For.

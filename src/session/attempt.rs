@@ -1,8 +1,8 @@
 //! A TCP connection on which nothing said WebSocket: worth a word only if it failed.
 
-use super::{Leg, SameAs, TunnelRequests};
+use super::{Leg, SameAs, Tls, TunnelRequests};
 use crate::http::Lookalike;
-use crate::stream::{PacketRef, Sides};
+use crate::stream::{Direction, PacketRef, Sides};
 
 /// A connection without an opening handshake.
 #[derive(Clone, Debug)]
@@ -80,8 +80,23 @@ impl Attempt {
             Some((Lookalike::TlsHandshake | Lookalike::TlsAlert(..), _))
         );
         let no_tunnel = self.connects.last().is_some();
-        self.never_opened() || no_tunnel || alerts || (client_speaks_tls && !server_answers_tls)
+        self.never_opened()
+            || no_tunnel
+            || alerts
+            || (client_speaks_tls && !server_answers_tls)
+            || self.leg.tls.as_deref().is_some_and(is_tls_worth_telling)
     }
+}
+
+/// The handshake failed, or settled on what it should not have.
+fn is_tls_worth_telling(tls: &Tls) -> bool {
+    let complete = Direction::BOTH
+        .into_iter()
+        .all(|side| tls.has_finished(side));
+    !complete
+        || tls.fatal().is_some()
+        || tls.legacy_version().is_some()
+        || !tls.certificate_problems().is_empty()
 }
 
 impl Leg {

@@ -1,8 +1,10 @@
 //! What was read, and what of it could not be used: the report's *capture quality*.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::Undecrypted;
 use super::{Clocks, SameAs};
 use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
@@ -112,7 +114,7 @@ impl Tally {
 }
 
 /// TLS connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsTotals {
     /// Connections on which a TLS handshake or record was seen at the start.
     pub connections: u64,
@@ -120,6 +122,20 @@ pub struct TlsTotals {
     pub decrypted: u64,
     /// Those of which the capture lacks the beginning: no key would help.
     pub headless: u64,
+    /// Those that stayed closed though their beginning was captured, by the reason.
+    pub closed: BTreeMap<Undecrypted, Tally>,
+}
+
+impl TlsTotals {
+    /// The connections of which records stayed closed, by the reason.
+    pub fn undecrypted(&self) -> BTreeMap<Undecrypted, Tally> {
+        let mut closed = self.closed.clone();
+        if self.headless > 0 {
+            let tally = closed.entry(Undecrypted::NoClientHello).or_default();
+            tally.count = tally.count.saturating_add(self.headless);
+        }
+        closed
+    }
 }
 
 /// Failed connections of one client host to one server port, beyond those that are kept one by one.
@@ -180,7 +196,7 @@ pub struct Capture {
     pub cut: u64,
     /// Packets that the capturing machine says it dropped.
     pub dropped: u64,
-    /// Secrets blocks with a key log in them. Nothing decrypts with them yet.
+    /// Secrets blocks with a key log in them.
     pub key_logs: u64,
     /// TLS.
     pub tls: TlsTotals,

@@ -116,6 +116,8 @@ pub struct Leg {
     pub missing: Vec<(GapCause, u64, u64)>,
     /// ICMP errors about it: the first 16.
     pub unreachable: Vec<Unreachable>,
+    /// What TLS showed, where it is spoken.
+    pub tls: Option<Box<super::Tls>>,
 }
 
 impl Leg {
@@ -160,6 +162,7 @@ impl Leg {
             gaps: Vec::new(),
             missing: Vec::new(),
             unreachable: Vec::new(),
+            tls: None,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod capture;
+mod certificate;
 mod clock;
 mod counts;
 mod distribution;
@@ -19,6 +20,7 @@ mod selector;
 mod signs;
 mod stalls;
 mod story;
+mod tls;
 mod translated;
 mod tunnel;
 
@@ -26,6 +28,7 @@ pub use attempt::Attempt;
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
 };
+pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
@@ -38,6 +41,7 @@ pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
+pub use tls::{AlertSeen, Chosen, Sealed, Tls, version_name};
 pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 
@@ -48,6 +52,7 @@ pub use crate::http::{
     Response, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
+pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};
 pub use crate::websocket::Confidence as FrameConfidence;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
@@ -247,15 +252,12 @@ impl Session {
     /// Takes a fact of TCP.
     pub fn on_tcp(&mut self, event: &tcp::Event) {
         self.leg.apply(event);
-        if let tcp::Event::Acked {
-            direction,
-            upto,
-            at,
-            ..
-        } = *event
-        {
-            self.pings[direction].on_acked(upto, at);
-        }
+    }
+
+    /// The other side's TCP acknowledged everything before `upto`, a place in
+    /// the stream of the messages.
+    pub fn on_acked(&mut self, direction: Direction, upto: u64, at: PacketRef) {
+        self.pings[direction].on_acked(upto, at);
     }
 
     /// Takes a fact of the opening handshake.

@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod follow;
 mod item;
+mod keylog;
 mod magic;
 mod merge;
 mod options;
@@ -13,6 +14,7 @@ mod order;
 mod pcap;
 mod pcapng;
 mod resolution;
+mod secrets;
 mod section;
 mod summary;
 #[cfg(test)]
@@ -23,7 +25,9 @@ pub use directory::{Inputs, expand};
 pub use error::SourceError;
 pub use file::CaptureFile;
 pub use follow::Followed;
+pub use keylog::{KeyLogSummary, read_key_log};
 pub use merge::Merged;
+pub use secrets::embedded_key_logs;
 pub use summary::{Comment, Damage, FileSummary, Format, Interface};
 
 use crate::stream::PacketRef;

@@ -5,6 +5,8 @@
 //!  mod        who acts next          options   what was asked for
 //!  session    WebSocket      web     plain HTTP
 //!  websocket  frames, deflate        content   what they say
+//!  tls        handshake      hello     its messages
+//!  seal       sealed records
 //!  tcp        both kernels   flight  loss, order, acknowledgements
 //!  packet     one packet     wire    the capture point and its pcap file
 //! ```
@@ -14,11 +16,14 @@
 
 mod content;
 mod flight;
+mod hello;
 pub(crate) mod options;
 mod packet;
 mod rng;
+mod seal;
 mod session;
 mod tcp;
+mod tls;
 pub(crate) mod truth;
 mod web;
 mod websocket;
@@ -33,6 +38,7 @@ use self::flight::Network;
 use self::options::Options;
 use self::packet::Endpoint;
 use self::rng::Rng;
+use self::seal::Version;
 use self::session::Session;
 use self::truth::{HttpTruth, Truth};
 use self::web::Web;
@@ -55,6 +61,7 @@ struct World<'a> {
     /// Messages sent so far.
     sent: u64,
     http: HttpTruth,
+    key_log: String,
 }
 
 /// Buffers that every message uses again.
@@ -135,6 +142,7 @@ pub(crate) fn generate<'a>(options: &'a Options, out: impl Write + 'a) -> io::Re
         scratch,
         sent: 0,
         http,
+        key_log: String::new(),
     };
     let mut members = members(&mut world);
 
@@ -160,6 +168,7 @@ pub(crate) fn generate<'a>(options: &'a Options, out: impl Write + 'a) -> io::Re
         tcp_connections: members.len(),
         messages: world.sent,
         http: world.http,
+        key_log: world.key_log,
         sessions: members.into_iter().filter_map(Member::truth).collect(),
     };
     world.wire.finish()?;
@@ -174,8 +183,10 @@ fn members(world: &mut World<'_>) -> Vec<Member> {
     let mut due = 0.0;
     for _ in 0..sessions {
         due += share / f64::from(sessions);
-        let ends = endpoints(members.len(), 8080);
-        let session = Session::new(members.len(), ends, world);
+        let tls = Version::draw(world.options, &mut world.rng);
+        let port = if tls.is_some() { 443 } else { 8080 };
+        let ends = endpoints(members.len(), port);
+        let session = Session::new(members.len(), ends, tls, world);
         members.push(Member {
             kind: Kind::Session(session),
             stage: Stage::New,

@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use super::seal::Suite;
+
 /// The traffic to make up. Percentages are 0 to 100 and may have a fraction.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
@@ -35,6 +37,15 @@ pub(crate) struct Options {
     /// Background HTTP keep-alive connections, as a share of --sessions
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     pub(crate) http: f64,
+    /// Sessions that speak TLS 1.3
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub(crate) tls: f64,
+    /// Sessions that speak TLS 1.2; together with --tls at most 100
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub(crate) tls12: f64,
+    /// What sessions with TLS are encrypted with
+    #[arg(long, value_enum, default_value_t = Suite::Aes128Gcm)]
+    pub(crate) suite: Suite,
     /// Segments that the network loses, half of them before the capture point and half
     /// behind it; each is sent again later
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]

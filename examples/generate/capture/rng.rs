@@ -32,6 +32,17 @@ impl Rng {
         (self.next() >> 32) as u32
     }
 
+    /// Random bytes.
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut out = [0; N];
+        for chunk in out.chunks_mut(8) {
+            for (to, from) in chunk.iter_mut().zip(self.next().to_le_bytes()) {
+                *to = from;
+            }
+        }
+        out
+    }
+
     /// A number in `range`, which must not be empty. (The bias of the
     /// multiplication is far below what a capture could show.)
     pub(crate) fn within(&mut self, range: Range<u64>) -> u64 {

@@ -8,6 +8,8 @@ use tungstenite::handshake::derive_accept_key;
 use wscope::stream::{Direction, Sides};
 
 use super::World;
+use super::seal::Version;
+use super::tls::Tls;
 use super::truth::{Closing, SessionTruth};
 use super::websocket::{Deflate, Head, Opcode, frame};
 use super::wire::{SECOND, Time};
@@ -18,6 +20,7 @@ use Direction::{ClientToServer, ServerToClient};
 /// A session and what it has sent so far.
 pub(crate) struct Session {
     tcp: Connection,
+    tls: Option<Tls>,
     deflate: Option<Deflate>,
     next_ping: Time,
     pings: u32,
@@ -25,7 +28,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(tcp_stream: usize, ends: [Endpoint; 2], world: &mut World<'_>) -> Self {
+    pub(crate) fn new(
+        tcp_stream: usize,
+        ends: [Endpoint; 2],
+        tls: Option<Version>,
+        world: &mut World<'_>,
+    ) -> Self {
         let [client, server] = ends;
         let deflate = world.rng.percent(world.options.deflate);
         let truth = SessionTruth {
@@ -47,6 +55,7 @@ impl Session {
         let deflate = deflate.then(Deflate::new);
         Self {
             tcp,
+            tls: tls.map(|version| Tls::new(version, world.options.suite)),
             deflate,
             next_ping: Time::MAX,
             pings: 0,
@@ -54,7 +63,7 @@ impl Session {
         }
     }
 
-    /// TCP's handshake and WebSocket's; the time when the session is open.
+    /// TCP's handshake, TLS's and WebSocket's; the time when the session is open.
     pub(crate) fn open(&mut self, at: Time, world: &mut World<'_>) -> Time {
         let key = STANDARD.encode(
             [
@@ -79,9 +88,17 @@ impl Session {
              Sec-WebSocket-Accept: {}\r\n{extensions}\r\n",
             derive_accept_key(key.as_bytes()),
         );
-        let at = self.tcp.open(at, &mut world.wire);
-        let at = self.send(at, ClientToServer, request.as_bytes(), world);
-        let at = self.send(at, ServerToClient, response.as_bytes(), world);
+        let mut at = self.tcp.open(at, &mut world.wire);
+        if let Some(tls) = &mut self.tls {
+            for (from, flight) in tls.handshake(&mut world.rng, &mut world.key_log) {
+                at = self.send(at, from, &flight, world);
+            }
+        }
+        for (from, head) in [(ClientToServer, request), (ServerToClient, response)] {
+            let mut bytes = head.into_bytes();
+            self.protect(from, 0, &mut bytes);
+            at = self.send(at, from, &bytes, world);
+        }
         if let Some(period @ 1..) = world.options.pings.checked_mul(SECOND) {
             self.next_ping = at + world.rng.within(0..period);
         }
@@ -148,6 +165,7 @@ impl Session {
                 &code.to_be_bytes(),
                 world,
             );
+            let at = self.close_notify(at, world);
             self.truth.client_close = Some(code);
             self.truth.server_close = Some(code);
             // RFC 6455, section 7.1.1: the server closes the TCP connection first.
@@ -179,10 +197,11 @@ impl Session {
         let mut out = Vec::new();
         frame(Head::whole(opcode), payload, from, &mut world.rng, &mut out);
         self.truth.frames.sender(from).count(opcode);
+        self.protect(from, 0, &mut out);
         self.send(at, from, &out, world)
     }
 
-    /// Appends the frames of one message to `out`.
+    /// Appends the frames of one message to `out`, written at once.
     fn message(&mut self, from: Direction, out: &mut Vec<u8>, world: &mut World<'_>) {
         let World {
             options,
@@ -193,6 +212,7 @@ impl Session {
             ..
         } = world;
         *sent += 1;
+        let start = out.len();
         let size = options.sizes.draw(rng);
         let binary = rng.percent(options.binary);
         match binary {
@@ -231,6 +251,25 @@ impl Session {
             self.truth.frames.sender(from).count(opcode);
         }
         self.truth.message(from, &scratch.payload, wire_bytes);
+        self.protect(from, start, out);
+    }
+
+    /// Puts what one write appended to `out` into TLS records, if the session has TLS.
+    fn protect(&mut self, from: Direction, start: usize, out: &mut Vec<u8>) {
+        if let Some(tls) = &mut self.tls {
+            tls.seal(from, start, out);
+        }
+    }
+
+    /// The end of TLS, from the server first as of TCP; nothing without TLS.
+    fn close_notify(&mut self, mut at: Time, world: &mut World<'_>) -> Time {
+        for from in [ServerToClient, ClientToServer] {
+            if let Some(tls) = &mut self.tls {
+                let alert = tls.close_notify(from);
+                at = self.send(at, from, &alert, world);
+            }
+        }
+        at
     }
 
     fn send(&mut self, at: Time, from: Direction, bytes: &[u8], world: &mut World<'_>) -> Time {

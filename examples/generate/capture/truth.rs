@@ -17,6 +17,10 @@ pub(crate) struct Truth {
     pub(crate) messages: u64,
     pub(crate) http: HttpTruth,
     pub(crate) sessions: Vec<SessionTruth>,
+    /// The secrets of the sessions with TLS, in the form of SSLKEYLOGFILE.
+    #[serde(skip)]
+    #[allow(dead_code, reason = "a benchmark of plain traffic needs none")]
+    pub(crate) key_log: String,
 }
 
 /// The background.

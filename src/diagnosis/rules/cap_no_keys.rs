@@ -1,7 +1,10 @@
 //! `cap-no-keys`: TLS that can't be read.
 
+use std::collections::BTreeMap;
+
 use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::session::{Tally, Undecrypted};
 
 pub(super) static RULE: Rule = Rule {
     id: "cap-no-keys",
@@ -9,19 +12,28 @@ pub(super) static RULE: Rule = Rule {
     summary: "TLS connections could not be decrypted",
     explain: "\
 ## What it means
-Connections of this capture speak TLS, which this version of wscope does not decrypt yet, with keys or without. Whether they carry WebSockets, and what was said in them, can't be
-told; how they were opened and ended can.
+Records of these TLS connections stayed closed, so whether they carry WebSockets, and what was said in them, can't be told. How they were
+opened and ended can.
 
 ## What usually causes it
-wscope reads no key logs yet; it only counts those that a pcapng file carries.
+Each connection has one of these reasons; `data` counts them.
+- `no-key`: no secret for its client random is in a key log given with `--keys` or inside the capture.
+- `no-client-hello`: the connection began before the capture did. The ClientHello names the keys; without it none is found.
+- `gap`: packets of the handshake are missing that decide on the keys.
+- `wrong-key`: there are secrets for this connection, but they open nothing: the log is damaged, or has only part of its secrets.
+- `unsupported-suite`: a cipher suite or version that isn't read.
 
 ## How to tell them apart
-Nothing to tell apart: it holds for every TLS connection.
+`data` has the count of each reason, and the evidence the first packet that stayed closed for each. In `--format json` every session has its own
+`tls.undecrypted_reason`.
 
 ## What to do
-Capture behind the proxy that terminates TLS, where the WebSockets are in the clear. For later, and for Wireshark: start the client
-(browser, Node, curl, Python) with `SSLKEYLOGFILE=/path/keys.log` before it connects and keep that log with the capture;
-`editcap --inject-secrets tls,keys.log` puts the secrets into a pcapng file.
+- `no-key`: start the client (browser, Node, curl, Python) or the server with `SSLKEYLOGFILE=/path/keys.log` *before* it connects, and give
+  that file with `--keys`. `editcap --inject-secrets tls,keys.log` puts the secrets into a pcapng file for good. Keys can't be made afterwards.
+- `no-client-hello`: begin to capture before the client connects, or let it reconnect.
+- `gap`: capture with a larger buffer, the full packet length, and both directions.
+- `wrong-key`: take the key log of the same run; some programs overwrite it.
+- Or capture behind the proxy that terminates TLS.
 
 ## References
 RFC 9850: the SSLKEYLOGFILE format.
@@ -30,54 +42,106 @@ RFC 9850: the SSLKEYLOGFILE format.
 };
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    let tls = overview.capture.tls;
-    let unread = tls.connections.saturating_sub(tls.decrypted);
+    let tls = &overview.capture.tls;
+    let closed = tls.undecrypted();
+    let unread = closed.values().map(|tally| tally.count).sum();
     if unread == 0 {
         return;
     }
+    let reasons: Vec<String> = closed
+        .iter()
+        .map(|(reason, tally)| match closed.len() {
+            1 => in_words(*reason).to_owned(),
+            _ => format!("{} {}", tally.count, in_words(*reason)),
+        })
+        .collect();
     let connections = counted(unread, "TLS connection");
     let mut finding = Finding::of_capture(
         &RULE,
         Confidence::Certain,
         format!(
-            "{connections} (of {}) could not be decrypted",
-            tls.connections
+            "{connections} (of {}) could not be decrypted: {}",
+            tls.connections,
+            reasons.join(", ")
         ),
     )
     .data("connections", Value::Count(unread))
-    .advice("this version doesn't decrypt TLS yet: capture behind the proxy that terminates it, and keep the SSLKEYLOGFILE for later");
-    if let Some((at, stream)) = overview.capture.first_tls {
-        finding.evidence.push(Evidence::new(at, "TLS begins"));
+    .advice(advice(&closed));
+    let mut streams = Vec::new();
+    for (reason, tally) in &closed {
+        finding = finding.data(reason.name(), Value::Count(tally.count));
+        if let Some((at, stream)) = tally.first.or(overview.capture.first_tls) {
+            let what = format!("stays closed: {}", in_words(*reason));
+            finding.evidence.push(Evidence::new(at, what));
+            streams.push(stream);
+        }
+    }
+    if let [stream] = *streams.as_slice() {
         finding.tcp_stream = Some(stream);
     }
     findings.push(finding);
 }
 
+fn in_words(reason: Undecrypted) -> &'static str {
+    match reason {
+        Undecrypted::NoKey => "no key",
+        Undecrypted::NoClientHello => "begun before the capture",
+        Undecrypted::Gap => "packets of the handshake missing",
+        Undecrypted::WrongKey => "keys that open nothing",
+        Undecrypted::UnsupportedSuite => "a cipher suite that isn't read",
+    }
+}
+
+/// The ways out, one for each reason.
+fn advice(closed: &BTreeMap<Undecrypted, Tally>) -> String {
+    let ways: Vec<&str> = closed
+        .keys()
+        .map(|reason| match reason {
+            Undecrypted::NoKey => {
+                "set SSLKEYLOGFILE before the client or the server starts and give that file with --keys FILE, or put it into the capture (editcap --inject-secrets tls,FILE)"
+            }
+            Undecrypted::NoClientHello => {
+                "begin to capture before the client connects: no key opens a connection without its ClientHello"
+            }
+            Undecrypted::Gap => "capture both directions without loss, from the first packet on",
+            Undecrypted::WrongKey => "give the key log of the same run, whole",
+            Undecrypted::UnsupportedSuite => {
+                "capture behind the proxy that terminates TLS, or choose another cipher suite"
+            }
+        })
+        .collect();
+    ways.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use crate::script::Script;
-    use crate::stream::Direction::ClientToServer;
+    use crate::script::hello::{client_hello, record, server_hello};
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
 
     #[test]
-    fn a_client_hello_without_keys_is_told() {
-        let hello = [0x16, 3, 1, 0, 4, 1, 0, 0, 0];
+    fn records_without_keys_are_told_with_the_way_out() {
         let told = Script::new()
             .handshake()
-            .bytes(ClientToServer, &hello)
+            .bytes(ClientToServer, &client_hello())
+            .bytes(ServerToClient, &server_hello(0x0304))
+            .bytes(ServerToClient, &record(23, &[7; 900]))
+            .bytes(ClientToServer, &record(23, &[7; 53]))
             .told();
-        // Keys would not help yet, so nobody is sent for them.
-        assert!(!told.only("cap-no-keys").advice.contains("--keys"));
-        assert_eq!(
-            told.only("cap-no-keys")
-                .evidence
-                .first()
-                .map(|e| e.at.number),
-            Some(4)
-        );
+        let finding = told.only("cap-no-keys");
+        assert!(finding.summary.ends_with("no key"), "{}", finding.summary);
+        for way in ["SSLKEYLOGFILE", "--keys", "--inject-secrets"] {
+            assert!(finding.advice.contains(way), "{}", finding.advice);
+        }
     }
 
     #[test]
-    fn bytes_in_the_clear_need_no_keys() {
+    fn where_nothing_is_encrypted_no_key_is_missing() {
+        let told = Script::new()
+            .handshake()
+            .bytes(ClientToServer, &client_hello())
+            .told();
+        assert!(told.of("cap-no-keys").is_empty());
         let told = Script::new().upgrade().text(ClientToServer, "hi").told();
         assert!(told.of("cap-no-keys").is_empty());
     }

@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
 The capture was read, but nothing in it asked for a WebSocket where that could be seen. The finding lists what was there instead.
 
 ## What usually causes it
-- The WebSockets run inside TLS, which this version does not decrypt yet.
+- The WebSockets run inside TLS, and there are no keys for it (`cap-no-keys`), or its handshake failed.
 - They run over HTTP/2 or HTTP/3.
 - They were opened before the capture began.
 - The capture filter, interface or time was another one.
@@ -22,7 +22,7 @@ The capture was read, but nothing in it asked for a WebSocket where that could b
 Each of these is in the list with its count; UDP on port 443 is HTTP/3.
 
 ## What to do
-TLS: capture behind the proxy that terminates it. Open before: let the client reconnect while the capture runs. None of them: check interface and filter with
+TLS: give the key log with `--keys`, or capture behind the proxy that terminates it. Open before: let the client reconnect while the capture runs. None of them: check interface and filter with
 `wscope capture-command HOST:PORT`.
 
 ## References
@@ -77,9 +77,10 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
     if unread > 0 {
         let ports: Vec<String> = capture.tls_ports.iter().map(u16::to_string).collect();
         found.push(format!(
-            "{} (port {}), which this version doesn't decrypt",
+            "{} (port {}) that {} not decrypted",
             counted(unread, "TLS connection"),
-            ports.join(", ")
+            ports.join(", "),
+            if unread == 1 { "was" } else { "were" }
         ));
     }
     if capture.http2_connections > 0 {
@@ -137,7 +138,7 @@ fn advice(overview: &Overview<'_>) -> &'static str {
     if left_out(capture) > 0 {
         "look again without --filter; to choose sessions, take --where"
     } else if capture.tls.connections > capture.tls.decrypted {
-        "capture behind the proxy that terminates TLS: this version doesn't decrypt it yet"
+        "give the TLS keys (SSLKEYLOGFILE) with --keys, or capture behind the proxy that terminates TLS"
     } else if capture.mid_stream.count > 0 {
         "let the client reconnect while the capture runs, so that the opening handshake is in it"
     } else if capture.tcp_connections == 0 {
@@ -162,7 +163,7 @@ mod tests {
         let finding = told.only("cap-no-websocket");
         assert_eq!(
             finding.summary,
-            "no WebSocket recognised; instead: 1 TLS connection (port 8080), which this version doesn't decrypt"
+            "no WebSocket recognised; instead: 1 TLS connection (port 8080) that was not decrypted"
         );
     }
 

@@ -56,11 +56,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 
 fn found(end: &End<'_>) -> Finding {
     let idle = end.closing.idle.unwrap_or_default();
-    let what = if end.terminator.reset.is_some() {
-        "reset"
-    } else {
-        "FIN"
-    };
+    let what = end.terminator.word();
     let first = Evidence::new(
         end.terminator.at,
         format!("{what}, client to server, no Close frame before it"),
@@ -73,7 +69,10 @@ fn found(end: &End<'_>) -> Finding {
     );
     let mut finding = Finding::new(&RULE, end.session, end.certainty(), first, summary)
         .evidence_if(end.closing.idle_from, "last payload before it")
-        .data("kind", Value::Text(what.to_ascii_lowercase()))
+        .data(
+            "kind",
+            Value::Text(end.terminator.how().name().replace("rst", "reset")),
+        )
         .data("idle_ms", Value::Ms(idle));
     if let Some(why) = end.proxy_followed() {
         finding = finding.cause(Confidence::Certain, why);

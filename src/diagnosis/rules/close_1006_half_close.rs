@@ -50,7 +50,10 @@ fn found(end: &End<'_>, later: PacketRef) -> Finding {
     );
     let first = Evidence::new(
         end.terminator.at,
-        format!("FIN of the {sender}, no Close frame before it"),
+        format!(
+            "{} of the {sender}, no Close frame before it",
+            end.terminator.word()
+        ),
     );
     let confidence = end.certainty().min(Confidence::Likely);
     Finding::new(&RULE, end.session, confidence, first, summary)

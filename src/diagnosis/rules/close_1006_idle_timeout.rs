@@ -46,11 +46,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 fn found(end: &End<'_>, timer: &Timer) -> Finding {
     let idle = end.closing.idle.unwrap_or_default();
     let confidence = timer.confidence.min(end.certainty());
-    let what = if end.terminator.reset.is_some() {
-        "reset"
-    } else {
-        "FIN"
-    };
+    let what = end.terminator.word();
     let ender = end.ender();
     let summary = format!(
         "{ender} ended the connection after {} without a byte in either direction, without a Close frame",

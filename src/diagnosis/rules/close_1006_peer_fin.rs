@@ -52,13 +52,14 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 
 fn found(end: &End<'_>) -> Finding {
     let idle = end.closing.idle.unwrap_or_default();
+    let word = end.terminator.word();
     let fin = Evidence::new(
         end.terminator.at,
-        "FIN, server to client, no Close frame before it",
+        format!("{word}, server to client, no Close frame before it"),
     );
     let who = end.ender();
     let summary = format!(
-        "{who} closed TCP with a FIN and without a Close frame, {} after the last payload{}",
+        "{who} closed TCP with a {word} and without a Close frame, {} after the last payload{}",
         span(idle),
         end.followed()
     );

@@ -72,7 +72,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         Some(Ended::Settled) if !end.of_no_socket(session) => unless_unpaired(session),
         _ => Confidence::Likely,
     };
-    let word = if end.reset.is_some() { "reset" } else { "FIN" };
+    let word = end.word();
     let request = Evidence::new(handshake.request.last, "the upgrade request");
     let summary = format!(
         "the client gave up its own upgrade {} after asking, before any answer",
@@ -81,7 +81,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     findings.push(
         Finding::new(&RULE, session, confidence, request, summary)
             .evidence(end.at, format!("{word}, client to server"))
-            .data("kind", Value::Text(word.to_lowercase()))
+            .data("kind", Value::Text(end.how().name().replace("rst", "reset")))
             .data("waited_ms", Value::Ms(waited))
             .cause(
                 Confidence::Possible,

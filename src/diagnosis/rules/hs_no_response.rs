@@ -6,7 +6,8 @@ use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::tunnel;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Terminator, Value,
+    Case, Check, Confidence, Evidence, Farewell, Finding, Overview, Rule, Severity, Terminator,
+    Value,
 };
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, GapCause, PacketRef};
@@ -70,6 +71,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     findings.extend(match case.closing.terminator {
+        // That is the answer: `tls-alert`.
+        Some(end) if matches!(end.farewell, Some(Farewell::Alert(_))) => None,
         Some(end) if end.at < handshake.request.first => None,
         Some(end) if end.direction == Direction::ServerToClient => {
             Some(ended_by_server(case, &end))
@@ -141,11 +144,7 @@ fn ended_by_server(case: &Case<'_>, end: &Terminator) -> Finding {
         .at
         .time
         .saturating_since(session.handshake.request.last.time);
-    let (word, kind) = if end.reset.is_some() {
-        ("a reset", "rst")
-    } else {
-        ("a FIN", "fin")
-    };
+    let (word, kind) = (format!("a {}", end.word()), end.how().name());
     let summary = format!(
         "the server ended the connection with {word} {} after the upgrade request, without an answer",
         span(waited)

@@ -81,7 +81,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// The server's answer to TLS that is none, and how sure that is.
-fn plain_answer(
+pub(super) fn plain_answer(
     attempt: &Attempt,
     overview: &Overview<'_>,
 ) -> Option<(PacketRef, Confidence, &'static str)> {

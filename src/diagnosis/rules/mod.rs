@@ -67,6 +67,12 @@ mod pv_opcode;
 mod pv_rsv;
 mod pv_truncated;
 mod pv_utf8;
+mod tls_alert;
+mod tls_cert_problem;
+mod tls_client_rejected_cert;
+mod tls_close_without_notify;
+mod tls_legacy_version;
+mod tls_no_response;
 
 use super::Rule;
 
@@ -85,6 +91,10 @@ pub static ALL: &[&Rule] = &[
     &hs_aborted_by_client::RULE,
     &hs_sticky_session::RULE,
     &hs_slow::RULE,
+    &tls_alert::RULE,
+    &tls_client_rejected_cert::RULE,
+    &tls_cert_problem::RULE,
+    &tls_close_without_notify::RULE,
     &close_1006_idle_timeout::RULE,
     &close_1006_flow_expired::RULE,
     &close_1006_lifetime_limit::RULE,
@@ -139,6 +149,8 @@ pub static ALL: &[&Rule] = &[
     &hb_pong_missing::RULE,
     &pv_mask_weak::RULE,
     &cap_truncated_file::RULE,
+    &tls_no_response::RULE,
+    &tls_legacy_version::RULE,
 ];
 
 /// The rule of this id.

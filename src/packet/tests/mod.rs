@@ -611,7 +611,7 @@ proptest! {
         control in prop::sample::select(vec![0x08u8, 0x88, 0x48, 0x80]),
         flags: u8,
         len in 0u8..40,
-        mut bytes in prop::collection::vec(any::<u8>(), 40..200),
+        mut bytes in prop::collection::vec(any::<u8>(), 41..200),
     ) {
         let header: &[u8] = match link {
             105 => &[],

@@ -1,6 +1,7 @@
 //! The layers of a connection that is worked on, and how they are tied together.
 
-use super::sought::Sought;
+use super::encrypted::Encrypted;
+use super::sought::{Acked, Sought};
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
@@ -10,8 +11,8 @@ use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
-use crate::tcp;
 use crate::websocket;
+use crate::{tcp, tls};
 
 #[derive(Debug)]
 pub(super) struct Followed {
@@ -29,6 +30,9 @@ pub(super) struct Followed {
 /// The protocol above TCP.
 #[derive(Debug)]
 pub(super) enum Layer {
+    /// The first bytes tell.
+    Unknown,
+    Tls(Box<Encrypted>),
     /// With the layer that reads what HTTP hands on, from the 101 or the 2xx to
     /// CONNECT on, for as long as HTTP holds bytes before it.
     Http(Box<http::Connection>, Option<Box<Layer>>),
@@ -122,7 +126,7 @@ impl Followed {
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {
                 sought.on_tcp(&event);
-                subject.on_tcp(&event, pending, shared);
+                subject.on_tcp(&event, layer.acked(&event), pending, shared);
             }
             tcp::Output::Stream(event) => {
                 feed(layer, sought, subject, pending, event, shared, finished);
@@ -231,12 +235,24 @@ impl Followed {
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
-            tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
+            tcp::Output::Fact(event) => {
+                subject.on_tcp(&event, layer.acked(&event), pending, shared)
+            }
             tcp::Output::Stream(event) => {
                 feed(layer, sought, subject, pending, event, shared, finished);
             }
         });
         self.settle_sought(shared, finished)
+    }
+
+    pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        let Self {
+            layer,
+            subject,
+            pending,
+            ..
+        } = self;
+        layer.on_keys(subject, pending, shared, finished);
     }
 
     pub(super) fn finish(
@@ -257,7 +273,9 @@ impl Followed {
         tcp.finish(
             subject.leg().last_packet_any(),
             &mut |output| match output {
-                tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
+                tcp::Output::Fact(event) => {
+                    subject.on_tcp(&event, layer.acked(&event), pending, shared)
+                }
                 tcp::Output::Stream(event) => {
                     feed(layer, sought, subject, pending, event, shared, finished);
                 }
@@ -341,23 +359,77 @@ const TUNNELS_MAX: usize = 4;
 impl Layer {
     /// What reads a stream of which nothing is known: TCP's, or the one inside a
     /// tunnel. The place for whatever tells TLS from HTTP.
-    fn of_unknown() -> Self {
-        Self::Http(Box::new(http::Connection::new()), None)
+    pub(super) const fn of_unknown() -> Self {
+        Self::Unknown
     }
 
-    fn buffered(&self) -> usize {
+    /// The layer for a stream that begins with this.
+    fn beginning_with(event: &StreamEvent<'_>) -> Self {
+        match event {
+            StreamEvent::Chunk(chunk) if tls::begins_like_tls(chunk.bytes) => {
+                Self::Tls(Box::default())
+            }
+            _ => Self::Http(Box::new(http::Connection::new()), None),
+        }
+    }
+
+    pub(super) fn on_keys(
+        &mut self,
+        subject: &mut Subject,
+        pending: &mut Pending,
+        shared: &mut Shared,
+        finished: &mut Vec<Finished>,
+    ) {
+        match self {
+            Self::Tls(encrypted) => encrypted.on_keys(subject, pending, shared, finished),
+            // In a tunnel.
+            Self::Http(_, Some(above)) => above.on_keys(subject, pending, shared, finished),
+            Self::Http(_, None) | Self::WebSocket(_) | Self::Unknown | Self::Opaque => {}
+        }
+    }
+
+    /// What an event acknowledges of the stream in which messages are.
+    fn acked(&mut self, event: &tcp::Event) -> Option<Acked> {
+        let tcp::Event::Acked {
+            direction,
+            upto,
+            at,
+            ..
+        } = *event
+        else {
+            return None;
+        };
+        Some(self.inside(Acked {
+            direction,
+            upto,
+            at,
+        }))
+    }
+
+    /// An acknowledgment in terms of the innermost stream.
+    pub(super) fn inside(&mut self, acked: Acked) -> Acked {
+        match self {
+            Self::Tls(encrypted) => encrypted.on_acked(acked),
+            // In a tunnel.
+            Self::Http(_, Some(above)) => above.inside(acked),
+            Self::Http(_, None) | Self::WebSocket(_) | Self::Unknown | Self::Opaque => acked,
+        }
+    }
+
+    pub(super) fn buffered(&self) -> usize {
         match self {
             Self::Http(http, above) => {
                 http.buffered() + above.as_ref().map_or(0, |above| above.buffered())
             }
+            Self::Tls(encrypted) => encrypted.buffered(),
             Self::WebSocket(websocket) => websocket.buffered(),
-            Self::Opaque => 0,
+            Self::Unknown | Self::Opaque => 0,
         }
     }
 }
 
 /// Has a layer read a stream event: TCP's, or what another layer hands on.
-fn read(
+pub(super) fn read(
     layer: &mut Layer,
     subject: &mut Subject,
     pending: &mut Pending,
@@ -365,12 +437,16 @@ fn read(
     shared: &mut Shared,
     finished: &mut Vec<Finished>,
 ) {
+    if matches!(layer, Layer::Unknown) {
+        *layer = Layer::beginning_with(&event);
+    }
     match layer {
         Layer::WebSocket(websocket) => {
             websocket.on_stream(&event, &mut |event| {
                 subject.on_websocket(event, pending, shared)
             });
         }
+        Layer::Tls(encrypted) => encrypted.read(&event, subject, pending, shared, finished),
         Layer::Http(http, above) => {
             http.on_stream(event, &mut |output| {
                 on_http(output, subject, pending, above, shared, finished);
@@ -383,12 +459,12 @@ fn read(
                 *layer = *above;
             }
         }
-        Layer::Opaque => subject.on_opaque(&event),
+        Layer::Unknown | Layer::Opaque => subject.on_opaque(&event),
     }
 }
 
 /// Nothing more comes: the layers tell what they still hold, the lowest first.
-fn finish(
+pub(super) fn finish(
     layer: &mut Layer,
     subject: &mut Subject,
     pending: &mut Pending,
@@ -407,7 +483,8 @@ fn finish(
         Layer::WebSocket(websocket) => {
             websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
         }
-        Layer::Opaque => {}
+        Layer::Tls(encrypted) => encrypted.finish(subject, pending, shared, finished),
+        Layer::Unknown | Layer::Opaque => {}
     }
 }
 

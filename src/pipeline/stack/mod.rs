@@ -1,5 +1,6 @@
 //! One connection's layers, bottom to top: TCP, HTTP, WebSocket.
 
+mod encrypted;
 mod followed;
 mod midstream;
 mod order;
@@ -99,6 +100,13 @@ impl Stack {
     pub(super) fn on_unreachable(&mut self, error: Unreachable) {
         if let State::Followed(followed) = &mut self.state {
             followed.on_unreachable(error);
+        }
+    }
+
+    /// More keys are known.
+    pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
+        if let State::Followed(followed) = &mut self.state {
+            followed.on_keys(shared, finished);
         }
     }
 

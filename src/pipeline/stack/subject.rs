@@ -1,12 +1,13 @@
 //! Whose record the facts of a connection go to.
 
+use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Ended, Leg, MidStream, Session};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
-use crate::tcp;
 use crate::websocket;
+use crate::{tcp, tls};
 
 /// Whose record the facts go to.
 #[derive(Debug)]
@@ -55,7 +56,9 @@ impl Subject {
     ) {
         let (id, leg) = self.next_session(shared);
         let mut session = Session::new(id, leg, request, breaches);
-        if let Self::Attempt(attempt) = self {
+        if let Self::Attempt(attempt) = self
+            && attempt.leg.tls.is_none()
+        {
             // A server that speaks first has told what it is before it was asked.
             session.handshake.not_http = attempt.looks_like.server.map(|(what, at)| (at, what));
         }
@@ -118,9 +121,11 @@ impl Subject {
         }
     }
 
+    /// A fact of TCP. What it acknowledges is `inside` in the stream of the messages.
     pub(super) fn on_tcp(
         &mut self,
         event: &tcp::Event,
+        inside: Option<Acked>,
         pending: &mut Pending,
         shared: &mut Shared,
     ) {
@@ -135,18 +140,19 @@ impl Subject {
             Self::Attempt(attempt) => attempt.leg.apply(event),
             Self::Session(session) => {
                 session.on_tcp(event);
-                if let tcp::Event::Acked {
+                let Some(Acked {
                     direction,
                     upto,
                     at,
-                    ..
-                } = *event
-                {
-                    if session.searching[direction].is_some() {
-                        pending.on_early_ack(direction, upto, at);
-                    }
-                    shared.records.on_acked(pending, direction, upto, at);
+                }) = inside
+                else {
+                    return;
+                };
+                session.on_acked(direction, upto, at);
+                if session.searching[direction].is_some() {
+                    pending.on_early_ack(direction, upto, at);
                 }
+                shared.records.on_acked(pending, direction, upto, at);
             }
         }
     }
@@ -160,8 +166,23 @@ impl Subject {
         pending: &mut Pending,
     ) {
         if let Self::Session(session) = self {
-            session.pings[direction].on_acked(upto, at);
+            session.on_acked(direction, upto, at);
             pending.on_early_ack(direction, upto, at);
+        }
+    }
+
+    /// An acknowledgment that came before the keys of what it acknowledges.
+    pub(super) fn on_late_keys(
+        &mut self,
+        acked: Acked,
+        pending: &mut Pending,
+        shared: &mut Shared,
+    ) {
+        if let Self::Session(session) = self {
+            session.on_acked(acked.direction, acked.upto, acked.at);
+            shared
+                .records
+                .on_acked(pending, acked.direction, acked.upto, acked.at);
         }
     }
 
@@ -218,6 +239,25 @@ impl Subject {
         if let Self::Attempt(attempt) = self {
             attempt.connects.overcome();
             attempt.leg.via.push(tunnel);
+        }
+    }
+
+    /// A fact of TLS; `counted` tells whether the connection was counted as decrypted.
+    pub(super) fn on_tls(&mut self, event: &tls::Event, counted: &mut bool, shared: &mut Shared) {
+        if matches!(event, tls::Event::Opened { .. }) && !*counted {
+            *counted = true;
+            shared.capture.tls.decrypted += 1;
+        }
+        self.leg().tls.get_or_insert_default().apply(event);
+    }
+
+    /// The connection is over: why it could not be decrypted is counted.
+    pub(super) fn end_tls(&mut self, shared: &mut Shared) {
+        let leg = self.leg();
+        let stream = leg.tcp_stream;
+        if let Some((reason, at)) = leg.tls.as_ref().and_then(|tls| tls.undecrypted()) {
+            let closed = &mut shared.capture.tls.closed;
+            closed.entry(reason).or_default().add(at, stream);
         }
     }
 

@@ -130,7 +130,7 @@ fn tls_in_a_tunnel_is_recognised() {
         .bytes(ServerToClient, &answer)
         .told();
     assert_eq!(told.capture.tls.connections, 1);
-    assert_eq!(told.ids(), ["cap-no-keys", "cap-no-websocket"]);
+    assert_eq!(told.ids(), ["cap-no-websocket"]);
     let early = asked()
         .bytes(ClientToServer, &hello)
         .bytes(ServerToClient, OPENED)

@@ -104,19 +104,12 @@ fn capture(capture: &Capture, report: &Report) -> Json {
         .iter()
         .map(|gap| json!({"cause": gap.cause.name(), "count": gap.count, "bytes": gap.bytes}))
         .collect();
-    let tls = capture.tls;
-    let closed = tls.connections.saturating_sub(tls.decrypted);
-    // With keys at hand it is our fault, and the nearest of the words for it.
-    let reason = if report.keys_given || capture.key_logs > 0 {
-        "unsupported-suite"
-    } else {
-        "no-key"
-    };
-    let mut undecrypted =
-        vec![json!({"reason": reason, "count": closed.saturating_sub(tls.headless)})];
-    if tls.headless > 0 {
-        undecrypted.push(json!({"reason": "no-client-hello", "count": tls.headless}));
-    }
+    let tls = &capture.tls;
+    let undecrypted: Vec<Json> = tls
+        .undecrypted()
+        .iter()
+        .map(|(reason, tally)| json!({"reason": reason.name(), "count": tally.count}))
+        .collect();
     let mut object = json!({
         "files": files,
         "packets": capture.packets,

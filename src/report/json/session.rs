@@ -122,15 +122,31 @@ fn via(session: &Session, secrets: Secrets) -> Json {
     })
 }
 
-/// What is known of the encryption. Only sessions in the clear can be read yet.
+/// What is known of the encryption; null in the clear.
 fn tls(session: &Session) -> Json {
-    match session.is_inferred() {
-        true => json!({
-            "version": null, "cipher": null, "sni": null, "alpn": null, "resumed": null,
-            "decrypted": false, "undecrypted_reason": "no-client-hello",
-        }),
-        false => Json::Null,
-    }
+    let Some(tls) = &session.leg.tls else {
+        return match session.is_inferred() {
+            true => json!({
+                "version": null, "cipher": null, "sni": null, "alpn": null, "resumed": null,
+                "decrypted": false, "undecrypted_reason": "no-client-hello",
+            }),
+            false => Json::Null,
+        };
+    };
+    let hello = tls.client_hello.as_ref().map(|(hello, _)| hello);
+    let chosen = tls.server_hello.as_ref();
+    json!({
+        "version": tls.version(),
+        "cipher": chosen.map(|chosen| &chosen.suite),
+        "sni": hello.and_then(|hello| hello.server_name.as_deref()),
+        "alpn": tls.alpn.as_ref().map(|(alpn, _)| alpn),
+        "resumed": chosen.map(|chosen| chosen.resumed),
+        "decrypted": tls.is_decrypted(),
+        "undecrypted_reason": tls.undecrypted().map(|(reason, _)| reason.name()),
+        "key_updates": sides(&tls.key_updates, |count| json!(count)),
+        "records_lost": sides(&tls.records_lost, |count| json!(count)),
+        "close_notify": sides(&tls.close_notify, |at| json!(at.map(|at| at.number))),
+    })
 }
 
 fn handshake(session: &Session, secrets: Secrets) -> Json {
@@ -154,7 +170,7 @@ fn handshake(session: &Session, secrets: Secrets) -> Json {
         "status": handshake.status(),
         "reason": handshake.response.as_ref().map(|r| secrets.text(&r.reason, &session.handshake.secrets()).into_owned()),
         "tcp_ms": tcp.map(ms),
-        "tls_ms": null,
+        "tls_ms": leg.tls.as_ref().and_then(|tls| tls.handshake_time()).map(ms),
         "http_ms": http.map(ms),
         "request_packet": request.map(|r| r.first.number),
         "response_packet": handshake.response.as_ref().map(|r| r.first.number),

@@ -67,7 +67,18 @@ fn head(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
         } else {
             format!("\n{}", span.trim_start())
         },
-    )
+    )?;
+    keys(report, out)
+}
+
+/// Of how many TLS connections there were keys; nothing where there was no TLS.
+fn keys(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let tls = &report.capture.tls;
+    if tls.connections == 0 {
+        return Ok(());
+    }
+    let all = count(tls.connections, "connection");
+    writeln!(out, "TLS keys: {} of {all}", tls.decrypted)
 }
 
 /// Of what was read, what the rest is about.

@@ -48,6 +48,7 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
     for session in order.iter().take(most) {
         rows.push(session_row(&report.judged(session), report, hosts));
         if style.verbose {
+            rows.extend(tls_row(session));
             rows.extend(leg_rows(session, report));
         }
     }
@@ -120,6 +121,20 @@ fn leg_rows(session: &Session, report: &Report) -> Vec<[String; 6]> {
             row
         })
         .collect()
+}
+
+/// What protects the session, where anything does: `TLS 1.3, decrypted`.
+fn tls_row(session: &Session) -> Option<[String; 6]> {
+    let tls = session.leg.tls.as_deref()?;
+    let version = tls.version().unwrap_or("TLS");
+    let state = match tls.undecrypted() {
+        Some((reason, _)) => format!("not decrypted ({})", reason.name()),
+        None => "decrypted".to_owned(),
+    };
+    let mut row: [String; 6] = Default::default();
+    let [_, _, place, ..] = &mut row;
+    *place = format!("{version}, {state}");
+    Some(row)
 }
 
 /// The Host field, or the server's address.

@@ -1,0 +1,249 @@
+//! `tls-client-rejected-cert`: the client left when it had seen the server's certificate.
+
+use crate::diagnosis::dial::{Dial, dials};
+use crate::diagnosis::tls::{Left, check_command, problem_in_words, rejection};
+use crate::diagnosis::wording::{span, times};
+use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
+use crate::session::{CertificateProblem, Tls};
+
+pub(super) static RULE: Rule = Rule {
+    id: "tls-client-rejected-cert",
+    severity: Severity::Error,
+    summary: "the client left as soon as it had seen the server's certificate",
+    explain: "\
+## What it means
+The server sent its half of the TLS handshake with its certificate, and the client never completed its own: it sent an alert about the
+certificate, or one record of the size of an alert (`data.kind` `sealed-alert`: browsers encrypt it in TLS 1.3), or simply ended TCP
+(`silent`: Python's asyncio and Node do so). A browser's page learns nothing but `error` and a close event with 1006.
+
+## What usually causes it
+- The certificate has expired, or isn't valid yet, or one of the two clocks is wrong.
+- It is for other names than the one in the URL.
+- The client doesn't know who signed it: self-signed, a private authority, or the intermediate certificate isn't sent along.
+- A proxy in between that shows a certificate of its own.
+
+## How to tell them apart
+- `certificate_expired`, `unknown_ca`, `bad_certificate`: the alert names the reason. Browsers mostly send `certificate_unknown` for all of them.
+- In TLS 1.2 the certificate is in the clear and `data.problems` says what is wrong with it. In TLS 1.3 that takes keys; `data.unchecked`
+  names what could not be looked at.
+- The issuer differs between clients of the same host: something intercepts.
+- An alert-sized record or a bare end may also be a client that was closed while it connected: then nothing is wrong with the certificate,
+  and other connections of the same client get through.
+
+## What to do
+Look at what the server shows: `openssl s_client -connect HOST:PORT -servername NAME -showcerts`. Install the full chain; renew; or give the
+client the authority that it lacks.
+
+## References
+RFC 8446, sections 4.4.2 and 6.2; RFC 5280; RFC 9525.
+",
+    checks: &[Check::Capture(check)],
+};
+
+fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    for dial in dials(overview, |attempt| rejection(attempt).is_some()) {
+        findings.extend(of_dial(&dial, overview));
+    }
+}
+
+fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
+    // Of several attempts the one that says most.
+    let rejections = dial.attempts.iter();
+    let rejections = rejections.filter_map(|attempt| Some((*attempt, rejection(attempt)?)));
+    let (attempt, rejected) = rejections.min_by_key(|(_, rejected)| match rejected.how {
+        Left::Told(_) => 0,
+        Left::Sealed => 1,
+        Left::Silently => 2,
+    })?;
+    let leg = &attempt.leg;
+    let tls = leg.tls.as_deref()?;
+    let problems: Vec<_> = tls.certificate_problems();
+    let readable = tls.certificate().is_some();
+    let (kind, what, confidence) = match rejected.how {
+        Left::Told(alert) => (
+            alert.alert.name(),
+            format!("with the TLS alert {}", alert.alert.name()),
+            Confidence::Certain,
+        ),
+        Left::Sealed => (
+            "sealed-alert",
+            "with an encrypted record of the size of an alert".to_owned(),
+            Confidence::Likely,
+        ),
+        Left::Silently if refusable(&problems) => {
+            ("silent", "without a word".to_owned(), Confidence::Likely)
+        }
+        Left::Silently => ("silent", "without a word".to_owned(), Confidence::Possible),
+    };
+    let waited = rejected.at.time.saturating_since(rejected.shown.time);
+    let again = match dial.count {
+        1 => String::new(),
+        count => format!(", {}", times(usize::try_from(count).unwrap_or(usize::MAX))),
+    };
+    let summary = format!(
+        "{} refused the certificate of {} {what}, {} after it came{again}",
+        dial.who(),
+        dial.whom(),
+        span(waited)
+    );
+    let first = Evidence::new(
+        rejected.shown,
+        if readable {
+            "the server's certificate"
+        } else {
+            "the server's part of the handshake, encrypted"
+        },
+    );
+    let end = match rejected.how {
+        Left::Told(alert) => format!("alert {}, client to server", alert.alert.name()),
+        Left::Sealed => "the client's only encrypted record, no Finished".to_owned(),
+        Left::Silently => "the client ends TCP, no Finished before it".to_owned(),
+    };
+    let mut finding = dial
+        .finding(overview, &RULE, attempt, confidence, first, summary)
+        .evidence(rejected.at, end)
+        .data("kind", Value::Text(kind.to_owned()));
+    if let Some(name) = tls.server_name() {
+        finding = finding.data("server_name", Value::Text(name.to_owned()));
+    }
+    finding = if readable {
+        of_fields(finding, tls, &problems)
+    } else {
+        let fields = ["validity", "names", "chain"].map(str::to_owned).to_vec();
+        finding
+            .data("unchecked", Value::List(fields))
+            .cause(
+                Confidence::Possible,
+                "what is wrong with the certificate can't be told: TLS 1.3 encrypts it, and there are no keys for it",
+            )
+    };
+    finding = match rejected.how {
+        Left::Told(alert) => match reason(alert.alert.description) {
+            Some(why) => finding.cause(Confidence::Likely, why),
+            None => finding,
+        },
+        Left::Sealed | Left::Silently => finding.cause(
+            Confidence::Possible,
+            "the client was closed while it connected, and has nothing against the certificate",
+        ),
+    };
+    Some(finding.advice(format!(
+        "look at what the server shows: {}",
+        check_command(leg)
+    )))
+}
+
+/// A client refuses what ends today, but not what ends in two weeks.
+fn refusable(problems: &[CertificateProblem]) -> bool {
+    problems
+        .iter()
+        .any(|problem| *problem != CertificateProblem::EndsSoon)
+}
+
+/// What the certificate itself shows.
+fn of_fields(mut finding: Finding, tls: &Tls, problems: &[CertificateProblem]) -> Finding {
+    for problem in problems.iter().filter(|p| refusable(&[**p])) {
+        finding = finding.cause(Confidence::Likely, problem_in_words(*problem, tls));
+    }
+    let mut names: Vec<String> = problems.iter().map(|p| p.name().to_owned()).collect();
+    let chain = tls.certificates.server.as_ref().map(|(chain, _)| chain);
+    if let Some([alone]) = chain.map(Vec::as_slice) {
+        let (kind, cause) = if alone.self_issued {
+            (
+                "self-signed",
+                "it is signed by itself: the client has to be told to trust it",
+            )
+        } else {
+            (
+                "chain-of-one",
+                "the client doesn't know its issuer, or the server doesn't send the intermediate certificate: it sends one certificate only",
+            )
+        };
+        names.push(kind.to_owned());
+        finding = finding.cause(Confidence::Possible, cause);
+    }
+    finding.data("problems", Value::List(names))
+}
+
+/// What the client's alert says.
+fn reason(description: u8) -> Option<&'static str> {
+    Some(match description {
+        42 => "the client says that it is bad: often the wrong name",
+        43 => "the client says that it doesn't support this kind of certificate",
+        44 => "the client says that it was revoked",
+        45 => "the client says that it has expired or isn't valid yet",
+        48 => "the client says that it doesn't know the authority that signed it",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::Script;
+    use crate::script::hello::{client_hello, record, server_hello};
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    /// TLS 1.3 up to the server's protected flight.
+    fn shown() -> Script {
+        Script::new()
+            .handshake()
+            .bytes(ClientToServer, &client_hello())
+            .bytes(ServerToClient, &server_hello(0x0304))
+            .bytes(ServerToClient, &record(23, &[7; 900]))
+    }
+
+    #[test]
+    fn an_alert_about_the_certificate_is_certain() {
+        let told = shown()
+            .bytes(ClientToServer, &record(21, &[2, 48]))
+            .fin(ClientToServer)
+            .told();
+        let finding = told.only("tls-client-rejected-cert");
+        assert_eq!(finding.confidence.name(), "certain");
+        assert_eq!(finding.severity.name(), "error");
+        assert!(
+            finding.summary.contains("unknown_ca"),
+            "{}",
+            finding.summary
+        );
+        // The root cause is told loudly once.
+        assert_eq!(told.only("tls-alert").severity.name(), "info");
+    }
+
+    #[test]
+    fn a_record_of_the_size_of_an_alert_and_a_fin_are_likely_one() {
+        let told = shown()
+            .bytes(ClientToServer, &record(20, &[1]))
+            .bytes(ClientToServer, &record(23, &[7; 19]))
+            .fin(ClientToServer)
+            .told();
+        let finding = told.only("tls-client-rejected-cert");
+        assert_eq!(finding.confidence.name(), "likely");
+        assert!(told.of("tls-alert").is_empty());
+    }
+
+    #[test]
+    fn a_bare_fin_may_be_one() {
+        let told = shown().fin(ClientToServer).told();
+        assert_eq!(
+            told.only("tls-client-rejected-cert").confidence.name(),
+            "possible"
+        );
+    }
+
+    #[test]
+    fn a_client_that_finishes_takes_the_certificate() {
+        let told = shown()
+            .bytes(ClientToServer, &record(23, &[7; 53]))
+            .bytes(ClientToServer, &record(23, &[7; 19]))
+            .fin(ClientToServer)
+            .told();
+        assert!(told.of("tls-client-rejected-cert").is_empty());
+    }
+
+    #[test]
+    fn a_server_that_leaves_first_is_no_refusal() {
+        let told = shown().fin(ServerToClient).fin(ClientToServer).told();
+        assert!(told.of("tls-client-rejected-cert").is_empty());
+    }
+}
