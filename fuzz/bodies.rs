@@ -251,6 +251,9 @@ pub(crate) fn analyzer(input: &[u8]) {
         },
         ..Options::default()
     });
+    if input.len() % 2 == 1 {
+        analyzer.keys_may_come();
+    }
     let mut finished = Vec::new();
     while let Ok(Some(next)) = file.next() {
         analyzer.push(&next, &mut finished);

@@ -33,6 +33,9 @@ const EXPECTED: [(&str, &[&str]); 2] = [
     ("expected.json", &["--format", "json"]),
 ];
 
+/// What a fixture's key log is called, where it has one.
+const KEY_LOG: &str = "keys.log";
+
 /// Set to 1, the outputs are written anew; read the difference before it is committed.
 const UPDATE: &str = "UPDATE_EXPECTED";
 
@@ -53,9 +56,13 @@ fn fixtures() -> Vec<(PathBuf, &'static str)> {
 }
 
 /// What wscope prints of a fixture. It runs in the folder, so that the report
-/// names the capture in the same way wherever the repository lies.
+/// names the capture in the same way wherever the repository lies. A key log beside the capture is its own.
 fn printed(folder: &Path, capture: &str, flags: &[&str]) -> String {
-    let (stdout, stderr) = wscope(folder, &[&[capture], flags].concat());
+    let keys: &[&str] = match folder.join(KEY_LOG).exists() {
+        true => &["--keys", KEY_LOG],
+        false => &[],
+    };
+    let (stdout, stderr) = wscope(folder, &[&[capture], flags, keys].concat());
     match stderr.as_str() {
         "" => stdout,
         _ => format!("{stdout}--- stderr\n{stderr}"),

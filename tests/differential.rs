@@ -240,8 +240,18 @@ fn sent_by_tshark(frames: &[Frame], client_ports: &BTreeMap<u64, u64>) -> Stream
     streams
 }
 
+/// The key log beside a capture.
+fn key_log(capture: &Path) -> Option<PathBuf> {
+    let path = capture.with_file_name("keys.log");
+    path.exists().then_some(path)
+}
+
 fn tshark(capture: &Path) -> Dissection {
     let mut command = Command::new("tshark");
+    if let Some(key_log) = key_log(capture) {
+        let option = format!("tls.keylog_file:{}", key_log.display());
+        command.args(["-o", &option]);
+    }
     command
         .args([
             "-n",
@@ -268,11 +278,12 @@ fn tshark(capture: &Path) -> Dissection {
 }
 
 fn wscope(arguments: &[&str], capture: &Path) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_wscope"))
-        .args(arguments)
-        .arg(capture)
-        .output()
-        .expect("wscope runs");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wscope"));
+    command.args(arguments).arg(capture);
+    if let Some(key_log) = key_log(capture) {
+        command.arg("--keys").arg(key_log);
+    }
+    let output = command.output().expect("wscope runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),

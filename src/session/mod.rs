@@ -252,15 +252,12 @@ impl Session {
     /// Takes a fact of TCP.
     pub fn on_tcp(&mut self, event: &tcp::Event) {
         self.leg.apply(event);
-        if let tcp::Event::Acked {
-            direction,
-            upto,
-            at,
-            ..
-        } = *event
-        {
-            self.pings[direction].on_acked(upto, at);
-        }
+    }
+
+    /// The other side's TCP acknowledged everything before `upto`, a place in
+    /// the stream of the messages.
+    pub fn on_acked(&mut self, direction: Direction, upto: u64, at: PacketRef) {
+        self.pings[direction].on_acked(upto, at);
     }
 
     /// Takes a fact of the opening handshake.

@@ -80,6 +80,11 @@ impl Connection {
         self.parameters.client_random.as_ref()
     }
 
+    /// Records of this direction wait for keys.
+    pub fn waits(&self, direction: Direction) -> bool {
+        !self.halves[direction].waiting.is_empty()
+    }
+
     /// Bytes of memory held.
     pub fn buffered(&self) -> usize {
         let halves = self.halves.iter().map(|(_, half)| half.buffered());

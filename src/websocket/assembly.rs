@@ -223,8 +223,11 @@ impl Assembly {
     /// `len` bytes of the payload are missing.
     pub(super) fn tear(&mut self, len: u64) {
         self.passed(len);
-        if self.reading == Reading::Inflated {
-            self.reading = Reading::Unreadable;
+        match self.reading {
+            Reading::Inflated => self.reading = Reading::Unreadable,
+            // The headers tell how long it was all the same.
+            Reading::Plain => self.message.len = self.message.len.saturating_add(len),
+            Reading::Unreadable | Reading::Failed => {}
         }
         self.cut();
     }

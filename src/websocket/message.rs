@@ -10,8 +10,9 @@ pub struct Message {
     pub direction: Direction,
     /// Text or binary; `Continuation` if its first fragment is unknown.
     pub opcode: Opcode,
-    /// Bytes of the message, uncompressed. Of what was seen, if incomplete; of
-    /// what was inflated, so 0 for a compressed message whose context is lost.
+    /// Bytes of the message, uncompressed. Missing ones count where the headers
+    /// tell how many they are; of a message that was cut off, those that
+    /// passed; of a compressed one what was inflated, so 0 where the context is lost.
     pub len: u64,
     /// Bytes of all its frames, headers included; of a frame that was cut off, those that passed.
     pub wire_len: u64,

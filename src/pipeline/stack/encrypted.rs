@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::followed::{self, Layer};
+use super::sought::Acked;
 use super::subject::Subject;
 use crate::http;
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::stream::{Direction, Sides, StreamEvent};
+use crate::stream::{Direction, Gap, PacketRef, Sides, StreamEvent};
 use crate::tls;
 
 /// How many records may be unacknowledged and still be told when they were.
@@ -23,10 +24,17 @@ pub(super) struct Encrypted {
     /// Reads the same bytes: what is no TLS may be HTTP that was sent to the wrong port.
     beside: Option<Box<http::Connection>>,
     inside: Layer,
-    /// Where chunks of TCP end, and the plaintext that they completed.
+    /// Where the chunks around end that the packets released: the latest, and those
+    /// that hold records which wait for keys.
+    ends: Sides<VecDeque<(PacketRef, u64)>>,
+    /// Where chunks around end, and the plaintext that they completed.
     marks: Sides<VecDeque<(u64, u64)>>,
     /// How much of the plaintext was acknowledged.
     acked: Sides<u64>,
+    /// Acknowledgments that came while records waited for keys.
+    early: Sides<Vec<Acked>>,
+    /// Records of the server were lost before its first byte.
+    torn: Option<Gap>,
     counted: bool,
 }
 
@@ -36,8 +44,11 @@ impl Default for Encrypted {
             tls: tls::Connection::new(WAITING),
             beside: Some(Box::default()),
             inside: Layer::of_unknown(),
+            ends: Sides::default(),
             marks: Sides::default(),
             acked: Sides::default(),
+            early: Sides::default(),
+            torn: None,
             counted: false,
         }
     }
@@ -58,25 +69,27 @@ impl Encrypted {
         finished: &mut Vec<Finished>,
     ) {
         self.read_beside(event, subject, shared);
-        let end = match event {
-            StreamEvent::Chunk(chunk) => chunk.offset.saturating_add(chunk.bytes.len() as u64),
-            StreamEvent::Gap(_) | StreamEvent::End(..) => 0,
-        };
+        self.note_end(event);
         let keys = Arc::clone(&shared.keys);
         let Self {
             tls,
             inside,
+            ends,
             marks,
+            torn,
             counted,
             ..
         } = self;
         tls.on_stream(event, &keys, &mut |output| match output {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
-                mark(marks, end, &event);
-                followed::read(inside, subject, pending, event, shared, finished);
+                mark(marks, ends, &event);
+                for event in told(torn, event).into_iter().flatten() {
+                    followed::read(inside, subject, pending, event, shared, finished);
+                }
             }
         });
+        self.acknowledge(subject, pending, shared);
     }
 
     fn read_beside(&mut self, event: &StreamEvent<'_>, subject: &mut Subject, shared: &mut Shared) {
@@ -105,15 +118,51 @@ impl Encrypted {
         let Self {
             tls,
             inside,
+            ends,
+            marks,
+            torn,
             counted,
             ..
         } = self;
         tls.on_keys(&keys, &mut |output| match output {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
-                followed::read(inside, subject, pending, event, shared, finished);
+                mark(marks, ends, &event);
+                for event in told(torn, event).into_iter().flatten() {
+                    followed::read(inside, subject, pending, event, shared, finished);
+                }
             }
         });
+        inside.on_keys(subject, pending, shared, finished);
+        self.acknowledge(subject, pending, shared);
+    }
+
+    /// Notes where the bytes around end that a packet released.
+    fn note_end(&mut self, event: &StreamEvent<'_>) {
+        let StreamEvent::Chunk(chunk) = event else {
+            return;
+        };
+        let ends = &mut self.ends[chunk.direction];
+        if !self.tls.waits(chunk.direction) {
+            ends.clear();
+        } else if ends.len() == MARKS {
+            ends.pop_front();
+        }
+        let end = chunk.offset.saturating_add(chunk.bytes.len() as u64);
+        ends.push_back((chunk.released, end));
+    }
+
+    /// Tells the acknowledgments of what waited for keys and doesn't any more.
+    fn acknowledge(&mut self, subject: &mut Subject, pending: &mut Pending, shared: &mut Shared) {
+        for direction in Direction::BOTH {
+            if self.early[direction].is_empty() || self.tls.waits(direction) {
+                continue;
+            }
+            for acked in std::mem::take(&mut self.early[direction]) {
+                let acked = self.inside_of(acked);
+                subject.on_late_keys(acked, pending, shared);
+            }
+        }
     }
 
     pub(super) fn finish(
@@ -126,13 +175,16 @@ impl Encrypted {
         let Self {
             tls,
             inside,
+            torn,
             counted,
             ..
         } = self;
         tls.finish(&mut |output| match output {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
-                followed::read(inside, subject, pending, event, shared, finished);
+                for event in told(torn, event).into_iter().flatten() {
+                    followed::read(inside, subject, pending, event, shared, finished);
+                }
             }
         });
         followed::finish(inside, subject, pending, shared, finished);
@@ -144,28 +196,66 @@ impl Encrypted {
         self.tls.buffered() + beside + self.inside.buffered()
     }
 
-    /// Up to where the plaintext is acknowledged, when the stream around it is up to `upto`.
-    pub(super) fn inside(&mut self, direction: Direction, upto: u64) -> u64 {
-        let marks = &mut self.marks[direction];
+    /// An acknowledgment of the stream around, in terms of the innermost one.
+    pub(super) fn on_acked(&mut self, acked: Acked) -> Acked {
+        let early = &mut self.early[acked.direction];
+        if self.tls.waits(acked.direction) && early.len() < MARKS {
+            early.push(acked);
+        }
+        self.inside_of(acked)
+    }
+
+    fn inside_of(&mut self, acked: Acked) -> Acked {
+        let marks = &mut self.marks[acked.direction];
         while let Some((end, plain)) = marks.front().copied()
-            && end <= upto
+            && end <= acked.upto
         {
-            self.acked[direction] = plain;
+            self.acked[acked.direction] = plain;
             marks.pop_front();
         }
-        self.acked[direction]
+        let upto = self.acked[acked.direction];
+        self.inside.inside(Acked { upto, ..acked })
     }
 }
 
+/// What is told when an event comes. A gap before the server's first byte waits
+/// in `torn`: where a status line follows, it hides no answer but session
+/// tickets, which come between the handshake and the first answer (RFC 8446,
+/// section 4.6.1).
+fn told<'a>(torn: &mut Option<Gap>, event: StreamEvent<'a>) -> [Option<StreamEvent<'a>>; 2] {
+    let server = Direction::ServerToClient;
+    let before = match &event {
+        StreamEvent::Gap(gap) if gap.direction == server && gap.offset == 0 => {
+            torn.get_or_insert(*gap);
+            return [None, None];
+        }
+        StreamEvent::Chunk(chunk) if chunk.direction == server => {
+            torn.take().filter(|_| !chunk.bytes.starts_with(b"HTTP/1."))
+        }
+        StreamEvent::End(direction, _) if *direction == server => torn.take(),
+        StreamEvent::Chunk(_) | StreamEvent::Gap(_) | StreamEvent::End(..) => None,
+    };
+    [before.map(StreamEvent::Gap), Some(event)]
+}
+
 /// Notes which bytes around carry the end of these inside.
-fn mark(marks: &mut Sides<VecDeque<(u64, u64)>>, end: u64, event: &StreamEvent<'_>) {
+fn mark(
+    marks: &mut Sides<VecDeque<(u64, u64)>>,
+    ends: &Sides<VecDeque<(PacketRef, u64)>>,
+    event: &StreamEvent<'_>,
+) {
     let StreamEvent::Chunk(chunk) = event else {
+        return;
+    };
+    let ends = &ends[chunk.direction];
+    let behind = ends.partition_point(|(released, _)| *released <= chunk.released);
+    let Some((_, end)) = behind.checked_sub(1).and_then(|last| ends.get(last)) else {
         return;
     };
     let plain = chunk.offset.saturating_add(chunk.bytes.len() as u64);
     let marks = &mut marks[chunk.direction];
     if let Some(last) = marks.back_mut()
-        && last.0 == end
+        && last.0 == *end
     {
         last.1 = plain;
         return;
@@ -173,5 +263,5 @@ fn mark(marks: &mut Sides<VecDeque<(u64, u64)>>, end: u64, event: &StreamEvent<'
     if marks.len() == MARKS {
         marks.pop_front();
     }
-    marks.push_back((end, plain));
+    marks.push_back((*end, plain));
 }

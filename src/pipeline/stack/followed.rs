@@ -1,7 +1,7 @@
 //! The layers of a connection that is worked on, and how they are tied together.
 
 use super::encrypted::Encrypted;
-use super::sought::Sought;
+use super::sought::{Acked, Sought};
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
@@ -126,7 +126,7 @@ impl Followed {
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {
                 sought.on_tcp(&event);
-                subject.on_tcp(&layer.translate(event), pending, shared);
+                subject.on_tcp(&event, layer.acked(&event), pending, shared);
             }
             tcp::Output::Stream(event) => {
                 feed(layer, sought, subject, pending, event, shared, finished);
@@ -235,7 +235,9 @@ impl Followed {
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
-            tcp::Output::Fact(event) => subject.on_tcp(&layer.translate(event), pending, shared),
+            tcp::Output::Fact(event) => {
+                subject.on_tcp(&event, layer.acked(&event), pending, shared)
+            }
             tcp::Output::Stream(event) => {
                 feed(layer, sought, subject, pending, event, shared, finished);
             }
@@ -272,7 +274,7 @@ impl Followed {
             subject.leg().last_packet_any(),
             &mut |output| match output {
                 tcp::Output::Fact(event) => {
-                    subject.on_tcp(&layer.translate(event), pending, shared)
+                    subject.on_tcp(&event, layer.acked(&event), pending, shared)
                 }
                 tcp::Output::Stream(event) => {
                     feed(layer, sought, subject, pending, event, shared, finished);
@@ -371,7 +373,7 @@ impl Layer {
         }
     }
 
-    fn on_keys(
+    pub(super) fn on_keys(
         &mut self,
         subject: &mut Subject,
         pending: &mut Pending,
@@ -386,24 +388,31 @@ impl Layer {
         }
     }
 
-    /// An acknowledgment in terms of the stream in which messages are.
-    fn translate(&mut self, event: tcp::Event) -> tcp::Event {
-        match (event, self) {
-            (
-                tcp::Event::Acked {
-                    direction,
-                    upto,
-                    at,
-                    covers,
-                },
-                Self::Tls(encrypted),
-            ) => tcp::Event::Acked {
-                direction,
-                upto: encrypted.inside(direction, upto),
-                at,
-                covers,
-            },
-            (event, _) => event,
+    /// What an event acknowledges of the stream in which messages are.
+    fn acked(&mut self, event: &tcp::Event) -> Option<Acked> {
+        let tcp::Event::Acked {
+            direction,
+            upto,
+            at,
+            ..
+        } = *event
+        else {
+            return None;
+        };
+        Some(self.inside(Acked {
+            direction,
+            upto,
+            at,
+        }))
+    }
+
+    /// An acknowledgment in terms of the innermost stream.
+    pub(super) fn inside(&mut self, acked: Acked) -> Acked {
+        match self {
+            Self::Tls(encrypted) => encrypted.on_acked(acked),
+            // In a tunnel.
+            Self::Http(_, Some(above)) => above.inside(acked),
+            Self::Http(_, None) | Self::WebSocket(_) | Self::Unknown | Self::Opaque => acked,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Whose record the facts of a connection go to.
 
+use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
@@ -120,9 +121,11 @@ impl Subject {
         }
     }
 
+    /// A fact of TCP. What it acknowledges is `inside` in the stream of the messages.
     pub(super) fn on_tcp(
         &mut self,
         event: &tcp::Event,
+        inside: Option<Acked>,
         pending: &mut Pending,
         shared: &mut Shared,
     ) {
@@ -137,18 +140,19 @@ impl Subject {
             Self::Attempt(attempt) => attempt.leg.apply(event),
             Self::Session(session) => {
                 session.on_tcp(event);
-                if let tcp::Event::Acked {
+                let Some(Acked {
                     direction,
                     upto,
                     at,
-                    ..
-                } = *event
-                {
-                    if session.searching[direction].is_some() {
-                        pending.on_early_ack(direction, upto, at);
-                    }
-                    shared.records.on_acked(pending, direction, upto, at);
+                }) = inside
+                else {
+                    return;
+                };
+                session.on_acked(direction, upto, at);
+                if session.searching[direction].is_some() {
+                    pending.on_early_ack(direction, upto, at);
                 }
+                shared.records.on_acked(pending, direction, upto, at);
             }
         }
     }
@@ -162,8 +166,23 @@ impl Subject {
         pending: &mut Pending,
     ) {
         if let Self::Session(session) = self {
-            session.pings[direction].on_acked(upto, at);
+            session.on_acked(direction, upto, at);
             pending.on_early_ack(direction, upto, at);
+        }
+    }
+
+    /// An acknowledgment that came before the keys of what it acknowledges.
+    pub(super) fn on_late_keys(
+        &mut self,
+        acked: Acked,
+        pending: &mut Pending,
+        shared: &mut Shared,
+    ) {
+        if let Self::Session(session) = self {
+            session.on_acked(acked.direction, acked.upto, acked.at);
+            shared
+                .records
+                .on_acked(pending, acked.direction, acked.upto, acked.at);
         }
     }
 

@@ -635,7 +635,7 @@ fn a_gap_inside_a_payload_keeps_step() {
         ]
     );
     let torn = talk.messages()[0];
-    assert_eq!((torn.len, torn.wire_len), (7, 15));
+    assert_eq!((torn.len, torn.wire_len), (9, 15));
 }
 
 #[test]
