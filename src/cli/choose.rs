@@ -124,8 +124,9 @@ fn life(session: &Session, first: bool, followed: bool, window: Window) -> (Time
     }
     let leg = &session.leg;
     let last = leg.last_packet_any().time;
-    let lasts = match closing::close_of(session).kind {
-        Kind::Open => true,
+    let closing = closing::close_of(session);
+    let lasts = match closing.kind {
+        Kind::Open => closing.terminator.is_none(),
         Kind::Clean | Kind::Half | Kind::Abnormal => false,
         // Still waiting for its answer.
         Kind::None => {

@@ -113,6 +113,10 @@ pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
 }
 
 fn of_failed_handshake(session: &Session, end: Option<&Terminator>) -> Sees {
+    // An answer may have passed unseen, and a Close frame after it.
+    if session.may_hide_answer() {
+        return Sees::default();
+    }
     let over = end.is_some()
         || session.handshake.response.is_some()
         || session.ended == Some(Ended::Settled);

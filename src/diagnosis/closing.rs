@@ -67,12 +67,22 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
         _ if session.is_inferred() => Kind::Clean,
         (true, true) => Kind::Clean,
         (true, false) | (false, true) => Kind::Half,
+        // How it ended is not in the capture.
+        (false, false) if terminator.is_some_and(|end| hides_close(session, end)) => Kind::Open,
         (false, false) if terminator.is_some() => Kind::Abnormal,
         // Another connection began between the same endpoints. Where the path was dead this one died
         // without a word; else its end, Close frames and all, was not captured.
         (false, false) if was_replaced(session) && dead_path(session).is_some() => Kind::Abnormal,
         (false, false) => Kind::Open,
     }
+}
+
+/// A Close frame may be among what is missing before this end: one of the side
+/// that ended the transport, or one that told the client a code. On a dead path
+/// nothing more arrived.
+pub(super) fn hides_close(session: &Session, end: &Terminator) -> bool {
+    let hides = |side| session.may_hide_close_at_end(side);
+    (hides(end.direction) || hides(Direction::ServerToClient)) && dead_path(session).is_none()
 }
 
 /// It is over, and nothing that was captured ended it.
@@ -237,7 +247,7 @@ fn idle(
     // On a dead path the end began with the first data that went into it.
     let lost = dead_path(session).map(|dead| dead.first);
     let end = match (kind, first_close, terminator) {
-        (Kind::Abnormal, _, Some(end)) => lost.map_or(end.at, |lost| lost.min(end.at)),
+        (Kind::Abnormal | Kind::Open, _, Some(end)) => lost.map_or(end.at, |lost| lost.min(end.at)),
         (Kind::Open, ..) => lost.unwrap_or(session.horizon),
         _ => return (None, None),
     };

@@ -12,7 +12,7 @@ pub enum Kind {
     Half,
     /// The transport ended, and nobody had sent a Close frame.
     Abnormal,
-    /// The capture ended first.
+    /// The capture ended first, or lacks what came right before the end.
     Open,
     /// It was never opened.
     None,

@@ -22,6 +22,7 @@ pub(super) fn outcome(session: &Session) -> &'static str {
         Some(101) if broken => "invalid",
         Some(101) => "accepted",
         Some(_) => "rejected",
+        None if session.may_hide_answer() => "not-captured",
         None if session.leg.fin.client.is_some()
             || session.leg.fin.server.is_some()
             || !session.leg.resets.is_empty()
@@ -123,22 +124,28 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
             .code
             .map_or("1005".to_owned(), |code| code.to_string())
     });
+    let ended = closing.terminator.is_some();
     match (closing.kind, code) {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
-        (Kind::Abnormal, _)
-            if Direction::BOTH
-                .into_iter()
-                .any(|side| session.is_unread(side)) =>
+        (Kind::Abnormal | Kind::Open, _)
+            if ended
+                && Direction::BOTH
+                    .into_iter()
+                    .any(|side| session.is_unread(side)) =>
         {
             "ended, unread".to_owned()
         }
         // A Close frame may be among what the capture lacks.
-        (Kind::Abnormal, _) if lacks_frames(session) => "ended, code not captured".to_owned(),
+        (Kind::Open, _) if ended => "ended, code not captured".to_owned(),
+        (Kind::Abnormal, _) if lacks_frames(session) && closing.sees.client.is_none() => {
+            "ended, code not captured".to_owned()
+        }
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),
+            None if session.may_hide_answer() => "answer not captured".to_owned(),
             None => format!("not opened ({})", outcome(session)),
         },
         _ => "open at the end".to_owned(),

@@ -329,6 +329,12 @@ impl Leg {
         self.resets.retain(|reset| reset.at < next);
     }
 
+    /// There are more gaps than those that were kept.
+    pub fn gaps_left_out(&self) -> bool {
+        let counted: u64 = self.missing.iter().map(|(_, count, _)| *count).sum();
+        counted > self.gaps.len() as u64
+    }
+
     /// The receiver said that it has what is missing: the network isn't to
     /// blame. Where nothing of the receiver was captured, nobody can tell.
     pub fn is_acknowledged(&self, gap: &Gap) -> bool {

@@ -56,7 +56,7 @@ pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};
 pub use crate::websocket::Confidence as FrameConfidence;
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
-use crate::stream::{Direction, GapCause, PacketRef, Sides};
+use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
 use crate::{http, tcp, websocket};
 
 /// Rationale: a report names the first few; all are counted.
@@ -173,6 +173,8 @@ pub struct Session {
     pub found: Sides<Option<(PacketRef, FrameConfidence)>>,
     /// Since when frames of a direction are searched for, while they are.
     pub searching: Sides<Option<PacketRef>>,
+    /// A direction ended while its frames were searched for: how it ended is not in the capture.
+    pub ended_adrift: Sides<bool>,
     /// Frames of a direction that were found again after a gap.
     pub resyncs: Sides<Resyncs>,
     /// Compressed messages of a direction can't be read any more from here on.
@@ -231,6 +233,7 @@ impl Session {
             lost_sync: Sides::default(),
             found: Sides::default(),
             searching: Sides::default(),
+            ended_adrift: Sides::default(),
             resyncs: Sides::default(),
             context_lost: Sides::default(),
             frame_gaps: Vec::new(),
@@ -343,7 +346,7 @@ impl Session {
             E::Unread {
                 direction, bytes, ..
             } => {
-                self.searching[*direction] = None;
+                self.ended_adrift[*direction] |= self.searching[*direction].take().is_some();
                 let unread = &mut self.resyncs[*direction].unread;
                 *unread = unread.saturating_add(*bytes);
             }
@@ -355,7 +358,7 @@ impl Session {
                 at,
                 inside_frame,
             } => {
-                self.searching[*direction] = None;
+                self.ended_adrift[*direction] |= self.searching[*direction].take().is_some();
                 let (at, inside_frame) = (*at, *inside_frame);
                 self.ends[*direction].get_or_insert(StreamEnd { at, inside_frame });
             }
@@ -449,6 +452,26 @@ impl Session {
     /// The place of this sender's next frame was lost, and not found again.
     pub fn is_lost(&self, sender: Direction) -> bool {
         self.searching[sender].is_some() || self.resyncs[sender].unread > 0
+    }
+
+    /// The answer to the request may be among bytes of the server that the capture lacks.
+    pub fn may_hide_answer(&self) -> bool {
+        let handshake = &self.handshake;
+        let asked = handshake.request.last;
+        let missing = |gap: &Gap| {
+            gap.direction == Direction::ServerToClient
+                && gap.cause == GapCause::NotCaptured
+                && gap.at > asked
+        };
+        handshake.response.is_none()
+            && !handshake.is_upgraded()
+            && self.leg.gaps.iter().any(missing)
+    }
+
+    /// This sender's last frames are not in the capture, or can't be told: a
+    /// Close frame, which is the last one, may be among them.
+    pub fn may_hide_close_at_end(&self, sender: Direction) -> bool {
+        self.ended_adrift[sender] || self.searching[sender].is_some()
     }
 
     /// Bytes of this sender were captured, and no frame could be told in them.

@@ -142,7 +142,8 @@ fn what_it_means(gaps: u64, unread: u64, touched: &[String]) -> String {
 /// Frames of the session are missing, or parts of them.
 fn lacks_frames(session: &Session) -> bool {
     let lost = |gap: &FrameGap| gap.cause == GapCause::NotCaptured;
-    session.frame_gaps.iter().any(lost)
+    // Frames may have followed an answer that was not captured.
+    session.frame_gaps.iter().any(lost) || session.may_hide_answer()
 }
 
 /// A filter of ours that may be why packets are missing, in the words of a report.
@@ -181,6 +182,28 @@ mod tests {
         let finding = told.only("cap-packet-loss");
         assert!(finding.data.contains(&("bytes", Value::Count(6))));
         assert_eq!(finding.evidence.len(), 1);
+    }
+
+    #[test]
+    fn behind_an_answer_that_is_missing_frames_may_be_missing_too() {
+        let asked = || Script::new().handshake().request("");
+        let lost = asked().uncaptured(ServerToClient, b"HTTP/1.1 101 Switching Protocols");
+        let told = lost.fin(ServerToClient).fin(ClientToServer).told();
+        let finding = told.only("cap-packet-loss");
+        assert!(!finding.summary.contains("no WebSocket frame is missing"));
+        assert!(
+            finding
+                .data
+                .contains(&("sessions", Value::List(vec!["s1".to_owned()])))
+        );
+        // An answer that was captured has none behind it.
+        let refused = asked().answer("404 Not Found", "", "");
+        let told = refused
+            .uncaptured(ServerToClient, b"body")
+            .fin(ServerToClient)
+            .told();
+        let finding = told.only("cap-packet-loss");
+        assert!(finding.summary.contains("no WebSocket frame is missing"));
     }
 
     #[test]

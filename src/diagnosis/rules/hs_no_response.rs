@@ -10,7 +10,7 @@ use crate::diagnosis::{
     Value,
 };
 use crate::session::{Ended, Session};
-use crate::stream::{Direction, GapCause, PacketRef};
+use crate::stream::{Direction, PacketRef};
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-no-response",
@@ -67,7 +67,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .server
         .is_some_and(|at| at > handshake.request.last);
     let one_way = leg.last_packet.server.is_none();
-    if answered || one_way || server_spoke || sent_unseen(session) {
+    if answered || one_way || server_spoke || session.may_hide_answer() {
         return;
     }
     findings.extend(match case.closing.terminator {
@@ -84,16 +84,6 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         }
         None => silent(case),
     });
-}
-
-/// The server sent bytes after the request that the capture lacks: there was an answer.
-fn sent_unseen(session: &Session) -> bool {
-    let request = session.handshake.request.last;
-    session.leg.gaps.iter().any(|gap| {
-        gap.direction == Direction::ServerToClient
-            && gap.cause == GapCause::NotCaptured
-            && gap.at > request
-    })
 }
 
 fn acked(session: &Session) -> Option<PacketRef> {
@@ -266,7 +256,9 @@ fn silence_causes(session: &Session, finding: Finding) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use crate::diagnosis::Value;
+    use crate::diagnosis::api::Sees;
+    use crate::diagnosis::closing::close_of;
+    use crate::diagnosis::{Kind, Value};
     use crate::script::Script;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
 
@@ -353,6 +345,8 @@ mod tests {
             .fin(ClientToServer)
             .told();
         assert!(told.of("hs-no-response").is_empty());
+        let closing = close_of(&told.sessions[0]);
+        assert_eq!((closing.kind, closing.sees), (Kind::None, Sees::default()));
     }
 
     #[test]

@@ -115,11 +115,15 @@ fn quiet_verdict(report: &Report) -> String {
         return format!("{}.", sentence_case(why, true));
     }
     let (mut clean, mut open, mut refused, mut other) = (0, 0, 0, 0);
+    let (mut end_lost, mut answer_lost) = (0, 0);
     let own = |session: &&Session| client_leg(session) == session.id;
     for session in report.sessions.iter().filter(own) {
-        let fates = match report.judged(session).closing.kind {
+        let closing = &report.judged(session).closing;
+        let fates = match closing.kind {
             Kind::Clean => &mut clean,
+            Kind::Open if closing.terminator.is_some() => &mut end_lost,
             Kind::Open => &mut open,
+            Kind::None if session.may_hide_answer() => &mut answer_lost,
             Kind::None => &mut refused,
             Kind::Half | Kind::Abnormal => &mut other,
         };
@@ -157,6 +161,8 @@ fn quiet_verdict(report: &Report) -> String {
             let fates = [
                 (clean, "closed cleanly"),
                 (open, "still open when the capture ended"),
+                (end_lost, "how it ended not captured"),
+                (answer_lost, "answer to its upgrade request not captured"),
                 (refused, "not opened"),
                 (other, "ended without two Close frames"),
             ];

@@ -121,7 +121,9 @@ impl Half {
         self.segments += 1;
         self.last_segment = Some(segment.at);
         self.timestamps |= segment.options.timestamps.is_some();
-        if !segment.flags.rst() {
+        // Copies of another capture point that weren't recognised have that point's TTL.
+        let late = self.recent.is_from_before(segment) || self.recent.is_numbered_earlier(segment);
+        if !segment.flags.rst() && !late {
             self.ttl = match self.ttl {
                 Some((ttl, steady)) if ttl == segment.ttl => Some((ttl, steady.saturating_add(1))),
                 _ => Some((segment.ttl, 1)),

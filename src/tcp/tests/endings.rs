@@ -153,6 +153,27 @@ fn a_reset_out_of_window_is_noted_and_ends_nothing() {
 }
 
 #[test]
+fn late_copies_of_another_point_are_no_measure_of_a_resets_ttl() {
+    let usual = |copies: u32| {
+        let burst = (0..12).fold(Trace::opened(), |trace, at| {
+            trace.then(server(0).ack(0).stamp(50 + at))
+        });
+        let copied = (0..12).fold(burst.wait_ms(300), |trace, at| {
+            trace.then(server(0).ack(0).stamp(copies + at).ttl(61))
+        });
+        let trace = copied.then(server(0).rst());
+        let reset = trace.facts.iter().find_map(|event| match event {
+            Event::Reset(reset) => reset.usual_ttl,
+            _ => None,
+        });
+        reset.map(|(ttl, _)| ttl)
+    };
+    assert_eq!(usual(50), Some(64));
+    // Stamped anew they are its own, on another path.
+    assert_eq!(usual(350), Some(61));
+}
+
+#[test]
 fn who_sends_after_its_reset_did_not_send_the_reset() {
     let trace = Trace::opened()
         .then(client(0).data("a"))
