@@ -2,6 +2,7 @@
 
 mod attempts;
 mod clock;
+mod leads;
 mod limits;
 #[cfg(test)]
 mod mid_stream_tests;
@@ -15,6 +16,7 @@ mod translation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use leads::leads;
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};

@@ -24,7 +24,7 @@ pub use error::SourceError;
 pub use file::CaptureFile;
 pub use follow::Followed;
 pub use merge::Merged;
-pub use summary::{Comment, Damage, FileSummary, Format, Interface};
+pub use summary::{Comment, Damage, FileSummary, Format, Interface, Lead};
 
 use crate::stream::PacketRef;
 use crate::time::Timestamp;
