@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
 - `out-of-order`: some records stand behind later ones, and time goes on as before. For information only: durations shorter than
   `data.back_ms` may be wrong.
 
-What other findings say of durations across a step, or between the two clocks, is called possible at most.
+What other findings say of order or durations across a step, or between the two clocks, is called possible at most.
 
 ## What usually causes it
 - A step: the clock was set (NTP, a resumed machine), or files were put together in the wrong order. Many steps: records of several clocks
