@@ -11,9 +11,10 @@ use super::select::{Place, Reading};
 use crate::packet::carries_ip;
 use crate::pipeline::{Analyzer, Finished, Options};
 use crate::session::redact::Secrets;
-use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Session};
+use crate::session::{Attempt, Capture, CaptureFile as FileFacts, Damage, Lead, Session};
 use crate::session::{Record, Selector};
 use crate::source::{Comment, FileSummary, Input, expand};
+use crate::stream::PacketRef;
 use crate::time::Timestamp;
 
 /// What [`InputArgs::read`] tells on the way.
@@ -115,7 +116,9 @@ impl InputArgs {
             return Err(anyhow::Error::msg(last));
         }
         capture.filter = filter.map(Filter::outcome).transpose()?;
-        capture.files = summaries.into_iter().map(facts).collect();
+        let leads = numbered_leads(&summaries);
+        let files = summaries.into_iter().zip(leads);
+        capture.files = files.map(|(file, lead)| facts(file, lead)).collect();
         if !quiet {
             faults.iter().for_each(|fault| output::complain(fault));
             warn_about(&capture);
@@ -174,7 +177,27 @@ fn holds(reading: &Option<Reading>, record: &Record) -> bool {
     reading.as_ref().is_none_or(|reading| reading.holds(record))
 }
 
-fn facts(file: FileSummary) -> FileFacts {
+/// What corrects each file's times, with packets that say which files they are of.
+fn numbered_leads(files: &[FileSummary]) -> Vec<Option<Lead>> {
+    let lead = |(own, file): (u16, &FileSummary)| {
+        let lead = file.lead.as_ref()?;
+        let than = files.iter().position(|other| other.path == lead.than)?;
+        let than = u16::try_from(than).ok()?;
+        let (sent, acked) = match lead.sent_here {
+            true => (own, than),
+            false => (than, own),
+        };
+        let of = |at: PacketRef, source| PacketRef { source, ..at };
+        Some(Lead {
+            nanos: lead.nanos,
+            sent: of(lead.sent, sent),
+            acked: of(lead.acked, acked),
+        })
+    };
+    (0..).zip(files).map(lead).collect()
+}
+
+fn facts(file: FileSummary, lead: Option<Lead>) -> FileFacts {
     FileFacts {
         path: file.path,
         format: file.format.name(),
@@ -187,6 +210,7 @@ fn facts(file: FileSummary) -> FileFacts {
             offset: damage.offset,
             what: damage.what,
         }),
+        lead,
     }
 }
 

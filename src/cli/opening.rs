@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::args::InputArgs;
 use super::interrupt;
 use super::output::complain;
+use crate::pipeline::leads;
 use crate::source::{
     CaptureFile, FileSummary, Followed, Input, Inputs, Merged, Source, SourceError, expand,
 };
@@ -87,9 +88,12 @@ impl InputArgs {
 fn open_all(paths: &[PathBuf]) -> Result<(Merged, bool)> {
     let mut merged = Merged::default();
     let (mut opened, mut failed, mut incomplete) = (0_u16, None, false);
-    for path in paths {
+    for (path, lead) in paths.iter().zip(leads(paths)) {
         match open_one(path) {
-            Ok(file) => {
+            Ok(mut file) => {
+                if let Some(lead) = lead {
+                    file.correct(lead);
+                }
                 merged.add(file);
                 opened = opened.checked_add(1).ok_or(SourceError::TooManyFiles)?;
             }

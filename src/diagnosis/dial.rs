@@ -340,7 +340,11 @@ pub(super) fn nothing_else(overview: &Overview<'_>) -> bool {
         .saturating_add(capture.attempts_beyond);
     overview.sessions.is_empty()
         && capture.http_exchanges == 0
-        && capture.tcp_connections <= failed.saturating_add(capture.wordless)
+        && capture.tcp_connections
+            <= failed
+                .saturating_add(capture.wordless)
+                // The other side of a translation is the same connection.
+                .saturating_add(capture.translated_count)
 }
 
 fn whole(count: usize) -> u64 {

@@ -1,10 +1,10 @@
-//! What a clock that can't be relied on takes from findings that rest on durations.
+//! What a clock that can't be relied on takes from findings that rest on durations or order.
 
 use super::{Confidence, Finding};
 use crate::session::Clocks;
 
-/// Rules that say how long something took.
-const TIMED: [&str; 11] = [
+/// Rules that say how long something took, or which of two directions came first.
+const TIMED: [&str; 13] = [
     "close-1006-flow-expired",
     "close-1006-idle-timeout",
     "close-1006-lifetime-limit",
@@ -12,9 +12,11 @@ const TIMED: [&str; 11] = [
     "hb-gap",
     "hb-interval-risky",
     "hb-irregular",
+    "hb-pong-anomaly",
     "hb-pong-missing",
     "hb-pong-slow",
     "hb-pong-timeout",
+    "hs-data-before-101",
     "hs-slow",
 ];
 

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod clock;
+mod leads;
 mod limits;
 #[cfg(test)]
 mod mid_stream_tests;
@@ -16,6 +17,7 @@ mod translation;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+pub use leads::leads;
 pub use limits::Limits;
 
 use crate::packet::{Decoded, Decoder, IcmpError, Segment};

@@ -28,6 +28,19 @@ pub struct CaptureFile {
     pub comments: Vec<String>,
     /// Where and how it is damaged.
     pub damage: Option<Damage>,
+    /// Its clock was ahead of another file's, and its times are told without that.
+    pub lead: Option<Lead>,
+}
+
+/// How far a file's clock was ahead, and the two packets that show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// Nanoseconds; negative where it was behind.
+    pub nanos: i64,
+    /// Bytes, as their file stamps them.
+    pub sent: PacketRef,
+    /// Their acknowledgment in the other file.
+    pub acked: PacketRef,
 }
 
 /// Where a file stops making sense.

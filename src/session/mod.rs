@@ -26,7 +26,7 @@ mod tunnel;
 
 pub use attempt::Attempt;
 pub use capture::{
-    Capture, CaptureFile, Damage, Filtered, GapTotal, MoreAttempts, Tally, TlsTotals,
+    Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};

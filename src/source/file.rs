@@ -12,7 +12,7 @@ use super::item::{Found, Item, Step};
 use super::magic::{self, Kind};
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
-use super::summary::{Damage, FileSummary, Format};
+use super::summary::{Damage, FileSummary, Format, Lead};
 use super::{Input, LinkType, Packet, Source, SourceError};
 use crate::stream::PacketRef;
 use crate::time::Timestamp;
@@ -38,6 +38,8 @@ pub struct CaptureFile {
     queued: Option<Current>,
     /// Time of the latest packet, for those that have none.
     clock: Timestamp,
+    /// What is taken from each time, in nanoseconds.
+    ahead: i64,
 }
 
 /// What [`CaptureFile::advance`] found.
@@ -184,6 +186,7 @@ impl CaptureFile {
             current: None,
             queued: None,
             clock: Timestamp::default(),
+            ahead: 0,
         })
     }
 
@@ -302,6 +305,12 @@ impl CaptureFile {
         self.source = source;
     }
 
+    /// From the next packet on, times are told without what the clock is ahead.
+    pub fn correct(&mut self, lead: Lead) {
+        self.ahead = lead.nanos;
+        self.summary.lead = Some(lead);
+    }
+
     fn take(&mut self, step: Step) {
         self.taken = step.taken;
         self.current = match step.item {
@@ -317,8 +326,12 @@ impl CaptureFile {
     }
 
     fn packet(&mut self, found: Found) -> Current {
-        self.summary.count(found.time);
-        self.clock = found.time.unwrap_or(self.clock);
+        let time = found.time.map(|time| {
+            let nanos = time.as_nanos().saturating_sub(self.ahead);
+            Timestamp::from_nanos(nanos)
+        });
+        self.summary.count(time);
+        self.clock = time.unwrap_or(self.clock);
         let at = PacketRef {
             time: self.clock,
             number: self.summary.last_number,

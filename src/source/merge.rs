@@ -219,7 +219,12 @@ impl Merged {
             return false;
         };
         *member = match CaptureFile::open(&summary.path, number(*index)) {
-            Ok(file) => Member::Open(Box::new(file)),
+            Ok(mut file) => {
+                if let Some(lead) = summary.lead.take() {
+                    file.correct(lead);
+                }
+                Member::Open(Box::new(file))
+            }
             Err(error) => {
                 let what = format!("gone since it was first looked at ({error})");
                 summary.damage = Some(Damage { offset: 0, what });

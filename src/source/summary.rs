@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::LinkType;
+use crate::stream::PacketRef;
 use crate::time::Timestamp;
 
 /// How the file is written.
@@ -90,6 +91,24 @@ pub struct FileSummary {
     pub application: Option<String>,
     /// The first interfaces, in file order.
     pub interfaces: Vec<Interface>,
+    /// By how much its clock is ahead of another file's: its times are told without that.
+    pub lead: Option<Lead>,
+}
+
+/// How far the clock of a file is ahead of that of others, and what shows it. The two
+/// packets are as the files stamp them; one is of this file, the other of `than`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// Nanoseconds; negative where it is behind.
+    pub nanos: i64,
+    /// The file with which it was compared.
+    pub than: PathBuf,
+    /// Of this file are the bytes, rather than their acknowledgment.
+    pub sent_here: bool,
+    /// Bytes.
+    pub sent: PacketRef,
+    /// Their acknowledgment; of one of the two, it is stamped before them.
+    pub acked: PacketRef,
 }
 
 /// How many comments, and how many interfaces, a summary tells. Rationale: more
@@ -115,6 +134,7 @@ impl FileSummary {
             comments: Vec::new(),
             application: None,
             interfaces: Vec::new(),
+            lead: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diagnosis::finding::counted;
 use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value, span};
-use crate::session::{Capture, Clocks, Skew};
+use crate::session::{Capture, Clocks, Lead, Skew};
 
 pub(super) static RULE: Rule = Rule {
     id: "cap-clock",
@@ -17,10 +17,12 @@ pub(super) static RULE: Rule = Rule {
   unknown.
 - `skew`: bytes are stamped later than their acknowledgment, so two clocks stamped them. `data.skew_ms` is how much they differ at least.
   Files are merged by time, so what the two show of one moment stands that far apart.
+  Two files that hold one direction each are put in order first (`data.corrected`): the difference is estimated from both directions, to
+  the shortest round trip, and the times of one file are told by the clock of the other.
 - `out-of-order`: some records stand behind later ones, and time goes on as before. For information only: durations shorter than
   `data.back_ms` may be wrong.
 
-What other findings say of durations across a step, or between the two clocks, is called possible at most.
+What other findings say of order or durations across a step, or between the two clocks, is called possible at most.
 
 ## What usually causes it
 - A step: the clock was set (NTP, a resumed machine), or files were put together in the wrong order. Many steps: records of several clocks
@@ -41,13 +43,68 @@ pcapng: packet timestamps. RFC 9293, section 3.4: nothing is acknowledged before
     checks: &[Check::Capture(check)],
 };
 
+/// Rationale: nobody who looks for milliseconds is misled by less.
+const TOLD: Duration = Duration::from_millis(1);
+
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let clocks = &overview.capture.clocks;
     findings.extend(step(clocks));
     for skew in clocks.skews.iter().filter(|skew| skew.is_sure()) {
         findings.push(differing(skew, overview.capture));
     }
+    for (source, file) in (0..).zip(&overview.capture.files) {
+        if let Some(lead) = file.lead {
+            findings.extend(corrected(source, lead, overview.capture));
+        }
+    }
     findings.extend(out_of_order(clocks));
+}
+
+fn name(source: u16, capture: &Capture) -> String {
+    let file = capture.files.get(usize::from(source));
+    file.map_or_else(
+        || format!("file {source}"),
+        |file| file.path.display().to_string(),
+    )
+}
+
+/// A file whose times are told by the clock of another.
+fn corrected(source: u16, lead: Lead, capture: &Capture) -> Option<Finding> {
+    let by = Duration::from_nanos(lead.nanos.unsigned_abs());
+    if by < TOLD {
+        return None;
+    }
+    let own = name(source, capture);
+    let other = match lead.sent.source == source {
+        true => name(lead.acked.source, capture),
+        false => name(lead.sent.source, capture),
+    };
+    let (ahead, behind, sign) = match lead.nanos > 0 {
+        true => (own.clone(), other, '-'),
+        false => (other, own.clone(), '+'),
+    };
+    let summary = format!(
+        "the clock of {ahead} is ahead of that of {behind} by about {}; the times of {own} are told without that",
+        span(by)
+    );
+    Some(
+        Finding::of_capture(&RULE, Confidence::Certain, summary)
+            .evidence(lead.acked, "the acknowledgment")
+            .evidence(lead.sent, "the bytes that it acknowledges")
+            .data("kind", Value::Text("skew".to_owned()))
+            .data("skew_ms", Value::Ms(by))
+            .data("corrected", Value::Flag(true))
+            .data("ahead", Value::Text(ahead))
+            .data("behind", Value::Text(behind))
+            .cause(
+                Confidence::Likely,
+                "two interfaces or machines captured one direction each, by clocks of their own",
+            )
+            .advice(format!(
+                "this report puts them in order; for other programs, move {own} with editcap -t {sign}{:.6} IN OUT first",
+                by.as_secs_f64()
+            )),
+    )
 }
 
 fn step(clocks: &Clocks) -> Option<Finding> {
@@ -93,13 +150,7 @@ fn step(clocks: &Clocks) -> Option<Finding> {
 
 fn differing(skew: &Skew, capture: &Capture) -> Finding {
     let (ahead, behind) = (skew.sent.source, skew.acked.source);
-    let name = |source: u16| {
-        let file = capture.files.get(usize::from(source));
-        file.map_or_else(
-            || format!("file {source}"),
-            |file| file.path.display().to_string(),
-        )
-    };
+    let name = |source: u16| name(source, capture);
     let by = span(Duration::from_nanos(skew.nanos));
     let finding = Finding::of_capture(
         &RULE,

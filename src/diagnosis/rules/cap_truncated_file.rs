@@ -70,6 +70,7 @@ mod tests {
             last: None,
             damage,
             comments: Vec::new(),
+            lead: None,
         };
         let capture = Capture {
             files: vec![file],

@@ -300,6 +300,33 @@ mod tests {
     }
 
     #[test]
+    fn both_sides_of_a_translation_are_nothing_else() {
+        let told = Script::new()
+            .stamped()
+            .translated(99, 0, 0)
+            .syn()
+            .refuse()
+            .told();
+        assert_eq!(told.only("hs-connect-refused").severity, Severity::Error);
+    }
+
+    #[test]
+    fn beside_a_connection_that_a_translation_shows_twice_it_is_worth_no_alarm() {
+        let told = Script::new()
+            .stamped()
+            .translated(99, 0, 0)
+            .handshake()
+            .bytes(ClientToServer, b"\x16\x03\x01 no HTTP")
+            .bytes(ServerToClient, b"\x16\x03\x03 nor here")
+            .inside_only()
+            .at_port(40_002)
+            .syn()
+            .refuse()
+            .told();
+        assert_eq!(told.only("hs-connect-refused").severity, Severity::Info);
+    }
+
+    #[test]
     fn a_reset_of_a_connection_whose_syn_ack_was_lost_is_no_refusal() {
         let told = Script::new()
             .syn()

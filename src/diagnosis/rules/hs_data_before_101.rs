@@ -83,6 +83,21 @@ mod tests {
     }
 
     #[test]
+    fn what_came_first_across_a_step_of_the_clock_is_possible_at_most() {
+        let told = |between: f64| {
+            Script::new()
+                .handshake()
+                .request("")
+                .bytes(ClientToServer, &frame(0x81, b"early?", true))
+                .wait_s(between)
+                .accept("")
+                .told()
+        };
+        let confidence = |between| told(between).only("hs-data-before-101").confidence.name();
+        assert_eq!((confidence(-5.0), confidence(0.0)), ("possible", "certain"));
+    }
+
+    #[test]
     fn a_frame_after_it_is_not() {
         let told = Script::new().upgrade().text(ClientToServer, "hi").told();
         assert!(told.of("hs-data-before-101").is_empty());
