@@ -30,7 +30,7 @@ pub use seq::Seq;
 use crate::source::Packet;
 use crate::stream::PacketRef;
 use fragments::{Added, Fragments, Incomplete};
-use layer::{Fragment, Inside, Layer, Rest, Step, Why};
+use layer::{Carrier, Fragment, Inside, Layer, Rest, Step, Why};
 
 /// What a packet turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,10 +89,8 @@ impl Decoder {
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         self.next_part = 0;
         match open(packet) {
-            Ok(inside @ (Inside::Fragment(_) | Inside::Aggregate(_))) => {
-                self.settle(packet.at, inside, 0)
-            }
-            Ok(inside) => read(packet.at, inside),
+            Ok(Inside::Tcp(carrier, rest)) => read_tcp(packet.at, &carrier, rest),
+            Ok(inside) => self.settle(packet.at, inside, 0),
             Err(why) => Decoded::Ignored(why),
         }
     }
@@ -120,7 +118,7 @@ impl Decoder {
         self.fragments.finish()
     }
 
-    /// What takes more than its own packet, or less.
+    /// What is no segment, or takes more than its own packet, or less.
     #[inline(never)]
     fn settle<'a>(&'a mut self, at: PacketRef, inside: Inside<'a>, part: u16) -> Decoded<'a> {
         match inside {
@@ -245,14 +243,18 @@ fn unwrap<'a>(mut layer: Layer<'a>, mut rest: Rest<'a>) -> Result<Inside<'a>, Wh
     Err(TOO_MANY_HEADERS)
 }
 
-/// Reads what the headers led to.
 #[inline(always)]
+fn read_tcp<'a>(at: PacketRef, carrier: &Carrier<'_>, rest: Rest<'a>) -> Decoded<'a> {
+    match segment::parse(at, carrier, rest) {
+        Ok(segment) => Decoded::Tcp(segment),
+        Err(why) => Decoded::Ignored(why),
+    }
+}
+
+/// Reads what the headers led to.
 fn read(at: PacketRef, inside: Inside<'_>) -> Decoded<'_> {
     match inside {
-        Inside::Tcp(carrier, rest) => match segment::parse(at, &carrier, rest) {
-            Ok(segment) => Decoded::Tcp(segment),
-            Err(why) => Decoded::Ignored(why),
-        },
+        Inside::Tcp(carrier, rest) => read_tcp(at, &carrier, rest),
         Inside::Icmp(carrier, rest) => {
             icmp::read(at, &carrier, rest).unwrap_or_else(Decoded::Ignored)
         }

@@ -105,7 +105,9 @@ impl Table {
             self.closing
                 .push_back((segment.at.time, index, slot.generation));
         }
-        self.let_go_of_closed(segment.at.time, shared, finished);
+        if !self.closing.is_empty() {
+            self.let_go_of_closed(segment.at.time, shared, finished);
+        }
         while self.held > shared.options.limits.bytes && self.shed(shared, segment.at, finished) {}
     }
 

@@ -58,6 +58,8 @@ pub struct Leg {
     pub first: PacketRef,
     /// The newest packet of each sender.
     pub last_packet: Sides<Option<PacketRef>>,
+    /// The newest packet, whoever sent it.
+    newest_packet: Option<PacketRef>,
     /// The packet before the newest one, whoever sent it.
     pub previous_packet: Option<PacketRef>,
     /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
@@ -131,6 +133,7 @@ impl Leg {
             via: Vec::new(),
             first,
             last_packet: Sides::default(),
+            newest_packet: None,
             previous_packet: None,
             syns: Sides::default(),
             syn_count: Sides::default(),
@@ -165,12 +168,14 @@ impl Leg {
 
     /// A segment came, whatever is in it.
     pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
-        let newest = self.last_packet.client.max(self.last_packet.server);
         // A record that is out of order has nothing before it that it could follow.
-        if newest <= Some(at) {
-            self.previous_packet = newest;
+        if self.newest_packet.is_none_or(|newest| newest <= at) {
+            self.previous_packet = self.newest_packet;
+            self.newest_packet = Some(at);
+            self.last_packet[direction] = Some(at);
+        } else {
+            self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         }
-        self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         if self.established.is_none()
             && direction == Direction::ClientToServer
             && let Some(syn_ack) = self.syns.server.first().copied()

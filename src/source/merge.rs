@@ -100,6 +100,7 @@ impl Merged {
     }
 
     /// Numbers what was added.
+    #[cold]
     fn take_added(&mut self) {
         let mut added = std::mem::take(&mut self.added);
         added.sort_by(|(a, one), (b, other)| (a, one.path()).cmp(&(b, other.path())));
@@ -232,7 +233,9 @@ impl Merged {
     /// Moves on to the next input, which [`current`](Self::current) then lends; false where
     /// there is none, which for files that grow is no end.
     pub(super) fn advance(&mut self) -> bool {
-        self.take_added();
+        if !self.added.is_empty() {
+            self.take_added();
+        }
         if self.lent {
             self.step();
         }

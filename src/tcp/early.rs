@@ -22,6 +22,11 @@ impl EarlyAcks {
         self.acks.push_back((upto, at));
     }
 
+    /// The usual case: nothing was acknowledged before it was seen.
+    pub(super) fn is_empty(&self) -> bool {
+        self.acks.is_empty()
+    }
+
     /// Payload up to `end` was seen: the last acknowledgment that came before it and
     /// reaches no further. Each is told once.
     pub(super) fn seen(&mut self, end: u64) -> Option<PacketRef> {

@@ -24,6 +24,9 @@ pub(super) struct Followed {
     pub(super) sought: Sought,
     /// Segments that were held against those of other connections.
     pub(super) looked_at: u8,
+    /// Bytes that what is above TCP held when it was last handed something: few
+    /// segments change it.
+    above: usize,
 }
 
 /// The protocol above TCP.
@@ -58,6 +61,7 @@ impl Followed {
             syn: Sides::default(),
             looked_at: 0,
             sought: Sought::default(),
+            above: 0,
         };
         (client, followed)
     }
@@ -119,16 +123,25 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
+        let mut fed = false;
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {
                 sought.on_tcp(&event);
                 subject.on_tcp(&event, pending, shared);
             }
             tcp::Output::Stream(event) => {
+                fed = true;
                 feed(layer, sought, subject, pending, event, shared, finished);
             }
         });
-        self.settle_sought(shared, finished)
+        fed && self.settle_fed(shared, finished)
+    }
+
+    /// What is above TCP was handed something. Returns true if the sides have been exchanged.
+    fn settle_fed(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
+        let swapped = self.settle_sought(shared, finished);
+        self.above = self.layer.buffered() + self.sought.buffered();
+        swapped
     }
 
     /// Another connection's segments under other addresses are read once: here only TCP's facts count.
@@ -144,6 +157,7 @@ impl Followed {
             self.layer = Layer::Opaque;
             self.sought = Sought::Nothing;
             self.looked_at = LOOKED_AT;
+            self.above = 0;
             shared.capture.on_translated(same_as);
         }
     }
@@ -212,7 +226,7 @@ impl Followed {
     }
 
     pub(super) fn buffered(&self) -> usize {
-        self.tcp.buffered() + self.layer.buffered() + self.sought.buffered()
+        self.tcp.buffered() + self.above
     }
 
     /// Hands over all that TCP holds, for want of memory.
@@ -236,7 +250,7 @@ impl Followed {
                 feed(layer, sought, subject, pending, event, shared, finished);
             }
         });
-        self.settle_sought(shared, finished)
+        self.settle_fed(shared, finished)
     }
 
     pub(super) fn finish(
