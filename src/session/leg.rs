@@ -275,13 +275,7 @@ impl Leg {
 
     fn on_payload(&mut self, direction: Direction, at: PacketRef, len: u32) {
         if let Some(last) = self.last_payload_any() {
-            let silence = at.time.saturating_since(last.time);
-            self.longest_silence = self.longest_silence.max(silence);
-            self.keep_silence(Silence {
-                len: silence,
-                from: last,
-                to: at,
-            });
+            self.on_silence(at.time.saturating_since(last.time), last, at);
         }
         let unacked = &mut self.unacked[direction];
         if unacked.first.is_none() {
@@ -298,6 +292,19 @@ impl Leg {
     }
 
     /// Keeps the three longest, longest first.
+    #[inline]
+    fn on_silence(&mut self, len: Duration, from: PacketRef, to: PacketRef) {
+        // The usual one.
+        if let [_, _, third] = self.silences.as_slice()
+            && len <= third.len
+        {
+            return;
+        }
+        self.longest_silence = self.longest_silence.max(len);
+        self.keep_silence(Silence { len, from, to });
+    }
+
+    #[inline(never)]
     fn keep_silence(&mut self, silence: Silence) {
         let place = self.silences.partition_point(|s| s.len >= silence.len);
         if place < 3 {

@@ -189,6 +189,7 @@ impl Merged {
     }
 
     /// Moves the first file on, and keeps `waiting` in order.
+    #[inline]
     fn step(&mut self) {
         let Some(mut top) = self.waiting.peek_mut() else {
             return;
@@ -208,7 +209,17 @@ impl Merged {
         self.keep(index, found, time);
     }
 
+    /// The first file sleeps.
+    #[inline]
+    fn is_asleep(&self) -> bool {
+        let Some(Reverse((_, index))) = self.waiting.peek() else {
+            return false;
+        };
+        matches!(self.members.get(*index), Some(Member::Asleep(_)))
+    }
+
     /// Opens the first file if it sleeps; whether it did.
+    #[cold]
     fn wake(&mut self) -> bool {
         let Some(Reverse((_, index))) = self.waiting.peek() else {
             return false;
@@ -232,6 +243,7 @@ impl Merged {
 
     /// Moves on to the next input, which [`current`](Self::current) then lends; false where
     /// there is none, which for files that grow is no end.
+    #[inline]
     pub(super) fn advance(&mut self) -> bool {
         if !self.added.is_empty() {
             self.take_added();
@@ -239,7 +251,7 @@ impl Merged {
         if self.lent {
             self.step();
         }
-        while self.wake() {
+        while self.is_asleep() && self.wake() {
             self.step();
         }
         self.lent = !self.waiting.is_empty();

@@ -92,7 +92,7 @@ impl Content {
 impl Assembly {
     /// A message that begins with `frame`. `opaque`: its bytes may be anything,
     /// since an unknown extension could have made them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(frame: &Frame, reading: Reading, opaque: bool, wants: Wants) -> Self {
         let message = Message {
             direction: frame.direction,
@@ -241,7 +241,7 @@ impl Assembly {
     }
 
     /// The message, with its digest if it is whole.
-    #[inline]
+    #[inline(always)]
     pub(super) fn seal(mut self) -> Message {
         if self.reading == Reading::Failed {
             self.cut();

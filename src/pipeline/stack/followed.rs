@@ -131,7 +131,7 @@ impl Followed {
             }
             tcp::Output::Stream(event) => {
                 fed = true;
-                feed(layer, sought, subject, pending, event, shared, finished);
+                feed(layer, sought, subject, pending, &event, shared, finished);
             }
         });
         fed && self.settle_fed(shared, finished)
@@ -247,7 +247,7 @@ impl Followed {
         tcp.give_up(at, &mut |output| match output {
             tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
             tcp::Output::Stream(event) => {
-                feed(layer, sought, subject, pending, event, shared, finished);
+                feed(layer, sought, subject, pending, &event, shared, finished);
             }
         });
         self.settle_fed(shared, finished)
@@ -273,7 +273,7 @@ impl Followed {
             &mut |output| match output {
                 tcp::Output::Fact(event) => subject.on_tcp(&event, pending, shared),
                 tcp::Output::Stream(event) => {
-                    feed(layer, sought, subject, pending, event, shared, finished);
+                    feed(layer, sought, subject, pending, &event, shared, finished);
                 }
             },
         );
@@ -331,20 +331,26 @@ fn feed(
     sought: &mut Sought,
     subject: &mut Subject,
     pending: &mut Pending,
-    event: StreamEvent<'_>,
+    event: &StreamEvent<'_>,
     shared: &mut Shared,
     finished: &mut Vec<Finished>,
 ) {
-    if let StreamEvent::Gap(gap) = &event
+    if let StreamEvent::Gap(gap) = event
         && !subject.is_far_side()
     {
         shared.on_gap(gap, subject.leg());
     }
-    if sought.keeps(&event) {
+    if let Layer::WebSocket(websocket) = layer
+        && !sought.is_open()
+    {
+        read_frames(websocket, subject, pending, event, shared);
         return;
     }
-    read(layer, subject, pending, event, shared, finished);
-    sought.look(&event, layer.is_searching());
+    if sought.keeps(event) {
+        return;
+    }
+    read(layer, subject, pending, *event, shared, finished);
+    sought.look(event, layer.is_searching());
 }
 
 /// How many tunnels may lie in one another.
@@ -381,9 +387,7 @@ fn read(
 ) {
     match layer {
         Layer::WebSocket(websocket) => {
-            websocket.on_stream(&event, &mut |event| {
-                subject.on_websocket(event, pending, shared)
-            });
+            read_frames(websocket, subject, pending, &event, shared);
         }
         Layer::Http(http, above) => {
             http.on_stream(event, &mut |output| {
@@ -399,6 +403,18 @@ fn read(
         }
         Layer::Opaque => subject.on_opaque(&event),
     }
+}
+
+fn read_frames(
+    websocket: &mut websocket::Connection,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    event: &StreamEvent<'_>,
+    shared: &mut Shared,
+) {
+    websocket.on_stream(event, &mut |event| {
+        subject.on_websocket(event, pending, shared)
+    });
 }
 
 /// Nothing more comes: the layers tell what they still hold, the lowest first.
