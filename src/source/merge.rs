@@ -189,7 +189,7 @@ impl Merged {
     }
 
     /// Moves the first file on, and keeps `waiting` in order.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         let Some(mut top) = self.waiting.peek_mut() else {
             return;
@@ -218,8 +218,15 @@ impl Merged {
         matches!(self.members.get(*index), Some(Member::Asleep(_)))
     }
 
-    /// Opens the first file if it sleeps; whether it did.
+    /// Until the first file is open.
     #[cold]
+    fn wake_all(&mut self) {
+        while self.wake() {
+            self.step();
+        }
+    }
+
+    /// Opens the first file if it sleeps; whether it did.
     fn wake(&mut self) -> bool {
         let Some(Reverse((_, index))) = self.waiting.peek() else {
             return false;
@@ -251,8 +258,8 @@ impl Merged {
         if self.lent {
             self.step();
         }
-        while self.is_asleep() && self.wake() {
-            self.step();
+        if self.is_asleep() {
+            self.wake_all();
         }
         self.lent = !self.waiting.is_empty();
         self.lent
