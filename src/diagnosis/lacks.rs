@@ -1,7 +1,7 @@
 //! What the capture lacks, and how sure that leaves what the rest of it shows.
 
-use super::Confidence;
-use crate::session::Session;
+use super::{Confidence, Finding, Subject};
+use crate::session::{FrameConfidence, Session};
 use crate::stream::{Direction, GapCause};
 
 /// Rationale: a session keeps that many; there may be more.
@@ -22,6 +22,23 @@ pub(super) fn unless_hidden(session: &Session, sender: Direction) -> Confidence 
     match session.may_hide_frames(sender) && !only_cut {
         true => Confidence::Likely,
         false => Confidence::Certain,
+    }
+}
+
+/// No finding is surer than that its session is a WebSocket at all.
+pub(super) fn discount(findings: &mut [Finding], sessions: &[Session]) {
+    let guessed = |id: u32| {
+        let place = sessions.binary_search_by_key(&id, |session| session.id);
+        let session = place.ok().and_then(|place| sessions.get(place));
+        session.is_some_and(|session| {
+            session.handshake.mid_stream.is_some()
+                && session.found_with() == FrameConfidence::Likely
+        })
+    };
+    for finding in findings {
+        if matches!(finding.subject, Subject::Session(id) if guessed(id)) {
+            finding.confidence = finding.confidence.min(Confidence::Likely);
+        }
     }
 }
 

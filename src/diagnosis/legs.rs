@@ -231,6 +231,12 @@ pub fn client_leg(session: &Session) -> u32 {
     first.map_or(session.id, |leg| leg.session)
 }
 
+/// The session on which a story's server speaks: that of its last leg.
+pub fn server_leg(session: &Session) -> u32 {
+    let last = joined(session).and_then(|joined| joined.story.legs.last());
+    last.map_or(session.id, |leg| leg.session)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,7 +36,7 @@ pub use finding::{Cause, Confidence, Evidence, Finding, Severity, Subject, Value
 pub use heartbeat::{GaveUp, PingVerdict, judge_pings};
 pub use legs::{
     HeadChanges, client_leg, confidence_of, head_changes, joined, merge_legs, not_passed_on,
-    pings_passed, stories,
+    pings_passed, server_leg, stories,
 };
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
@@ -66,6 +66,7 @@ pub fn diagnose(session: &Session, capture: &Capture, thresholds: &Thresholds) -
         }
     }
     timing::discount(&mut findings, &capture.clocks);
+    lacks::discount(&mut findings, std::slice::from_ref(session));
     findings
 }
 
@@ -91,6 +92,7 @@ pub fn diagnose_capture(
             }
         }
     }
+    lacks::discount(&mut findings, sessions);
     findings
 }
 

@@ -8,7 +8,7 @@ use super::Settle;
 use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
-use crate::websocket::Event;
+use crate::websocket::{Control, Event};
 
 /// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
 /// 3.8.6.3); a Pong that takes longer than this is shown without its time.
@@ -125,7 +125,7 @@ impl Records {
             Event::Pong(control) => {
                 if let Noted::Pong(PongKind::Answer(exchange)) = noted {
                     let pinger = control.frame.direction.reverse();
-                    self.on_answer(&mut pending.pings[pinger], &exchange, &control.payload);
+                    self.on_answer(&mut pending.pings[pinger], &exchange, &control);
                 }
                 RecordKind::Pong(control)
             }
@@ -226,7 +226,7 @@ impl Records {
         &mut self,
         pings: &mut VecDeque<(PacketRef, u64)>,
         exchange: &Exchange,
-        payload: &[u8],
+        pong: &Control,
     ) {
         // Pings before the answered one were passed over.
         while let Some((at, number)) = pings
@@ -241,7 +241,7 @@ impl Records {
             slot.waits_for_pong = false;
             if let RecordKind::Ping { control, rtt, .. } = &mut slot.record.kind
                 && at == exchange.ping
-                && control.payload == payload
+                && pong.may_echo(control)
             {
                 *rtt = Some(exchange.rtt);
                 return;

@@ -86,7 +86,7 @@ impl Messages {
             RecordKind::Message(message) => self.message(record, message, &mut put),
             RecordKind::Ping { control, rtt, gap } => {
                 put("opcode", json!("ping"));
-                put("length", json!(control.payload.len()));
+                put("length", json!(control.frame.payload_len));
                 put("complete", json!(control.complete));
                 put("rtt_ms", json!(rtt.map(ms)));
                 put("gap_ms", json!(gap.map(ms)));
@@ -95,7 +95,7 @@ impl Messages {
             }
             RecordKind::Pong(control) => {
                 put("opcode", json!("pong"));
-                put("length", json!(control.payload.len()));
+                put("length", json!(control.frame.payload_len));
                 put("complete", json!(control.complete));
                 put("acked_ms", acked(record));
                 control_frame(control, &mut put);
@@ -208,14 +208,10 @@ impl Messages {
                 text
             }
             RecordKind::Ping { control, rtt, .. } => match rtt {
-                Some(rtt) => format!(
-                    "ping {} B, answered after {}",
-                    control.payload.len(),
-                    span(*rtt)
-                ),
-                None => format!("ping {} B, no answer seen", control.payload.len()),
+                Some(rtt) => format!("ping {}, answered after {}", size(control), span(*rtt)),
+                None => format!("ping {}, no answer seen", size(control)),
             },
-            RecordKind::Pong(control) => format!("pong {} B", control.payload.len()),
+            RecordKind::Pong(control) => format!("pong {}", size(control)),
             RecordKind::Close(close) => match close.code {
                 Some(code) => format!(
                     "close {code} {}",
@@ -225,6 +221,12 @@ impl Messages {
             },
         }
     }
+}
+
+/// What its header announced, and whether all of it was captured.
+fn size(control: &Control) -> String {
+    let missing = if control.complete { "" } else { " INCOMPLETE" };
+    format!("{} B{missing}", control.frame.payload_len)
 }
 
 /// What a control frame has in common with a message: one fragment, from its first byte to its last.

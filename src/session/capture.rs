@@ -8,7 +8,7 @@ use crate::stream::{GapCause, PacketRef, Sides};
 use crate::time::Timestamp;
 
 /// One input file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureFile {
     /// As given.
     pub path: PathBuf,

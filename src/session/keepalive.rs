@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Distribution;
 use crate::stream::PacketRef;
+use crate::websocket::Control;
 
 /// Rationale: a peer that answers none of 256 Pings is gone; older ones are counted, not kept.
 const OUTSTANDING: usize = 256;
@@ -19,8 +20,7 @@ pub struct Ping {
     pub at: PacketRef,
     /// Stream offset after its frame.
     pub end: u64,
-    /// Its payload.
-    pub payload: Vec<u8>,
+    frame: Control,
     /// The acknowledgment of its bytes by the peer's TCP.
     pub acked: Option<PacketRef>,
     /// Payload bytes that the other side had sent when it came.
@@ -91,8 +91,9 @@ pub struct PingLedger {
     pub busy_intervals: u64,
     /// The newest Ping.
     pub last: Option<PacketRef>,
-    /// The newest Pong from the other side, and its payload.
-    pub last_pong: Option<(PacketRef, Vec<u8>)>,
+    /// The newest Pong from the other side.
+    pub last_pong: Option<PacketRef>,
+    last_echo: Option<Control>,
     /// Pongs that echo no waiting Ping although some wait: the first 16.
     pub mismatched: Vec<PacketRef>,
     /// All of them.
@@ -103,7 +104,7 @@ pub struct PingLedger {
     pub first_unsolicited: Option<PacketRef>,
     /// Pongs that met no Ping of theirs: the newest 16. Where one direction's
     /// bytes were held up, their Ping may be told of later.
-    strays: VecDeque<(PacketRef, Vec<u8>, PongKind)>,
+    strays: VecDeque<(Control, PongKind)>,
     /// What the other side's TCP acknowledged last: all before this offset.
     acked: Option<(u64, PacketRef)>,
     /// Data frames of both sides when the newest Ping came.
@@ -115,12 +116,11 @@ impl PingLedger {
     /// `peer_bytes` how many payload bytes the other one has sent so far. Returns the time since its Ping before.
     pub fn on_ping(
         &mut self,
-        at: PacketRef,
-        end: u64,
-        payload: &[u8],
+        ping: &Control,
         data_frames: u64,
         peer_bytes: u64,
     ) -> Option<Duration> {
+        let (at, end) = (ping.frame.at, ping.frame.end());
         self.sent += 1;
         let before = std::mem::replace(&mut self.data_frames, data_frames);
         let busy = data_frames > before;
@@ -140,7 +140,7 @@ impl PingLedger {
             );
             len
         });
-        if let Some(pong) = self.take_stray(at, payload) {
+        if let Some(pong) = self.take_stray(ping) {
             self.superseded += self.outstanding.len() as u64;
             self.outstanding.clear();
             self.on_answer(Exchange {
@@ -152,6 +152,7 @@ impl PingLedger {
             });
             return since_last;
         }
+        self.reread_strays(at);
         if self.outstanding.len() == OUTSTANDING {
             self.outstanding.pop_front();
             self.forgotten += 1;
@@ -159,7 +160,7 @@ impl PingLedger {
         self.outstanding.push_back(Ping {
             at,
             end,
-            payload: payload.to_vec(),
+            frame: ping.clone(),
             // Bytes that came out of order may be acknowledged before they are read.
             acked: self
                 .acked
@@ -170,16 +171,15 @@ impl PingLedger {
         since_last
     }
 
-    /// The other side sent a Pong, which this side could have at `at`, as the
-    /// last of `peer_bytes` payload bytes so far.
-    pub fn on_pong(&mut self, at: PacketRef, payload: &[u8], peer_bytes: u64) -> PongKind {
-        self.last_pong = Some((at, payload.to_vec()));
-        let Some(index) = self
-            .outstanding
-            .iter()
-            .position(|ping| ping.payload == payload)
-        else {
-            return self.on_stray(at, payload);
+    /// The other side sent a Pong, as the last of `peer_bytes` payload bytes so far.
+    pub fn on_pong(&mut self, pong: &Control, peer_bytes: u64) -> PongKind {
+        let at = pong.available;
+        let answered = |ping: &Ping| pong.may_echo(&ping.frame);
+        let index = self.outstanding.iter().position(answered);
+        self.last_pong = Some(at);
+        self.last_echo = Some(pong.clone());
+        let Some(index) = index else {
+            return self.on_stray(pong);
         };
         // RFC 6455, section 5.5.3: an endpoint may answer only the newest Ping,
         // so those before this one are settled too.
@@ -206,7 +206,8 @@ impl PingLedger {
     }
 
     /// A Pong that echoes no waiting Ping.
-    fn on_stray(&mut self, at: PacketRef, payload: &[u8]) -> PongKind {
+    fn on_stray(&mut self, pong: &Control) -> PongKind {
+        let at = pong.available;
         let kind = if self.outstanding.is_empty() {
             self.unsolicited += 1;
             self.first_unsolicited.get_or_insert(at);
@@ -221,27 +222,52 @@ impl PingLedger {
         if self.strays.len() == KEPT {
             self.strays.pop_front();
         }
-        self.strays.push_back((at, payload.to_vec(), kind));
+        self.strays.push_back((pong.clone(), kind));
         kind
     }
 
     /// The Pong that came after this Ping and was told of before it.
-    fn take_stray(&mut self, ping: PacketRef, payload: &[u8]) -> Option<PacketRef> {
+    fn take_stray(&mut self, ping: &Control) -> Option<PacketRef> {
         let answers =
-            |(at, echo, _): &(PacketRef, Vec<u8>, PongKind)| *at >= ping && echo == payload;
+            |(pong, _): &(Control, _)| pong.available >= ping.frame.at && pong.may_echo(ping);
         let index = self.strays.iter().position(answers)?;
-        let (pong, _, kind) = self.strays.remove(index)?;
+        let (pong, kind) = self.strays.remove(index)?;
+        let pong = pong.available;
         if kind == PongKind::Unsolicited {
             self.unsolicited = self.unsolicited.saturating_sub(1);
-            let next = |stray: &&(PacketRef, Vec<u8>, PongKind)| stray.2 == kind;
+            let next = |stray: &&(Control, PongKind)| stray.1 == kind;
             if self.first_unsolicited == Some(pong) {
-                self.first_unsolicited = self.strays.iter().find(next).map(|(at, ..)| *at);
+                self.first_unsolicited = self
+                    .strays
+                    .iter()
+                    .find(next)
+                    .map(|(pong, _)| pong.available);
             }
         } else {
             self.mismatched_count = self.mismatched_count.saturating_sub(1);
             self.mismatched.retain(|at| *at != pong);
         }
         Some(pong)
+    }
+
+    /// Pongs that came after this Ping, and were told of before it, are not
+    /// unsolicited: they echo something else.
+    fn reread_strays(&mut self, ping: PacketRef) {
+        let later = |(pong, kind): &&mut (Control, PongKind)| {
+            *kind == PongKind::Unsolicited && pong.available >= ping
+        };
+        for (pong, kind) in self.strays.iter_mut().filter(later) {
+            let at = pong.available;
+            *kind = PongKind::Mismatch;
+            self.unsolicited = self.unsolicited.saturating_sub(1);
+            self.mismatched_count += 1;
+            if self.mismatched.len() < KEPT {
+                self.mismatched.push(at);
+            }
+            if self.first_unsolicited == Some(at) {
+                self.first_unsolicited = None;
+            }
+        }
     }
 
     /// The other side's TCP acknowledged everything before `upto`.
@@ -274,9 +300,9 @@ impl PingLedger {
     }
 
     fn is_covered(&self, ping: &Ping) -> bool {
-        self.last_pong
+        self.last_echo
             .as_ref()
-            .is_some_and(|(at, payload)| *payload == ping.payload && *at >= ping.at)
+            .is_some_and(|pong| pong.may_echo(&ping.frame) && pong.available >= ping.at)
     }
 }
 
@@ -286,5 +312,64 @@ fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
     if place < 3 {
         worst.insert(place, item);
         worst.truncate(3);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Direction;
+    use crate::time::Timestamp;
+    use crate::websocket::{Confidence, Frame, Opcode};
+
+    fn at(number: u64) -> PacketRef {
+        PacketRef {
+            time: Timestamp::from_nanos(i64::try_from(number).unwrap()),
+            number,
+            ..PacketRef::default()
+        }
+    }
+
+    /// A Ping or Pong of this payload in this packet.
+    fn control(number: u64, payload: &[u8]) -> Control {
+        Control {
+            frame: Frame {
+                direction: Direction::ClientToServer,
+                opcode: Opcode::Ping,
+                fin: true,
+                rsv: 0,
+                mask: None,
+                offset: 0,
+                header_len: 2,
+                payload_len: payload.len() as u64,
+                at: at(number),
+                confidence: Confidence::Certain,
+            },
+            last: at(number),
+            available: at(number),
+            payload: payload.to_vec(),
+            complete: true,
+        }
+    }
+
+    #[test]
+    fn a_pong_told_before_its_ping_is_judged_by_it() {
+        for (echo, answered, mismatched) in [(&b"a"[..], 1, 0), (b"b", 0, 1)] {
+            let mut ledger = PingLedger::default();
+            assert_eq!(ledger.on_pong(&control(2, echo), 0), PongKind::Unsolicited);
+            ledger.on_ping(&control(1, b"a"), 0, 0);
+            assert_eq!(
+                (ledger.answered, ledger.mismatched_count, ledger.unsolicited),
+                (answered, mismatched, 0)
+            );
+        }
+    }
+
+    #[test]
+    fn a_pong_before_the_ping_stays_unsolicited() {
+        let mut ledger = PingLedger::default();
+        ledger.on_pong(&control(1, b"b"), 0);
+        ledger.on_ping(&control(2, b"a"), 0, 0);
+        assert_eq!((ledger.unsolicited, ledger.mismatched_count), (1, 0));
     }
 }

@@ -282,14 +282,15 @@ impl Session {
                 let data = self.frames.client.data() + self.frames.server.data();
                 let sent = self.leg.payload_bytes[frame.direction.reverse()];
                 let ledger = &mut self.pings[frame.direction];
-                let gap = ledger.on_ping(frame.at, frame.end(), &ping.payload, data, sent);
-                return Noted::Ping { gap };
+                return Noted::Ping {
+                    gap: ledger.on_ping(ping, data, sent),
+                };
             }
             E::Pong(pong) => {
                 let sender = pong.frame.direction;
                 let sent = self.leg.payload_bytes[sender];
                 let ledger = &mut self.pings[sender.reverse()];
-                return Noted::Pong(ledger.on_pong(pong.available, &pong.payload, sent));
+                return Noted::Pong(ledger.on_pong(pong, sent));
             }
             E::Close(close) => {
                 let sender = close.control.frame.direction;

@@ -27,13 +27,16 @@ impl EarlyAcks {
         self.acks.is_empty()
     }
 
-    /// Payload up to `end` was seen: the last acknowledgment that came before it and
-    /// reaches no further. Each is told once.
-    pub(super) fn seen(&mut self, end: u64) -> Option<PacketRef> {
+    /// Payload from `start` to `end` was seen: the last acknowledgment that came before it,
+    /// reaches into it and no further. One that reaches to its start only is of bytes that
+    /// the capture lost. Each is told once.
+    pub(super) fn seen(&mut self, start: i64, end: u64) -> Option<PacketRef> {
         let mut last = None;
-        while let Some((_, at)) = self.acks.front().copied().filter(|(upto, _)| *upto <= end) {
+        while let Some((upto, at)) = self.acks.front().copied().filter(|(upto, _)| *upto <= end) {
             self.acks.pop_front();
-            last = Some(at);
+            if i64::try_from(upto).is_ok_and(|upto| upto > start) {
+                last = Some(at);
+            }
         }
         last
     }

@@ -71,8 +71,9 @@ impl Connection {
         if self.ending.is_some_and(|ending| at.time >= ending.at.time) {
             self.end_by_reset(out);
         }
-        let reset = self.halves[direction].reset;
-        if reset.is_some_and(|reset| at.time >= reset.time) && !segment.flags.rst() {
+        let half = &self.halves[direction];
+        let after = half.reset.is_some_and(|reset| at.time >= reset.time);
+        if after && !segment.flags.rst() && !half.recent.is_from_before(segment) {
             out(Output::Fact(Event::SentAfterReset { direction, at }));
         }
         if segment.flags.syn() {

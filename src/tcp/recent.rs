@@ -153,6 +153,24 @@ impl Recent {
         })
     }
 
+    /// The sender stamped it no later than the newest segment, and it brings no
+    /// newer bytes: a copy that was captured late, or overtaken on its way.
+    pub(super) fn is_from_before(&self, segment: &Segment<'_>) -> bool {
+        let same = |stamp: u32| {
+            segment
+                .options
+                .timestamps
+                .is_some_and(|(own, _)| own == stamp)
+        };
+        let beyond = |t: &Trace| {
+            let end = |seq: u32, len: u32| seq.wrapping_add(len);
+            let more = end(segment.seq.0, segment.wire_len).wrapping_sub(end(t.seq, t.len));
+            more != 0 && more < 1 << 31
+        };
+        self.is_stamped_earlier(segment)
+            || self.stamp.is_some_and(same) && !self.traces.iter().all(beyond)
+    }
+
     /// Stamped by its sender before the newest segment: not sent again after
     /// it (RFC 7323, section 4.3 has the clock behind TSval never run back).
     pub(super) fn is_stamped_earlier(&self, segment: &Segment<'_>) -> bool {

@@ -225,20 +225,29 @@ fn settle_inflating(
 /// Rationale: as many as make a frame certain.
 const PROVEN: u64 = 40;
 
+/// Bits of a message that is told, as likely, before that.
+///
+/// Rationale: three bytes that are no deflate at all inflate to some text
+/// often enough; 16 characters of text seldom come of chance.
+const ENOUGH_ALONE: u64 = 8;
+
 /// A message was inflated though nobody saw that permessage-deflate was agreed
 /// on. `proof`: bits that speak for it; by itself, what inflates may be chance.
 #[cold]
 fn weigh_inflated(message: &mut Assembly, proof: &mut u64, inflater: &mut Inflater) {
-    if message.bad_text.take().is_some() {
-        // No text, so perhaps not deflate either: nobody is to be blamed.
+    // Of chance bytes about every second character goes through.
+    let bits = match message.message.opcode {
+        Opcode::Text => (message.message.len / 2).min(16),
+        _ => 0,
+    };
+    let chance = bits < ENOUGH_ALONE && *proof < PROVEN;
+    if message.bad_text.take().is_some() || chance {
+        // Perhaps no deflate at all: nobody is to be blamed, and nothing is told as said.
         message.reading = Reading::Failed;
         message.message.len = 0;
         return inflater.lose_context();
     }
-    if message.message.opcode == Opcode::Text {
-        // Of chance bytes about every second character goes through.
-        *proof = proof.saturating_add((message.message.len / 2).min(16));
-    }
+    *proof = proof.saturating_add(bits);
     if *proof < PROVEN {
         message.message.confidence = Confidence::Likely;
     }

@@ -280,3 +280,12 @@ pub struct Control {
     /// False where bytes of it are missing.
     pub complete: bool,
 }
+
+impl Control {
+    /// As a Pong: its payload may be this Ping's (RFC 6455, section 5.5.3). What the
+    /// snap length or a gap took from either is no difference.
+    pub fn may_echo(&self, ping: &Self) -> bool {
+        let mut pairs = self.payload.iter().zip(&ping.payload);
+        self.frame.payload_len == ping.frame.payload_len && pairs.all(|(one, other)| one == other)
+    }
+}

@@ -12,10 +12,11 @@ use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, Sides, StreamEve
 /// Rationale: many frames of ordinary size; beyond that the oldest go, and are named.
 const MAX_HELD: usize = 128 << 10;
 
-/// Bytes of one direction that are looked at.
+/// Bytes of one direction that are looked at; the other is looked at as far.
 ///
 /// Rationale: ordinary frames prove themselves within a few kilobytes. Most
-/// connections of unknown kind are no WebSocket, and must not cost much.
+/// connections of unknown kind are no WebSocket, and must not cost much. But
+/// a large message of one side says nothing of the small ones of the other.
 const MAX_LOOKED: u64 = 256 << 10;
 
 /// What a connection turned out to be.
@@ -81,6 +82,10 @@ impl Recognition {
         }
         match event {
             StreamEvent::Chunk(chunk) => self.on_chunk(chunk),
+            StreamEvent::Gap(gap) if self.is_exhausted(gap.direction) => {
+                let end = gap.len.map(|len| gap.offset.saturating_add(len));
+                self.drop_until(gap.direction, gap.offset, end, gap.at);
+            }
             StreamEvent::Gap(gap) => {
                 self.held.push(Piece::Gap(*gap));
                 self.ask(gap.direction, |search| {
@@ -89,7 +94,7 @@ impl Recognition {
             }
             StreamEvent::End(direction, at) => {
                 self.held.push(Piece::End(*direction, *at));
-                self.ask(*direction, |search| search.on_end(&mut |_| {}).is_some());
+                self.conclude(*direction);
             }
         }
         self.bound();
@@ -100,7 +105,7 @@ impl Recognition {
     pub fn finish(&mut self) -> Recognised {
         for direction in Direction::BOTH {
             if self.answer == Recognised::Undecided {
-                self.ask(direction, |search| search.on_end(&mut |_| {}).is_some());
+                self.conclude(direction);
             }
         }
         if self.answer == Recognised::Undecided {
@@ -160,17 +165,55 @@ impl Recognition {
     }
 
     fn on_chunk(&mut self, chunk: &Chunk<'_>) {
+        let direction = chunk.direction;
+        if self.is_exhausted(direction) {
+            let end = chunk.offset.saturating_add(chunk.bytes.len() as u64);
+            self.drop_until(direction, chunk.offset, Some(end), chunk.seen);
+            return;
+        }
         self.held.push_chunk(chunk);
-        self.ask(chunk.direction, |search| {
+        self.ask(direction, |search| {
             search.on_chunk(chunk, &mut |_| {}).is_some()
         });
-        let looked = |direction: Direction| {
-            let [search, _] = &self.searches[direction];
-            search.looked().0
-        };
-        if self.answer == Recognised::Undecided && looked(chunk.direction) > MAX_LOOKED {
-            self.answer = Recognised::Nothing;
+        if self.answer != Recognised::Undecided || !self.is_exhausted(direction) {
+            return;
         }
+        if self.is_exhausted(direction.reverse()) {
+            self.answer = Recognised::Nothing;
+        } else {
+            self.forget(direction);
+        }
+    }
+
+    /// Lets go of what one direction said: no frame will be found there.
+    fn forget(&mut self, direction: Direction) {
+        let mut kept = Held::default();
+        while let Some(piece) = self.held.pop() {
+            match &piece {
+                Piece::Bytes(bytes) if bytes.direction == direction => {
+                    let at = bytes.arrival.seen;
+                    self.drop_until(direction, bytes.offset, Some(bytes.end()), at);
+                }
+                Piece::Gap(gap) if gap.direction == direction => {
+                    let end = gap.len.map(|len| gap.offset.saturating_add(len));
+                    self.drop_until(direction, gap.offset, end, gap.at);
+                }
+                Piece::Bytes(_) | Piece::Gap(_) | Piece::End(..) => kept.push(piece),
+            }
+        }
+        self.held = kept;
+    }
+
+    /// Nothing more comes from there: what is likely has to do.
+    fn conclude(&mut self, direction: Direction) {
+        if !self.is_exhausted(direction) {
+            self.ask(direction, |search| search.on_end(&mut |_| {}).is_some());
+        }
+    }
+
+    fn is_exhausted(&self, direction: Direction) -> bool {
+        let [search, _] = &self.searches[direction];
+        search.looked().0 > MAX_LOOKED
     }
 
     /// Lets both searches of a direction take something, which tells whether it proves frames.

@@ -337,7 +337,7 @@ fn is_known(finding: &Finding, told: &Told, whole: &Told) -> bool {
         let (other_id, other_about, other_kind) = named(other, whole);
         let certain = other.confidence == Confidence::Certain;
         // Of the two legs of a proxy one tells the story for both.
-        let ends = |id: &str| id.starts_with("close-1006-");
+        let ends = |id: &str| id.starts_with("close-1006-") || id == "close-code-meaning";
         (other_about == about || ends(id) && ends(other_id))
             && match id {
                 // The same Close frame; what casts a doubt on it lies before the cut.

@@ -164,7 +164,7 @@ mod tests {
     use crate::diagnosis::{Finding, Severity, Thresholds, Value, diagnose_capture};
     use crate::script::{Script, Told};
     use crate::session::{Capture, Clocks};
-    use crate::stream::Direction::ServerToClient;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
     use crate::stream::PacketRef;
     use crate::time::Timestamp;
 
@@ -237,5 +237,20 @@ mod tests {
     fn one_early_acknowledgment_or_a_tick_of_the_clock_is_no_skew() {
         assert!(acked_early(2, 40).is_empty());
         assert!(acked_early(50, 0).is_empty());
+    }
+
+    #[test]
+    fn bytes_that_the_capture_lost_are_of_no_other_clock() {
+        let mut script = Script::new().upgrade();
+        for _ in 0..5 {
+            script = script
+                .uncaptured(ServerToClient, b"\x81\x02hi")
+                .text(ClientToServer, "an acknowledgment, too")
+                .wait_s(0.1)
+                .text(ServerToClient, "seen");
+        }
+        let told = script.clean_close(ClientToServer).told();
+        assert!(!told.of("cap-packet-loss").is_empty());
+        assert!(told.of("cap-clock").is_empty());
     }
 }

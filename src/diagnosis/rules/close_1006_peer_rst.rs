@@ -144,4 +144,14 @@ mod tests {
             .told();
         assert!(told.of("close-1006-peer-rst").is_empty());
     }
+
+    #[test]
+    fn what_is_only_likely_a_websocket_has_only_likely_findings() {
+        let unmasked = (0..6).fold(Script::new().unseen(Script::upgrade), |script, n| {
+            script.text(ServerToClient, &format!("line {n} of what may be a chat"))
+        });
+        let told = unmasked.rst(ServerToClient).told();
+        let finding = told.only("close-1006-peer-rst");
+        assert_eq!(finding.confidence.name(), "likely");
+    }
 }

@@ -162,6 +162,46 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_that_the_snap_length_cut_is_no_other_payload() {
+        let ping = [
+            0x89,
+            0x84,
+            1,
+            2,
+            3,
+            4,
+            b'a' ^ 1,
+            b'b' ^ 2,
+            b'c' ^ 3,
+            b'd' ^ 4,
+        ];
+        let told = Script::new()
+            .upgrade()
+            .cut(ClientToServer, &ping, 8)
+            .bytes(ServerToClient, b"\x8a\x04abcd")
+            .wait_s(5.0)
+            .clean_close(ClientToServer)
+            .told();
+        assert!(told.of("hb-pong-missing").is_empty());
+        assert!(told.of("hb-pong-anomaly").is_empty());
+        let ledger = &told.sessions.first().expect("a session").pings.client;
+        assert_eq!((ledger.sent, ledger.answered), (1, 1));
+    }
+
+    #[test]
+    fn a_cut_pong_of_another_length_answers_nothing() {
+        let told = Script::new()
+            .upgrade()
+            .ping(ClientToServer, b"abcd")
+            .cut(ServerToClient, b"\x8a\x05abcde", 4)
+            .wait_s(5.0)
+            .clean_close(ClientToServer)
+            .told();
+        let ledger = &told.sessions.first().expect("a session").pings.client;
+        assert_eq!((ledger.answered, ledger.mismatched_count), (0, 1));
+    }
+
+    #[test]
     fn a_pong_may_be_late_where_the_capture_ends_first() {
         let told = Script::new()
             .upgrade()

@@ -148,7 +148,7 @@ fn wrong_pong(ledger: &PingLedger, ping: &Ping) -> Option<PacketRef> {
     let kept = ledger.mismatched.iter().copied().find(|at| *at > ping.at);
     // Only the first are kept; a side that errs so often did so here too.
     let habit = ledger.mismatched_count > u64::try_from(ledger.mismatched.len()).unwrap_or(0);
-    let newest = ledger.last_pong.as_ref().map(|(at, _)| *at);
+    let newest = ledger.last_pong;
     kept.or(newest.filter(|at| habit && *at > ping.at))
 }
 
@@ -157,7 +157,7 @@ fn wrong_pong(ledger: &PingLedger, ping: &Ping) -> Option<PacketRef> {
 fn late(case: &Case<'_>, pinger: Direction, verdict: &PingVerdict, gave_up: GaveUp) -> Finding {
     let ledger = &case.session.pings[pinger];
     let (side, peer) = (pinger.sender(), pinger.receiver());
-    let pong = ledger.last_pong.as_ref().map(|(at, _)| *at);
+    let pong = ledger.last_pong;
     let close = Evidence::new(gave_up.at(), how(gave_up, side));
     let finding = Finding::new(
         &RULE,

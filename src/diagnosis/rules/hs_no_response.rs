@@ -9,7 +9,7 @@ use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Terminator, Value,
 };
 use crate::session::{Ended, Session};
-use crate::stream::{Direction, PacketRef};
+use crate::stream::{Direction, GapCause, PacketRef};
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-no-response",
@@ -66,7 +66,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .server
         .is_some_and(|at| at > handshake.request.last);
     let one_way = leg.last_packet.server.is_none();
-    if answered || one_way || server_spoke {
+    if answered || one_way || server_spoke || sent_unseen(session) {
         return;
     }
     findings.extend(match case.closing.terminator {
@@ -81,6 +81,16 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         }
         None => silent(case),
     });
+}
+
+/// The server sent bytes after the request that the capture lacks: there was an answer.
+fn sent_unseen(session: &Session) -> bool {
+    let request = session.handshake.request.last;
+    session.leg.gaps.iter().any(|gap| {
+        gap.direction == Direction::ServerToClient
+            && gap.cause == GapCause::NotCaptured
+            && gap.at > request
+    })
 }
 
 fn acked(session: &Session) -> Option<PacketRef> {
@@ -332,6 +342,18 @@ mod tests {
             .bytes(ServerToClient, b"HTTP/1.1 200 OK\r\n\r\n");
         assert!(inside(tunnel));
         assert!(!inside(Script::new().handshake()));
+    }
+
+    #[test]
+    fn an_answer_that_was_not_captured_is_an_answer() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .uncaptured(ServerToClient, b"HTTP/1.1 101 Switching Protocols")
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .told();
+        assert!(told.of("hs-no-response").is_empty());
     }
 
     #[test]

@@ -12,6 +12,11 @@ use crate::websocket::{Recognised, Recognition};
 /// Rationale: the body of a response whose head was missed is seldom larger,
 /// and still seldomer followed by an upgrade of its connection.
 const PATIENCE: u64 = 1 << 20;
+/// The same where one side has not yet said enough to tell.
+///
+/// Rationale: the largest messages that servers take by default have 16 MiB or
+/// less, often 1 MiB; four such may pass before the other side has spoken.
+const LONG_PATIENCE: u64 = 64 << 20;
 /// How many acknowledgments are kept until it is known whose they are.
 ///
 /// Rationale: frames are proven within a few packets.
@@ -202,7 +207,11 @@ impl Looking {
                 Recognised::Nothing => self.recognition = None,
             }
         }
-        let over = self.recognition.is_none() && self.bytes > PATIENCE;
+        let patience = match self.recognition {
+            None => PATIENCE,
+            Some(_) => LONG_PATIENCE,
+        };
+        let over = self.bytes > patience;
         over.then_some(Sought::Nothing)
     }
 

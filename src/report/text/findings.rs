@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::style::Style;
-use super::{sentence_case, source_of, subject};
+use super::{filter, sentence_case, source_of, subject};
 use crate::diagnosis::{Confidence, Finding, Subject};
 use crate::report::Report;
 use crate::report::wrap::wrapped;
@@ -79,7 +79,7 @@ fn one_finding(
     };
     let text = format!("{who}{}", sentence_case(&finding.summary, who.is_empty()));
     wrapped(out, style.width, "      ", &text)?;
-    if let Some(filter) = finding.filter(source_of(finding), report.capture.files.len() <= 1) {
+    if let Some(filter) = filter(report, finding, source_of(finding)) {
         writeln!(out, "      {filter}")?;
     }
     Ok(())

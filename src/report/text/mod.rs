@@ -18,6 +18,9 @@ use super::{Report, describe};
 use crate::diagnosis::{Finding, Severity, Subject, client_leg, joined, span, stories};
 use crate::session::{Filtered, Joined, Role, Session};
 
+/// Columns for a file's name beside what a packet of it shows.
+const FILE_NAME: usize = 28;
+
 pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     head(report, style, out)?;
     chosen(report, style, out)?;
@@ -144,6 +147,30 @@ fn source_of(finding: &Finding) -> u16 {
         .evidence
         .first()
         .map_or(0, |evidence| evidence.at.source)
+}
+
+/// A file's name, where there are several: packet numbers count in each anew.
+fn of_several(report: &Report, source: u16) -> Option<String> {
+    let files = &report.capture.files;
+    let path = &files.get(usize::from(source))?.path;
+    let alike = files
+        .iter()
+        .filter(|f| f.path.file_name() == path.file_name());
+    match (files.len(), alike.count(), path.file_name()) {
+        (0 | 1, ..) => None,
+        (_, 1, Some(name)) => Some(name.to_string_lossy().into_owned()),
+        _ => Some(path.display().to_string()),
+    }
+}
+
+/// What to type into Wireshark to see a finding's packets of this file.
+fn filter(report: &Report, finding: &Finding, source: u16) -> Option<String> {
+    let file = of_several(report, source);
+    let filter = finding.filter(source, file.is_none())?;
+    Some(match file {
+        Some(file) => format!("{}: {filter}", shown(&file, FILE_NAME)),
+        None => filter,
+    })
 }
 
 /// Whom a finding is about, as the beginning of a sentence; empty for the capture.

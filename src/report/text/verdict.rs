@@ -1,12 +1,14 @@
 //! The verdict: what broke, how sure that is, which packets show it, what to do.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::style::Style;
-use super::{sentence_case, several, source_of, subject};
-use crate::diagnosis::{Evidence, Finding, Kind, Severity, Subject, client_leg, stories};
+use super::{FILE_NAME, filter, of_several, sentence_case, several, subject};
+use crate::diagnosis::{
+    Evidence, Finding, Kind, Severity, Subject, client_leg, server_leg, stories,
+};
 use crate::report::Report;
 use crate::report::messages::shown;
 use crate::report::when::clock;
@@ -41,8 +43,9 @@ pub(super) fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io:
         let text = format!("{}: {}", cause.confidence.name(), cause.text);
         wrapped(out, style.width, "  cause  ", &text)?;
     }
-    evidence(worst, style, out)?;
-    if let Some(filter) = worst.filter(source_of(worst), report.capture.files.len() <= 1) {
+    evidence(report, worst, style, out)?;
+    let sources: BTreeSet<u16> = worst.evidence.iter().map(|e| e.at.source).collect();
+    for filter in sources.iter().filter_map(|s| filter(report, worst, *s)) {
         writeln!(out, "  wireshark  {filter}")?;
     }
     if !worst.advice.is_empty() {
@@ -122,8 +125,11 @@ fn quiet_verdict(report: &Report) -> String {
         };
         *fates += 1;
     }
-    let opened = |s: &&Session| s.handshake.mid_stream.is_none();
-    let all_opened = report.sessions.iter().filter(opened).count() == count;
+    let all_opened = report
+        .sessions
+        .iter()
+        .filter(own)
+        .all(|session| session.handshake.mid_stream.is_none());
     match (count, clean) {
         _ if report.sessions.iter().any(Session::is_inferred) => {
             let many = if count == 1 {
@@ -171,8 +177,13 @@ fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
     let Subject::Session(id) = finding.subject else {
         return None;
     };
-    let sees = report.judged(report.session(id)?).closing.sees;
-    match (sees.client, sees.server) {
+    let session = report.session(id)?;
+    let client = report.judged(session).closing.sees.client;
+    // Behind a proxy sits the server of another leg, which may have been told
+    // something else, or nothing yet.
+    let behind = report.session(server_leg(session)).unwrap_or(session);
+    let server = report.judged(behind).closing.sees.server;
+    match (client, server) {
         (Some(client), Some(server)) => Some(format!(
             "the client's API reports {client}, the server's {server}"
         )),
@@ -182,7 +193,12 @@ fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
     }
 }
 
-fn evidence(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> {
+fn evidence(
+    report: &Report,
+    finding: &Finding,
+    style: Style,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let most = if style.verbose {
         usize::MAX
     } else {
@@ -198,11 +214,102 @@ fn evidence(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<
             Some(at) if at == evidence.at => " ".repeat("packet ".len() + place.len()),
             _ => format!("packet {place}"),
         };
+        let file = of_several(report, evidence.at.source).map_or(String::new(), |file| {
+            format!(" [{}]", shown(&file, FILE_NAME))
+        });
+        let room = style.width.saturating_sub(2 + file.chars().count());
         let line = format!("{lead}  {}", evidence.what);
-        writeln!(out, "  {}", shown(&line, style.width.saturating_sub(2)))?;
+        writeln!(out, "  {}{file}", shown(&line, room))?;
     }
     match finding.evidence.len().saturating_sub(most) {
         0 => Ok(()),
         more => writeln!(out, "  packet ... and {more} more (-v shows them)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Script;
+    use crate::session::CaptureFile;
+    use crate::session::redact::Secrets;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    /// What is printed of the capture, as one of two files of these names.
+    fn printed(script: Script, files: &[&str]) -> String {
+        let told = script.told();
+        let mut capture = told.capture;
+        let file = |name: &&str| CaptureFile {
+            path: name.into(),
+            ..CaptureFile::default()
+        };
+        capture.files = files.iter().map(file).collect();
+        let (sessions, findings) = (told.sessions, told.findings);
+        let thresholds = crate::diagnosis::Thresholds::default();
+        let report = Report::new(
+            capture,
+            sessions,
+            findings,
+            Secrets::default(),
+            false,
+            thresholds,
+        );
+        let style = Style {
+            color: false,
+            width: 80,
+            verbose: false,
+        };
+        let mut out = Vec::new();
+        verdict(&report, style, &mut out).expect("a vector takes all");
+        String::from_utf8(out).expect("text")
+    }
+
+    fn proxied() -> Script {
+        Script::new()
+            .handshake()
+            .request("")
+            .behind(Script::upgrade)
+            .accept("Server: nginx/1.22.1\r\n")
+            .text(ClientToServer, "hi")
+            .behind(|s| s.text(ClientToServer, "hi"))
+    }
+
+    #[test]
+    fn a_story_of_two_legs_opened_though_it_is_two_sessions() {
+        let script = proxied()
+            .behind(|s| s.clean_close(ServerToClient))
+            .clean_close(ServerToClient);
+        let printed = printed(script, &["a.pcap"]);
+        assert!(
+            printed.contains("the session opened and closed as it should"),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn what_the_server_was_told_is_what_the_backend_was_told() {
+        let script = proxied()
+            .wait_s(1.0)
+            .fin(ClientToServer)
+            .bytes(ServerToClient, b"");
+        let printed = printed(script, &["a.pcap"]);
+        // The capture ends before the proxy tells its backend.
+        assert!(
+            printed.contains("certain; the client's API reports 1006\n"),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn packets_of_several_files_are_told_with_their_file() {
+        let script = || Script::new().upgrade().wait_s(1.0).rst(ServerToClient);
+        let two = printed(script(), &["x/a.pcap", "x/b.pcap"]);
+        assert!(two.contains("[a.pcap]\n"), "{two}");
+        assert!(two.contains("wireshark  a.pcap: frame.number in"), "{two}");
+        let alike = printed(script(), &["x/a.pcap", "y/a.pcap"]);
+        assert!(alike.contains("wireshark  x/a.pcap: frame"), "{alike}");
+        let one = printed(script(), &["x/a.pcap"]);
+        assert!(one.contains("wireshark  tcp.stream eq 0 &&"), "{one}");
+        assert!(!one.contains("a.pcap"), "{one}");
     }
 }

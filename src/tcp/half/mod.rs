@@ -193,7 +193,7 @@ impl Half {
         }
         let start = self.offset_of(first_byte(segment))?;
         let end = start.saturating_add(i64::from(segment.wire_len));
-        self.early.seen(u64::try_from(end).ok()?)
+        self.early.seen(start, u64::try_from(end).ok()?)
     }
 
     /// A FIN takes a sequence number, but is no byte of the stream.

@@ -170,6 +170,19 @@ fn who_sends_after_its_reset_did_not_send_the_reset() {
 }
 
 #[test]
+fn a_late_copy_is_not_sent_after_the_reset() {
+    let trace = Trace::opened()
+        .then(client(0).data("a").stamp(10))
+        .then(client(1).data("b").stamp(20))
+        .then(client(2).rst())
+        .wait_ms(300)
+        .then(client(0).data("a").stamp(10))
+        .then(client(1).data("b").stamp(20));
+    let after = |event: &Event| matches!(event, Event::SentAfterReset { .. });
+    assert!(!trace.facts.iter().any(after));
+}
+
+#[test]
 fn a_refused_syn_is_told_from_other_resets() {
     let trace = Trace::new()
         .then(client(-1).syn())

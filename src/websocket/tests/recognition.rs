@@ -172,3 +172,36 @@ fn what_had_to_go_is_named() {
     assert_eq!(cause, GapCause::LimitReached);
     assert_eq!(talk.messages().len(), 2);
 }
+
+#[test]
+fn a_large_message_of_one_side_hides_no_frames_of_the_other() {
+    let mut stranger = Stranger::new();
+    for _ in 0..400 {
+        stranger.send(ServerToClient, &[0x55; 1_400]);
+    }
+    for n in 1..6 {
+        stranger.send(ClientToServer, &said(n));
+    }
+    assert_eq!(
+        stranger.answer,
+        Recognised::Frames {
+            client: ClientToServer
+        }
+    );
+    let talk = stranger.talk();
+    let first = talk.events.iter().find_map(|event| match event {
+        Event::Message(message) => Some(message.direction),
+        _ => None,
+    });
+    assert_eq!(first, Some(ClientToServer));
+}
+
+#[test]
+fn two_large_sides_are_given_up() {
+    let mut stranger = Stranger::new();
+    for _ in 0..400 {
+        stranger.send(ServerToClient, &[0x55; 1_400]);
+        stranger.send(ClientToServer, &[0x55; 1_400]);
+    }
+    assert_eq!(stranger.answer, Recognised::Nothing);
+}

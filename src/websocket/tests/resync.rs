@@ -305,7 +305,7 @@ fn headers_before_the_snap_length_are_read() {
 }
 
 #[test]
-fn what_inflates_by_chance_is_only_likely() {
+fn what_inflates_by_chance_is_not_told() {
     let mut talk = Talk::plain();
     talk.connection = Connection::mid_stream(KEEP);
     for n in 0..30 {
@@ -318,8 +318,9 @@ fn what_inflates_by_chance_is_only_likely() {
     let [.., binary, text] = talk.messages()[..] else {
         panic!("{:?}", talk.story())
     };
-    assert!(binary.complete && binary.confidence == Confidence::Likely);
-    assert!(!text.complete && text.payload.is_none());
+    for message in [binary, text] {
+        assert!(!message.complete && message.payload.is_none());
+    }
     assert_eq!(talk.breaches(), []);
 }
 
