@@ -198,7 +198,7 @@ fn whole<'a>(packet: &Packet<'a>) -> Rest<'a> {
 }
 
 /// The usual packet, TCP in IP at once: the steps that [`unwrap`] takes for it,
-/// one after another, which saves a third of its time. `None` for all others.
+/// one after another, which saves a third of its instructions. `None` for all others.
 #[inline(always)]
 fn usual<'a>(layer: Layer<'a>, rest: Rest<'a>) -> Option<(Carrier<'a>, Rest<'a>)> {
     let (layer, rest) = match layer {
