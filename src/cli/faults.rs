@@ -7,13 +7,23 @@ use crate::source::{FileSummary, LinkType, Packet};
 #[derive(Default)]
 pub(super) struct Foreign {
     seen: Vec<(u16, LinkType, u64)>,
+    /// The latest that was known.
+    known: Option<LinkType>,
 }
 
 impl Foreign {
     /// Costs a comparison for all packets that begin as usual.
     #[inline]
     pub(super) fn note(&mut self, packet: &Packet<'_>) {
-        if !known_link_type(packet.link) {
+        if self.known != Some(packet.link) {
+            self.look_up(packet);
+        }
+    }
+
+    fn look_up(&mut self, packet: &Packet<'_>) {
+        if known_link_type(packet.link) {
+            self.known = Some(packet.link);
+        } else {
             self.count(packet.at.source, packet.link);
         }
     }

@@ -185,6 +185,27 @@ impl Options {
         const END: u8 = 0;
         const NO_OPERATION: u8 = 1;
         let mut options = Self::default();
+        // The usual options of an established connection (RFC 7323, appendix A).
+        if let &[
+            NO_OPERATION,
+            NO_OPERATION,
+            8,
+            10,
+            v0,
+            v1,
+            v2,
+            v3,
+            e0,
+            e1,
+            e2,
+            e3,
+        ] = bytes
+        {
+            let value = u32::from_be_bytes([v0, v1, v2, v3]);
+            let echo = u32::from_be_bytes([e0, e1, e2, e3]);
+            options.timestamps = Some((value, echo));
+            return options;
+        }
         while let Some((&kind, after)) = bytes.split_first() {
             match kind {
                 END => break,

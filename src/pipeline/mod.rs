@@ -152,9 +152,19 @@ impl Analyzer {
         let at = self.shared.receive(packet.at);
         let packet = &Packet { at, ..*packet };
         let (table, shared) = (&mut self.table, &mut self.shared);
-        on_decoded(table, shared, self.decoder.decode(packet), finished);
+        on_decoded(table, shared, &self.decoder.decode(packet), finished);
+        if self.decoder.has_more() {
+            self.on_rest(packet, finished);
+        }
+    }
+
+    /// The other datagrams of the same packet.
+    #[cold]
+    #[inline(never)]
+    fn on_rest(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
+        let (table, shared) = (&mut self.table, &mut self.shared);
         while self.decoder.has_more() {
-            on_decoded(table, shared, self.decoder.decode_more(packet), finished);
+            on_decoded(table, shared, &self.decoder.decode_more(packet), finished);
         }
     }
 
@@ -212,18 +222,19 @@ fn sessions_of(finished: &mut [Finished]) -> Vec<&mut Session> {
     sessions.collect()
 }
 
+/// By reference: a segment is too large to be moved for nothing.
 #[inline(always)]
 fn on_decoded(
     table: &mut Table,
     shared: &mut Shared,
-    decoded: Decoded<'_>,
+    decoded: &Decoded<'_>,
     finished: &mut Vec<Finished>,
 ) {
     match decoded {
-        Decoded::Tcp(segment) => on_segment(table, shared, &segment, finished),
-        Decoded::Icmp(error) => on_icmp(table, shared, &error),
+        Decoded::Tcp(segment) => on_segment(table, shared, segment, finished),
+        Decoded::Icmp(error) => on_icmp(table, shared, error),
         Decoded::Neighbour(host) => {
-            shared.heard(host);
+            shared.heard(*host);
             shared.ignored("arp", 1);
         }
         Decoded::Pending => {}
@@ -231,6 +242,7 @@ fn on_decoded(
     }
 }
 
+#[cold]
 fn on_icmp(table: &mut Table, shared: &mut Shared, error: &IcmpError) {
     shared.ignored(if error.v6 { "icmpv6" } else { "icmp" }, 1);
     if let Some(stack) = table.find(error.from, error.to) {
@@ -245,6 +257,7 @@ fn on_icmp(table: &mut Table, shared: &mut Shared, error: &IcmpError) {
 }
 
 /// A bug in one connection's stack costs that connection, not the analysis.
+#[inline(always)]
 fn on_segment(
     table: &mut Table,
     shared: &mut Shared,

@@ -89,7 +89,9 @@ impl Table {
             Some(index) => *index,
             None => self.insert(key, segment, shared, finished),
         };
-        self.reopen_if_reused(index, segment, shared, finished);
+        if segment.flags.syn() {
+            self.reopen_if_reused(index, segment, shared, finished);
+        }
         let Some(slot) = self.stacks.get_mut(index) else {
             return;
         };
@@ -97,15 +99,17 @@ impl Table {
         let before = stack.buffered();
         let was_closed = stack.is_closed();
         stack.on_segment(segment, shared, finished);
-        self.held = self
-            .held
-            .saturating_sub(before)
-            .saturating_add(stack.buffered());
+        let after = stack.buffered();
+        if after != before {
+            self.held = self.held.saturating_sub(before).saturating_add(after);
+        }
         if stack.is_closed() && !was_closed {
             self.closing
                 .push_back((segment.at.time, index, slot.generation));
         }
-        self.let_go_of_closed(segment.at.time, shared, finished);
+        if !self.closing.is_empty() {
+            self.let_go_of_closed(segment.at.time, shared, finished);
+        }
         while self.held > shared.options.limits.bytes && self.shed(shared, segment.at, finished) {}
     }
 

@@ -58,6 +58,8 @@ pub struct Leg {
     pub first: PacketRef,
     /// The newest packet of each sender.
     pub last_packet: Sides<Option<PacketRef>>,
+    /// The newest packet, whoever sent it.
+    newest_packet: Option<PacketRef>,
     /// The packet before the newest one, whoever sent it.
     pub previous_packet: Option<PacketRef>,
     /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
@@ -133,6 +135,7 @@ impl Leg {
             via: Vec::new(),
             first,
             last_packet: Sides::default(),
+            newest_packet: None,
             previous_packet: None,
             syns: Sides::default(),
             syn_count: Sides::default(),
@@ -168,12 +171,14 @@ impl Leg {
 
     /// A segment came, whatever is in it.
     pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
-        let newest = self.last_packet.client.max(self.last_packet.server);
         // A record that is out of order has nothing before it that it could follow.
-        if newest <= Some(at) {
-            self.previous_packet = newest;
+        if self.newest_packet.is_none_or(|newest| newest <= at) {
+            self.previous_packet = self.newest_packet;
+            self.newest_packet = Some(at);
+            self.last_packet[direction] = Some(at);
+        } else {
+            self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         }
-        self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         if self.established.is_none()
             && direction == Direction::ClientToServer
             && let Some(syn_ack) = self.syns.server.first().copied()
@@ -273,13 +278,7 @@ impl Leg {
 
     fn on_payload(&mut self, direction: Direction, at: PacketRef, len: u32) {
         if let Some(last) = self.last_payload_any() {
-            let silence = at.time.saturating_since(last.time);
-            self.longest_silence = self.longest_silence.max(silence);
-            self.keep_silence(Silence {
-                len: silence,
-                from: last,
-                to: at,
-            });
+            self.on_silence(at.time.saturating_since(last.time), last, at);
         }
         let unacked = &mut self.unacked[direction];
         if unacked.first.is_none() {
@@ -296,6 +295,19 @@ impl Leg {
     }
 
     /// Keeps the three longest, longest first.
+    #[inline]
+    fn on_silence(&mut self, len: Duration, from: PacketRef, to: PacketRef) {
+        // The usual one.
+        if let [_, _, third] = self.silences.as_slice()
+            && len <= third.len
+        {
+            return;
+        }
+        self.longest_silence = self.longest_silence.max(len);
+        self.keep_silence(Silence { len, from, to });
+    }
+
+    #[inline(never)]
     fn keep_silence(&mut self, silence: Silence) {
         let place = self.silences.partition_point(|s| s.len >= silence.len);
         if place < 3 {

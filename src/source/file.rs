@@ -200,7 +200,10 @@ impl CaptureFile {
 
     /// Moves on to the next input, which [`current`](Self::current) then lends.
     pub(super) fn advance(&mut self) -> Advance {
-        self.current = self.queued.take();
+        self.current = None;
+        if self.queued.is_some() {
+            self.current = self.queued.take();
+        }
         while self.current.is_none() {
             self.block.consume(mem::take(&mut self.taken));
             let step = match &mut self.records {

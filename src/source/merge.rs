@@ -100,6 +100,7 @@ impl Merged {
     }
 
     /// Numbers what was added.
+    #[cold]
     fn take_added(&mut self) {
         let mut added = std::mem::take(&mut self.added);
         added.sort_by(|(a, one), (b, other)| (a, one.path()).cmp(&(b, other.path())));
@@ -188,6 +189,7 @@ impl Merged {
     }
 
     /// Moves the first file on, and keeps `waiting` in order.
+    #[inline(always)]
     fn step(&mut self) {
         let Some(mut top) = self.waiting.peek_mut() else {
             return;
@@ -205,6 +207,23 @@ impl Merged {
         }
         let Reverse((time, index)) = PeekMut::pop(top);
         self.keep(index, found, time);
+    }
+
+    /// The first file sleeps.
+    #[inline]
+    fn is_asleep(&self) -> bool {
+        let Some(Reverse((_, index))) = self.waiting.peek() else {
+            return false;
+        };
+        matches!(self.members.get(*index), Some(Member::Asleep(_)))
+    }
+
+    /// Until the first file is open.
+    #[cold]
+    fn wake_all(&mut self) {
+        while self.wake() {
+            self.step();
+        }
     }
 
     /// Opens the first file if it sleeps; whether it did.
@@ -236,13 +255,16 @@ impl Merged {
 
     /// Moves on to the next input, which [`current`](Self::current) then lends; false where
     /// there is none, which for files that grow is no end.
+    #[inline]
     pub(super) fn advance(&mut self) -> bool {
-        self.take_added();
+        if !self.added.is_empty() {
+            self.take_added();
+        }
         if self.lent {
             self.step();
         }
-        while self.wake() {
-            self.step();
+        if self.is_asleep() {
+            self.wake_all();
         }
         self.lent = !self.waiting.is_empty();
         self.lent

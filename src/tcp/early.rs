@@ -22,6 +22,11 @@ impl EarlyAcks {
         self.acks.push_back((upto, at));
     }
 
+    /// The usual case: nothing was acknowledged before it was seen.
+    pub(super) fn is_empty(&self) -> bool {
+        self.acks.is_empty()
+    }
+
     /// Payload from `start` to `end` was seen: the last acknowledgment that came before it,
     /// reaches into it and no further. One that reaches to its start only is of bytes that
     /// the capture lost. Each is told once.

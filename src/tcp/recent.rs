@@ -70,6 +70,8 @@ pub(super) struct Recent {
     stamp: Option<u32>,
     /// The highest identification of this sender, and over how many in a row it counted up.
     counted: Option<(u16, u8)>,
+    /// A reset was among the segments.
+    reset: bool,
 }
 
 impl Recent {
@@ -90,6 +92,7 @@ impl Recent {
             None => self.traces.push(trace),
         }
         self.next = self.next.wrapping_add(1);
+        self.reset |= segment.flags.rst();
         if let Some((stamp, _)) = segment.options.timestamps
             && !self.is_stamped_earlier(segment)
         {
@@ -106,6 +109,11 @@ impl Recent {
                 None => (id, 0),
             });
         }
+    }
+
+    /// A reset was among the segments.
+    pub(super) const fn has_reset(&self) -> bool {
+        self.reset
     }
 
     /// The first copy of the same packet.
@@ -280,6 +288,8 @@ impl Sample {
                 first: mix(u128::from_le_bytes(*first)),
                 last: mix(u128::from_le_bytes(*last)),
             },
+            // As it comes out for no bytes: most acknowledgments have none.
+            _ if payload.is_empty() => Self { first: 0, last: 0 },
             _ => {
                 let mut short = [0; 16];
                 for (to, from) in short.iter_mut().zip(payload) {

@@ -75,9 +75,9 @@ struct Content {
 }
 
 impl Content {
-    fn of(message: &Message, opaque: bool, wants: Wants) -> Self {
+    fn of(opcode: Opcode, opaque: bool, wants: Wants) -> Self {
         Self {
-            utf8: (message.opcode == Opcode::Text && !opaque).then(Utf8::default),
+            utf8: (opcode == Opcode::Text && !opaque).then(Utf8::default),
             sha256: wants.sha256.then(Box::default),
             room: wants.payload.unwrap_or(0),
         }
@@ -92,7 +92,7 @@ impl Content {
 impl Assembly {
     /// A message that begins with `frame`. `opaque`: its bytes may be anything,
     /// since an unknown extension could have made them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(frame: &Frame, reading: Reading, opaque: bool, wants: Wants) -> Self {
         let message = Message {
             direction: frame.direction,
@@ -111,7 +111,6 @@ impl Assembly {
             sha256: None,
             payload: (wants.payload.is_some() && reading != Reading::Unreadable).then(Vec::new),
         };
-        let content = Content::of(&message, opaque, wants);
         Self {
             message,
             reading,
@@ -120,7 +119,7 @@ impl Assembly {
             unfinished: false,
             last_frame: frame.offset,
             opaque,
-            content,
+            content: Content::of(frame.opcode, opaque, wants),
         }
     }
 
@@ -200,7 +199,7 @@ impl Assembly {
     pub(super) fn retry(&mut self, place: Place, wants: Wants, inflater: &mut Inflater) -> bool {
         let len = std::mem::take(&mut self.message.len);
         self.message.payload = wants.payload.map(|_| Vec::new());
-        self.content = Content::of(&self.message, self.opaque, wants);
+        self.content = Content::of(self.message.opcode, self.opaque, wants);
         self.bad_text = None;
         let works = inflater.retry(&mut |clear| self.take(clear, place));
         if works {
@@ -243,17 +242,17 @@ impl Assembly {
         };
     }
 
-    /// The message, with its digest if it is whole.
+    /// The message is done: it gets its digest, if it is whole.
     #[inline]
-    pub(super) fn seal(mut self) -> Message {
+    pub(super) fn seal(&mut self) {
         if self.reading == Reading::Failed {
             self.cut();
             self.message.payload = None;
         }
         if self.message.complete {
-            self.message.sha256 = self.content.sha256.map(|digest| digest.finalize().into());
+            let digest = self.content.sha256.take();
+            self.message.sha256 = digest.map(|digest| digest.finalize().into());
         }
-        self.message
     }
 
     fn count(&mut self, bytes: &[u8]) {

@@ -237,7 +237,7 @@ impl Half {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn start_message(&mut self, frame: &Frame) -> Assembly {
         let compressed = self.deflate && frame.rsv1() && frame.opcode != Opcode::Continuation;
         let reading = if compressed {

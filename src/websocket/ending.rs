@@ -64,12 +64,15 @@ impl Half {
 
     #[inline]
     fn hand_over(&mut self, out: &mut impl FnMut(Event)) {
-        if let Some(mut message) = self.message.take() {
+        if let Some(message) = &mut self.message {
             // What is only likely accuses nobody.
             if message.message.confidence != Confidence::Certain {
                 message.message.breaches.clear();
             }
-            out(Event::Message(message.seal()));
+            message.seal();
+        }
+        if let Some(Assembly { message, .. }) = self.message.take() {
+            out(Event::Message(message));
         }
     }
 

@@ -25,6 +25,9 @@ pub(super) struct Followed {
     pub(super) sought: Sought,
     /// Segments that were held against those of other connections.
     pub(super) looked_at: u8,
+    /// Bytes that what is above TCP held when it was last handed something: few
+    /// segments change it.
+    above: usize,
 }
 
 /// The protocol above TCP.
@@ -62,6 +65,7 @@ impl Followed {
             syn: Sides::default(),
             looked_at: 0,
             sought: Sought::default(),
+            above: 0,
         };
         (client, followed)
     }
@@ -123,16 +127,25 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
+        let mut fed = false;
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {
                 sought.on_tcp(&event);
                 subject.on_tcp(&event, layer.acked(&event), pending, shared);
             }
             tcp::Output::Stream(event) => {
-                feed(layer, sought, subject, pending, event, shared, finished);
+                fed = true;
+                feed(layer, sought, subject, pending, &event, shared, finished);
             }
         });
-        self.settle_sought(shared, finished)
+        fed && self.settle_fed(shared, finished)
+    }
+
+    /// What is above TCP was handed something. Returns true if the sides have been exchanged.
+    fn settle_fed(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
+        let swapped = self.settle_sought(shared, finished);
+        self.above = self.layer.buffered() + self.sought.buffered();
+        swapped
     }
 
     /// Another connection's segments under other addresses are read once: here only TCP's facts count.
@@ -148,6 +161,7 @@ impl Followed {
             self.layer = Layer::Opaque;
             self.sought = Sought::Nothing;
             self.looked_at = LOOKED_AT;
+            self.above = 0;
             shared.capture.on_translated(same_as);
         }
     }
@@ -216,7 +230,7 @@ impl Followed {
     }
 
     pub(super) fn buffered(&self) -> usize {
-        self.tcp.buffered() + self.layer.buffered() + self.sought.buffered()
+        self.tcp.buffered() + self.above
     }
 
     /// Hands over all that TCP holds, for want of memory.
@@ -239,10 +253,10 @@ impl Followed {
                 subject.on_tcp(&event, layer.acked(&event), pending, shared)
             }
             tcp::Output::Stream(event) => {
-                feed(layer, sought, subject, pending, event, shared, finished);
+                feed(layer, sought, subject, pending, &event, shared, finished);
             }
         });
-        self.settle_sought(shared, finished)
+        self.settle_fed(shared, finished)
     }
 
     pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
@@ -277,7 +291,7 @@ impl Followed {
                     subject.on_tcp(&event, layer.acked(&event), pending, shared)
                 }
                 tcp::Output::Stream(event) => {
-                    feed(layer, sought, subject, pending, event, shared, finished);
+                    feed(layer, sought, subject, pending, &event, shared, finished);
                 }
             },
         );
@@ -335,20 +349,26 @@ fn feed(
     sought: &mut Sought,
     subject: &mut Subject,
     pending: &mut Pending,
-    event: StreamEvent<'_>,
+    event: &StreamEvent<'_>,
     shared: &mut Shared,
     finished: &mut Vec<Finished>,
 ) {
-    if let StreamEvent::Gap(gap) = &event
+    if let StreamEvent::Gap(gap) = event
         && !subject.is_far_side()
     {
         shared.on_gap(gap, subject.leg());
     }
-    if sought.keeps(&event) {
+    if let Layer::WebSocket(websocket) = layer
+        && !sought.is_open()
+    {
+        read_frames(websocket, subject, pending, event, shared);
         return;
     }
-    read(layer, subject, pending, event, shared, finished);
-    sought.look(&event, layer.is_searching());
+    if sought.keeps(event) {
+        return;
+    }
+    read(layer, subject, pending, *event, shared, finished);
+    sought.look(event, layer.is_searching());
 }
 
 /// How many tunnels may lie in one another.
@@ -442,9 +462,7 @@ pub(super) fn read(
     }
     match layer {
         Layer::WebSocket(websocket) => {
-            websocket.on_stream(&event, &mut |event| {
-                subject.on_websocket(event, pending, shared)
-            });
+            read_frames(websocket, subject, pending, &event, shared);
         }
         Layer::Tls(encrypted) => encrypted.read(&event, subject, pending, shared, finished),
         Layer::Http(http, above) => {
@@ -461,6 +479,18 @@ pub(super) fn read(
         }
         Layer::Unknown | Layer::Opaque => subject.on_opaque(&event),
     }
+}
+
+fn read_frames(
+    websocket: &mut websocket::Connection,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    event: &StreamEvent<'_>,
+    shared: &mut Shared,
+) {
+    websocket.on_stream(event, &mut |event| {
+        subject.on_websocket(event, pending, shared)
+    });
 }
 
 /// Nothing more comes: the layers tell what they still hold, the lowest first.

@@ -305,22 +305,20 @@ impl Subject {
         shared: &mut Shared,
     ) {
         let Self::Session(session) = self else { return };
+        if !shared.options.records {
+            session.on_websocket(&event);
+            return;
+        }
         let searching = session.searching;
         let noted = session.on_websocket(&event);
-        if shared.options.records {
-            if searching != session.searching {
-                let now = session.searching;
-                let since = [now.client, now.server].into_iter().flatten().min();
-                shared.records.hold(session.leg.tcp_stream, since);
-            }
-            shared.records.on_event(
-                session,
-                event,
-                noted,
-                pending,
-                shared.options.limits.records,
-            );
+        if searching != session.searching {
+            let now = session.searching;
+            let since = [now.client, now.server].into_iter().flatten().min();
+            shared.records.hold(session.leg.tcp_stream, since);
         }
+        let limit = shared.options.limits.records;
+        let records = &mut shared.records;
+        records.on_event(session, event, noted, pending, limit);
     }
 }
 

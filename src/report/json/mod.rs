@@ -1,6 +1,7 @@
 //! `--format json` and `jsonl`: schema 1, as docs and scripts have it.
 
 mod finding;
+mod gathered;
 mod legs;
 mod session;
 
@@ -14,14 +15,17 @@ use super::{Report, Selected};
 use crate::diagnosis::stories;
 use crate::session::{Capture, Filtered};
 use finding::{finding, rules};
+use gathered::Gathered;
 use session::session;
 
 /// Adding fields keeps the number; renaming or removing one needs a new one.
 const SCHEMA: u32 = 1;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Whole(report))?;
-    writeln!(out)
+    let mut out = Gathered::before(out);
+    serde_json::to_writer_pretty(&mut out, &Whole(report))?;
+    writeln!(out)?;
+    out.hand_on()
 }
 
 /// The report, serialized session by session: the tree of a large one would

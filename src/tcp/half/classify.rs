@@ -58,6 +58,9 @@ impl Half {
         heard: Option<PacketRef>,
     ) -> Option<Copied> {
         let start = self.offset_of(first_byte(segment));
+        if self.is_beyond_all(start, segment) {
+            return None;
+        }
         let acked = self.acked.and_then(|acked| i64::try_from(acked).ok());
         let around = Surroundings {
             heard,
@@ -72,6 +75,19 @@ impl Half {
             || self.recent.is_stamped_earlier(segment) || self.recent.is_numbered_earlier(segment);
         (known && (earlier() || self.recent.is_cut_anew(segment, &around)))
             .then_some(Copied::LongAgo)
+    }
+
+    /// The usual payload: it ends behind every byte that was seen or given up, so no
+    /// segment of its place and length came before.
+    pub(super) fn is_beyond_all(&self, start: Option<i64>, segment: &Segment<'_>) -> bool {
+        // One byte may be a keep-alive's, and a reset's payload is none of the stream:
+        // they are remembered without having been taken.
+        segment.wire_len > 1
+            && !self.recent.has_reset()
+            && start.is_some_and(|start| {
+                let end = start.saturating_add(i64::from(segment.wire_len));
+                u64::try_from(end).is_ok_and(|end| end > self.highest.max(self.next))
+            })
     }
 
     /// Every byte from `start` on, `len` of them, was seen.

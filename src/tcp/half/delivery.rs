@@ -31,7 +31,7 @@ impl Half {
         let end = offset.saturating_add(i64::from(segment.wire_len));
         let Ok(end) = u64::try_from(end) else { return };
         let start = u64::try_from(offset).unwrap_or(0);
-        if self.recent.contradicts(segment) {
+        if !self.is_beyond_all(Some(offset), segment) && self.recent.contradicts(segment) {
             out(Output::Fact(Event::Conflict {
                 direction,
                 at,

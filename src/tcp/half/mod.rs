@@ -190,6 +190,9 @@ impl Half {
 
     /// The acknowledgment of this payload, if it came before it.
     pub(super) fn acked_before(&mut self, segment: &Segment<'_>) -> Option<PacketRef> {
+        if self.early.is_empty() {
+            return None;
+        }
         let start = self.offset_of(first_byte(segment))?;
         let end = start.saturating_add(i64::from(segment.wire_len));
         self.early.seen(start, u64::try_from(end).ok()?)
