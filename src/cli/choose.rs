@@ -99,13 +99,36 @@ pub(super) fn chosen(
             None => stream_begins.insert(session.id),
         };
     }
-    let admitted = sessions.iter().filter(|session| {
-        let about = about.get(&session.id).map_or(&[][..], Vec::as_slice);
+    let in_time = |session: &Session| {
         let first = stream_begins.contains(&session.id);
         let (began, ended) = life(session, first, followed.contains(&session.id), window);
-        window.meets(began, ended) && selector.admits(session, about)
-    });
-    admitted.map(|session| session.id).collect()
+        window.meets(began, ended)
+    };
+    // By the leg that names the story; what is no leg is a story of its own.
+    let mut stories: BTreeMap<u32, Vec<(&Session, &[&str])>> = BTreeMap::new();
+    for session in sessions.iter().filter(|session| in_time(session)) {
+        let about = about.get(&session.id).map_or(&[][..], Vec::as_slice);
+        let legs = stories.entry(diagnosis::client_leg(session)).or_default();
+        legs.push((session, about));
+    }
+    let meant = stories.values().map(|legs| meant(selector, legs));
+    meant.flatten().collect()
+}
+
+/// Of a story's legs those that are asked for: those that meet all conditions;
+/// where only several together do, those that meet some.
+fn meant(selector: &Selector, legs: &[(&Session, &[&str])]) -> Vec<u32> {
+    let which = |admits: &dyn Fn(&Session, &[&str]) -> bool| -> Vec<u32> {
+        let legs = legs
+            .iter()
+            .filter(|(session, about)| admits(session, about));
+        legs.map(|(session, _)| session.id).collect()
+    };
+    let alone = which(&|session, about| selector.admits(session, about));
+    if !alone.is_empty() || !selector.admits_story(legs) {
+        return alone;
+    }
+    which(&|session, about| selector.touches(session, about))
 }
 
 /// From the first packet to the last; of one that is open, to the capture's end.
