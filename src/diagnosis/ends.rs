@@ -13,7 +13,7 @@ use super::path::{dead_path, expired, front_of};
 use super::story_end::{Legs, join};
 use super::timeouts::{self, Counts, Timeout};
 use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
-use crate::session::Session;
+use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
 
 /// Rationale: timers are set in seconds; a shorter silence says nothing.
@@ -296,8 +296,17 @@ impl End<'_> {
         }
     }
 
+    /// The capture ended with the other half open: a Close frame may have come through it.
+    fn may_go_on(&self) -> bool {
+        let leg = &self.hit.leg;
+        let other = self.terminator.direction.reverse();
+        self.hit.ended == Some(Ended::CaptureEnd)
+            && leg.fin[other].is_none()
+            && !leg.resets.iter().any(|reset| reset.in_window)
+    }
+
     /// Certain, unless a Close frame or an earlier FIN, whoever's, may hide in
-    /// what the capture lacks. A reset of a host that has no such socket any
+    /// what the capture lacks, or come after it. A reset of a host that has no such socket any
     /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
         let hides = |side| self.hit.may_hide_frames(side);
@@ -310,7 +319,7 @@ impl End<'_> {
         }
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
-        } else if self.terminator.of_no_socket(self.hit) {
+        } else if self.terminator.of_no_socket(self.hit) || self.may_go_on() {
             Confidence::Likely
         } else {
             Confidence::Certain

@@ -141,7 +141,7 @@ mod tests {
         );
         assert_eq!(
             told.only("close-1006-peer-fin").confidence.name(),
-            "certain"
+            "likely"
         );
     }
 

@@ -155,6 +155,7 @@ mod tests {
             .upgrade()
             .text(ClientToServer, "hi")
             .fin(ServerToClient)
+            .fin(ClientToServer)
             .told();
         let finding = told.only("close-1006-peer-fin");
         assert_eq!(finding.confidence.name(), "certain");
@@ -162,6 +163,17 @@ mod tests {
             told.sessions[0].leg.fin.server,
             finding.evidence.last().map(|e| e.at)
         );
+    }
+
+    #[test]
+    fn the_client_may_say_close_where_the_capture_ends_before_its_fin() {
+        let told = Script::new()
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .fin(ServerToClient)
+            .told();
+        let finding = told.only("close-1006-peer-fin");
+        assert_eq!(finding.confidence.name(), "likely");
     }
 
     #[test]
