@@ -23,6 +23,9 @@ const CLUSTER: (usize, f64) = (3, 0.02);
 /// Rationale: ends within 2 s have a common event, not a timer each.
 const TOGETHER: Duration = Duration::from_secs(2);
 
+/// Rationale: a program that runs reads what came within milliseconds; a busy one takes some more.
+const READ_SOON: Duration = Duration::from_millis(200);
+
 /// What ended a session's transport.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reading {
@@ -284,6 +287,20 @@ impl End<'_> {
     pub(super) fn after_longest_silence(&self) -> Option<Duration> {
         let idle = self.closing.idle.unwrap_or_default();
         (idle >= self.hit.leg.longest_silence && idle >= SHORTEST_TIMER).then_some(idle)
+    }
+
+    /// What the other side sent may have waited unread in the ender's socket: some of it
+    /// was not acknowledged, its window was closed, or it came right before the end.
+    /// Who has read all and aborts the socket resets too.
+    pub(super) fn may_leave_unread(&self) -> bool {
+        let leg = &self.hit.leg;
+        let (own, other) = (
+            self.terminator.direction,
+            self.terminator.direction.reverse(),
+        );
+        let recent = leg.last_payload[other]
+            .is_some_and(|sent| self.terminator.at.time.saturating_since(sent.time) <= READ_SOON);
+        recent || leg.unacked[other].first.is_some() || leg.zero_window[own].since.is_some()
     }
 
     /// Who sent the FIN or reset, in words.

@@ -139,10 +139,7 @@ mod tests {
             told.only("close-1006-idle-timeout").confidence.name(),
             "possible"
         );
-        assert_eq!(
-            told.only("close-1006-peer-fin").confidence.name(),
-            "likely"
-        );
+        assert_eq!(told.only("close-1006-peer-fin").confidence.name(), "likely");
     }
 
     #[test]

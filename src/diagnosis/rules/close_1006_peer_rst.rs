@@ -80,6 +80,11 @@ fn explained(finding: Finding, end: &End<'_>) -> Finding {
             let waiting = leg.last_payload.client > leg.last_payload.server;
             let unread = "the server closed or died while bytes of the client waited unread";
             let aborted = "the application aborted the socket (SO_LINGER 0, terminate, destroy)";
+            // Of what was acknowledged long before, nothing tells whether it was read.
+            let confidence = match waiting && !end.may_leave_unread() {
+                true => Confidence::Possible,
+                false => confidence,
+            };
             let finding = if waiting {
                 finding
                     .evidence_if(
