@@ -76,7 +76,9 @@ fn found(end: &End<'_>) -> Finding {
         .data("kind", Value::Text(what.to_ascii_lowercase()))
         .data("idle_ms", Value::Ms(idle));
     if let Some(why) = end.proxy_followed() {
-        finding = finding.cause(Confidence::Certain, why);
+        return finding
+            .cause(Confidence::Certain, why)
+            .advice("look at the leg that ended first: the proxy only followed");
     }
     let leg = &end.hit.leg;
     let aborted = end.terminator.reset.is_some_and(|reset| {
