@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::moment::Window;
 use super::select::SelectArgs;
-use crate::diagnosis::{self, Finding, Kind, Subject, closing};
+use crate::diagnosis::{self, Finding, Kind, Severity, Subject, closing};
 use crate::report::{Seen, Selected};
 use crate::session::redact::Secrets;
 use crate::session::{Key, Selector, Session};
@@ -29,7 +29,7 @@ pub(super) fn choose(
         return None;
     }
     let selector = args.selector();
-    let of = sessions.len();
+    let (of, of_stories) = (sessions.len(), diagnosis::stories(sessions));
     let mut chosen = chosen(&selector, window, sessions, findings);
     with_their_legs(&mut chosen, sessions);
     let seen = match chosen.is_empty() {
@@ -39,15 +39,17 @@ pub(super) fn choose(
     // It wasn't the capture that ended.
     findings.retain(|finding| !(window.ends_early() && finding.rule.id == "end-unknown"));
     sessions.retain(|session| chosen.contains(&session.id));
-    let mut findings_outside = 0;
+    let (mut findings_outside, mut faults_outside) = (0, 0);
     findings.retain(|finding| match finding.subject {
-        Subject::Capture => true,
+        // It counts what is left out too.
+        Subject::Capture => finding.rule.id != "cmp-cost" || chosen.len() == of,
         Subject::Connection { client, server } => {
             selector.admits_connection(client, server, finding.rule.id) && within(finding, window)
         }
         Subject::Session(id) if chosen.contains(&id) => {
             let within = within(finding, window);
             findings_outside += usize::from(!within);
+            faults_outside += usize::from(!within && finding.severity > Severity::Info);
             within
         }
         Subject::Session(_) => false,
@@ -56,9 +58,12 @@ pub(super) fn choose(
         by: flags(args, secrets),
         sessions: chosen.len(),
         of,
+        stories: diagnosis::stories(sessions),
+        of_stories,
         from: window.from,
         to: window.to,
         findings_outside,
+        faults_outside,
         seen,
     })
 }
