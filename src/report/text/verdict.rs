@@ -310,7 +310,7 @@ mod tests {
         let printed = printed(script, &["a.pcap"]);
         // The capture ends before the proxy tells its backend.
         assert!(
-            printed.contains("certain; the client's API reports 1006\n"),
+            printed.contains("likely; the client's API reports 1006\n"),
             "{printed}"
         );
     }
