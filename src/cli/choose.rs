@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::moment::Window;
 use super::select::SelectArgs;
-use crate::diagnosis::{self, Finding, Kind, Subject, closing};
+use crate::diagnosis::{self, Finding, Kind, Severity, Subject, closing};
 use crate::report::{Seen, Selected};
 use crate::session::redact::Secrets;
 use crate::session::{Key, Selector, Session};
@@ -29,7 +29,7 @@ pub(super) fn choose(
         return None;
     }
     let selector = args.selector();
-    let of = sessions.len();
+    let (of, of_stories) = (sessions.len(), diagnosis::stories(sessions));
     let mut chosen = chosen(&selector, window, sessions, findings);
     with_their_legs(&mut chosen, sessions);
     let seen = match chosen.is_empty() {
@@ -39,15 +39,17 @@ pub(super) fn choose(
     // It wasn't the capture that ended.
     findings.retain(|finding| !(window.ends_early() && finding.rule.id == "end-unknown"));
     sessions.retain(|session| chosen.contains(&session.id));
-    let mut findings_outside = 0;
+    let (mut findings_outside, mut faults_outside) = (0, 0);
     findings.retain(|finding| match finding.subject {
-        Subject::Capture => true,
+        // It counts what is left out too.
+        Subject::Capture => finding.rule.id != "cmp-cost" || chosen.len() == of,
         Subject::Connection { client, server } => {
             selector.admits_connection(client, server, finding.rule.id) && within(finding, window)
         }
         Subject::Session(id) if chosen.contains(&id) => {
             let within = within(finding, window);
             findings_outside += usize::from(!within);
+            faults_outside += usize::from(!within && finding.severity > Severity::Info);
             within
         }
         Subject::Session(_) => false,
@@ -56,9 +58,12 @@ pub(super) fn choose(
         by: flags(args, secrets),
         sessions: chosen.len(),
         of,
+        stories: diagnosis::stories(sessions),
+        of_stories,
         from: window.from,
         to: window.to,
         findings_outside,
+        faults_outside,
         seen,
     })
 }
@@ -99,13 +104,36 @@ pub(super) fn chosen(
             None => stream_begins.insert(session.id),
         };
     }
-    let admitted = sessions.iter().filter(|session| {
-        let about = about.get(&session.id).map_or(&[][..], Vec::as_slice);
+    let in_time = |session: &Session| {
         let first = stream_begins.contains(&session.id);
         let (began, ended) = life(session, first, followed.contains(&session.id), window);
-        window.meets(began, ended) && selector.admits(session, about)
-    });
-    admitted.map(|session| session.id).collect()
+        window.meets(began, ended)
+    };
+    // By the leg that names the story; what is no leg is a story of its own.
+    let mut stories: BTreeMap<u32, Vec<(&Session, &[&str])>> = BTreeMap::new();
+    for session in sessions.iter().filter(|session| in_time(session)) {
+        let about = about.get(&session.id).map_or(&[][..], Vec::as_slice);
+        let legs = stories.entry(diagnosis::client_leg(session)).or_default();
+        legs.push((session, about));
+    }
+    let meant = stories.values().map(|legs| meant(selector, legs));
+    meant.flatten().collect()
+}
+
+/// Of a story's legs those that are asked for: those that meet all conditions;
+/// where only several together do, those that meet some.
+fn meant(selector: &Selector, legs: &[(&Session, &[&str])]) -> Vec<u32> {
+    let which = |admits: &dyn Fn(&Session, &[&str]) -> bool| -> Vec<u32> {
+        let legs = legs
+            .iter()
+            .filter(|(session, about)| admits(session, about));
+        legs.map(|(session, _)| session.id).collect()
+    };
+    let alone = which(&|session, about| selector.admits(session, about));
+    if !alone.is_empty() || !selector.admits_story(legs) {
+        return alone;
+    }
+    which(&|session, about| selector.touches(session, about))
 }
 
 /// From the first packet to the last; of one that is open, to the capture's end.

@@ -71,18 +71,26 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
 
 /// Whose messages are asked for. What a session was found to have is known
 /// when it is over, so that takes a first pass; `None` if that chooses nothing.
+/// Which legs belong together is known then too: where several conditions may be
+/// met by several legs, what can be read twice is, and else each leg stands for itself.
 fn only(args: &MessagesArgs) -> Result<Option<Selector>> {
     let select = &args.input.select;
     let selector = select.selector();
-    if !selector.asks_for_findings() {
-        return Ok(Some(selector));
+    let finds = selector.asks_for_findings();
+    let twice = args.input.can_be_read_twice("--where finding=...");
+    match finds {
+        true => twice?,
+        false if selector.asks_for_several() && twice.is_ok() => {}
+        false => return Ok(Some(selector)),
     }
-    args.input.can_be_read_twice("--where finding=...")?;
     let read = args
         .input
         .read(Options::default(), Selector::default(), true, |_| Ok(()))?;
     let findings = findings(&read, &Thresholds::default());
     let chosen = chosen(&selector, read.window, &read.sessions, &findings);
+    if chosen.is_empty() && !finds {
+        return Ok(Some(selector));
+    }
     if chosen.is_empty() {
         say_if_nothing(read, findings, args);
         return Ok(None);

@@ -13,7 +13,7 @@ use super::path::{dead_path, expired, front_of};
 use super::story_end::{Legs, join};
 use super::timeouts::{self, Counts, Timeout};
 use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
-use crate::session::Session;
+use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
 
 /// Rationale: timers are set in seconds; a shorter silence says nothing.
@@ -22,6 +22,9 @@ const SHORTEST_TIMER: Duration = Duration::from_millis(900);
 const CLUSTER: (usize, f64) = (3, 0.02);
 /// Rationale: ends within 2 s have a common event, not a timer each.
 const TOGETHER: Duration = Duration::from_secs(2);
+
+/// Rationale: a program that runs reads what came within milliseconds; a busy one takes some more.
+const READ_SOON: Duration = Duration::from_millis(200);
 
 /// What ended a session's transport.
 #[derive(Clone, Debug, PartialEq)]
@@ -286,6 +289,20 @@ impl End<'_> {
         (idle >= self.hit.leg.longest_silence && idle >= SHORTEST_TIMER).then_some(idle)
     }
 
+    /// What the other side sent may have waited unread in the ender's socket: some of it
+    /// was not acknowledged, its window was closed, or it came right before the end.
+    /// Who has read all and aborts the socket resets too.
+    pub(super) fn may_leave_unread(&self) -> bool {
+        let leg = &self.hit.leg;
+        let (own, other) = (
+            self.terminator.direction,
+            self.terminator.direction.reverse(),
+        );
+        let recent = leg.last_payload[other]
+            .is_some_and(|sent| self.terminator.at.time.saturating_since(sent.time) <= READ_SOON);
+        recent || leg.unacked[other].first.is_some() || leg.zero_window[own].since.is_some()
+    }
+
     /// Who sent the FIN or reset, in words.
     pub(super) fn ender(&self) -> String {
         match (self.proxy, self.terminator.direction) {
@@ -296,8 +313,17 @@ impl End<'_> {
         }
     }
 
+    /// The capture ended with the other half open: a Close frame may have come through it.
+    fn may_go_on(&self) -> bool {
+        let leg = &self.hit.leg;
+        let other = self.terminator.direction.reverse();
+        self.hit.ended == Some(Ended::CaptureEnd)
+            && leg.fin[other].is_none()
+            && !leg.resets.iter().any(|reset| reset.in_window)
+    }
+
     /// Certain, unless a Close frame or an earlier FIN, whoever's, may hide in
-    /// what the capture lacks. A reset of a host that has no such socket any
+    /// what the capture lacks, or come after it. A reset of a host that has no such socket any
     /// more shows that the end came before it, and not how.
     pub(super) fn certainty(&self) -> Confidence {
         let hides = |side| self.hit.may_hide_frames(side);
@@ -310,7 +336,7 @@ impl End<'_> {
         }
         if Direction::BOTH.into_iter().any(hides) {
             Confidence::Possible
-        } else if self.terminator.of_no_socket(self.hit) {
+        } else if self.terminator.of_no_socket(self.hit) || self.may_go_on() {
             Confidence::Likely
         } else {
             Confidence::Certain

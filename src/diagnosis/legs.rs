@@ -296,6 +296,8 @@ mod tests {
             .fin(ServerToClient)
             .told();
         assert_eq!(loud(&told), ["close-1006-peer-rst"]);
+        let causes = &told.only("close-1006-peer-rst").causes;
+        assert!(causes[0].text.ends_with("the proxy is not to blame"));
         assert_eq!(
             ends(&told),
             [
@@ -377,6 +379,7 @@ mod tests {
             finding.causes.first().map(|cause| cause.text.as_str()),
             Some("the client had ended its leg first, with a Close frame; nginx followed")
         );
+        assert_eq!(finding.causes.len(), 1, "{finding:?}");
     }
 
     #[test]

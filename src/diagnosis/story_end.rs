@@ -126,6 +126,15 @@ impl End<'_> {
         party == Some(Party::Server)
     }
 
+    /// That the proxy before the backend didn't begin it, where both legs show that.
+    pub(super) fn acquits_proxy(&self) -> Option<&'static str> {
+        let legs = self.legs.as_ref().filter(|_| self.behind_proxy())?;
+        Some(match legs.others.is_empty() {
+            true => "the backend ended first: the proxy is not to blame",
+            false => "the backend ended first, and its proxy followed: the proxy is not to blame",
+        })
+    }
+
     /// `; nginx ended the client's leg 0.2 ms later`, where a proxy followed.
     pub(super) fn followed(&self) -> String {
         let Some(legs) = self.legs.as_ref().filter(|legs| !legs.others.is_empty()) else {

@@ -130,14 +130,13 @@ impl Records {
                 RecordKind::Pong(control)
             }
             Event::Ping(control) => {
-                let gap = if let Noted::Ping { gap } = noted {
-                    gap
-                } else {
-                    None
+                let (gap, answer) = match noted {
+                    Noted::Ping { gap, answer } => (gap, answer),
+                    Noted::Pong(_) | Noted::Nothing => (None, None),
                 };
                 RecordKind::Ping {
                     control,
-                    rtt: None,
+                    rtt: answer.map(|exchange| exchange.rtt),
                     gap,
                 }
             }
@@ -156,7 +155,7 @@ impl Records {
         };
         let number = self.next;
         self.next += 1;
-        let waits_for_pong = matches!(record.kind, RecordKind::Ping { .. });
+        let waits_for_pong = matches!(record.kind, RecordKind::Ping { rtt: None, .. });
         if waits_for_pong {
             pending.pings[record.direction()].push_back((record.first(), number));
         }

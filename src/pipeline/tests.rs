@@ -322,6 +322,29 @@ fn the_pings_of_both_sides_keep_their_own_answers() {
     assert_eq!(pings, expected);
 }
 
+/// The segment before the Ping comes late, so the Pong is read first.
+#[test]
+fn a_ping_that_is_read_after_its_pong_has_its_answer() {
+    let (up, down) = (100 + len(REQUEST), 900 + len(ACCEPT));
+    let (text, ping) = (frame(0x81, b"late", false), frame(0x89, b"p", false));
+    let mut feed = Feed::new(Options {
+        records: true,
+        ..Options::default()
+    })
+    .client((100, 900), REQUEST)
+    .server((900, up), ACCEPT)
+    .server((down + len(&text), up), &ping)
+    .client((up, down), &frame(0x8a, b"p", true))
+    .server((down, up), &text);
+    let mut answers = Vec::new();
+    feed.analyzer.finish(&mut feed.finished, |record| {
+        if let RecordKind::Ping { rtt, .. } = record.kind {
+            answers.push(rtt.map(|rtt| rtt.as_millis()));
+        }
+    });
+    assert_eq!(answers, [Some(1)]);
+}
+
 /// RFC 9110, section 9.3.1: a GET may have a body; the frames begin behind it.
 #[test]
 fn a_body_that_follows_the_101_is_no_frame() {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Reported;
 use crate::diagnosis::Kind;
 use crate::session::redact::Secrets;
-use crate::session::{Session, TunnelKind};
+use crate::session::{Proxied, Session, TunnelKind};
 use crate::stream::Direction;
 
 /// `handshake.outcome`.
@@ -90,7 +90,7 @@ fn forwarded_client(field: &str) -> Option<String> {
     named.then(|| node.to_owned())
 }
 
-/// The proxies on the way: `through the proxy 192.0.2.1:3128 (CONNECT h.test:80)`.
+/// The proxies on the way: `through the proxy 192.0.2.1:3128 (CONNECT h.test:80)`, `for 203.0.113.7 (PROXY v1)`.
 pub(super) fn way(session: &Session, secrets: Secrets) -> Option<String> {
     let mut proxy = session.leg.server.to_string();
     let mut parts: Vec<String> = Vec::new();
@@ -104,7 +104,23 @@ pub(super) fn way(session: &Session, secrets: Secrets) -> Option<String> {
         parts.push(format!("through the proxy {proxy} ({verb} {target})"));
         proxy = target.into_owned();
     }
+    let proxied = session.leg.proxied.as_ref();
+    parts.extend(proxied.map(|(header, _)| proxy_header(header)));
     (!parts.is_empty()).then(|| parts.join(", then "))
+}
+
+/// `for 203.0.113.7 (PROXY v1)`, without the port, that tells nobody apart; what is wrong with it.
+fn proxy_header(header: &Proxied) -> String {
+    let version = header.version;
+    if let Some(fault) = header.fault {
+        let what = fault.what();
+        return format!("with a broken PROXY v{version} header: {what}");
+    }
+    match header.source {
+        Some(client) => format!("for {} (PROXY v{version})", client.ip()),
+        None if header.local => format!("for the proxy itself (PROXY v{version}, LOCAL)"),
+        None => format!("for nobody it names (PROXY v{version})"),
+    }
 }
 
 fn lacks_frames(session: &Session) -> bool {
@@ -154,7 +170,27 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::forwarded_client;
+    use super::{forwarded_client, proxy_header};
+    use crate::session::{Proxied, ProxyFault};
+
+    #[test]
+    fn a_proxy_header_names_the_client_or_its_fault() {
+        let named = Proxied {
+            version: 1,
+            source: "203.0.113.7:55555".parse().ok(),
+            ..Proxied::default()
+        };
+        assert_eq!(proxy_header(&named), "for 203.0.113.7 (PROXY v1)");
+        let broken = Proxied {
+            version: 2,
+            fault: Some(ProxyFault::Checksum),
+            ..named
+        };
+        assert_eq!(
+            proxy_header(&broken),
+            "with a broken PROXY v2 header: the checksum is wrong"
+        );
+    }
 
     #[test]
     fn forwarded_names_the_first_client() {

@@ -23,12 +23,18 @@ pub struct Selected {
     pub sessions: usize,
     /// Of so many.
     pub of: usize,
+    /// The same, with the legs of a proxy as one.
+    pub stories: usize,
+    /// Of so many.
+    pub of_stories: usize,
     /// The start of the time in question.
     pub from: Option<Timestamp>,
     /// Its end; packets after it were not read.
     pub to: Option<Timestamp>,
     /// Findings about these sessions that are left out, since all their packets lie outside that time.
     pub findings_outside: usize,
+    /// Those of them that are more than information.
+    pub faults_outside: usize,
     /// What there was, where nothing matched.
     pub seen: Vec<Seen>,
 }
@@ -36,8 +42,8 @@ pub struct Selected {
 impl Selected {
     /// `3 of 812 sessions: --where path=/chat*`.
     pub fn sentence(&self) -> String {
-        let plural = if self.of == 1 { "" } else { "s" };
-        let (sessions, of, flags) = (self.sessions, self.of, self.flags());
+        let plural = if self.of_stories == 1 { "" } else { "s" };
+        let (sessions, of, flags) = (self.stories, self.of_stories, self.flags());
         let mut told = format!("{sessions} of {of} session{plural}: {flags}");
         match self.findings_outside {
             0 => {}
@@ -64,7 +70,7 @@ impl Selected {
     /// That nothing matched, and what there was instead.
     pub fn nothing(&self) -> String {
         let flags = self.flags();
-        let mut told = match self.of {
+        let mut told = match self.of_stories {
             0 => return format!("No session matches {flags}: the capture has none."),
             1 => format!("The one session of the capture doesn't match {flags}."),
             of => format!("None of the {of} sessions matches {flags}."),
@@ -96,6 +102,8 @@ mod tests {
             by: vec!["--where path=/chat*".to_owned()],
             sessions,
             of,
+            stories: sessions,
+            of_stories: of,
             ..Selected::default()
         }
     }

@@ -113,13 +113,14 @@ pub struct PingLedger {
 
 impl PingLedger {
     /// This side sent a Ping; `data_frames` is how many data frames both sides,
-    /// `peer_bytes` how many payload bytes the other one has sent so far. Returns the time since its Ping before.
+    /// `peer_bytes` how many payload bytes the other one has sent so far. Returns the time since its Ping before,
+    /// and the Pong that answers it, where that was told of first.
     pub fn on_ping(
         &mut self,
         ping: &Control,
         data_frames: u64,
         peer_bytes: u64,
-    ) -> Option<Duration> {
+    ) -> (Option<Duration>, Option<Exchange>) {
         let (at, end) = (ping.frame.at, ping.frame.end());
         self.sent += 1;
         let before = std::mem::replace(&mut self.data_frames, data_frames);
@@ -143,14 +144,15 @@ impl PingLedger {
         if let Some(pong) = self.take_stray(ping) {
             self.superseded += self.outstanding.len() as u64;
             self.outstanding.clear();
-            self.on_answer(Exchange {
+            let exchange = Exchange {
                 ping: at,
                 pong,
                 rtt: pong.time.saturating_since(at.time),
                 acked: None,
                 bytes_between: 0,
-            });
-            return since_last;
+            };
+            self.on_answer(exchange);
+            return (since_last, Some(exchange));
         }
         self.reread_strays(at);
         if self.outstanding.len() == OUTSTANDING {
@@ -168,7 +170,7 @@ impl PingLedger {
                 .map(|(_, at)| at),
             peer_bytes,
         });
-        since_last
+        (since_last, None)
     }
 
     /// The other side sent a Pong, as the last of `peer_bytes` payload bytes so far.

@@ -69,6 +69,8 @@ pub enum Noted {
     Ping {
         /// That time; `None` for the first.
         gap: Option<std::time::Duration>,
+        /// Its Pong, where that was told of before the Ping.
+        answer: Option<Exchange>,
     },
     /// A Pong.
     Pong(PongKind),
@@ -287,9 +289,8 @@ impl Session {
                 let data = self.frames.client.data() + self.frames.server.data();
                 let sent = self.leg.payload_bytes[frame.direction.reverse()];
                 let ledger = &mut self.pings[frame.direction];
-                return Noted::Ping {
-                    gap: ledger.on_ping(ping, data, sent),
-                };
+                let (gap, answer) = ledger.on_ping(ping, data, sent);
+                return Noted::Ping { gap, answer };
             }
             E::Pong(pong) => {
                 let sender = pong.frame.direction;

@@ -260,6 +260,35 @@ impl Selector {
         wanted && self.each_key(|condition| condition.admits(session, findings))
     }
 
+    /// The story of these legs is meant, each with the ids of the findings about it:
+    /// any of them may meet a condition.
+    pub fn admits_story(&self, legs: &[(&Session, &[&str])]) -> bool {
+        let wanted = |session: &Session| self.wanted.iter().any(|w| w.is(session));
+        (self.wanted.is_empty() || legs.iter().any(|(session, _)| wanted(session)))
+            && self.each_key(|condition| {
+                let mut legs = legs.iter();
+                legs.any(|(session, findings)| condition.admits(session, findings))
+            })
+    }
+
+    /// Of a story that is meant, this leg is why, or one of the reasons.
+    pub fn touches(&self, session: &Session, findings: &[&str]) -> bool {
+        match self.wanted.as_slice() {
+            [] => {
+                let mut conditions = self.conditions.iter();
+                conditions.any(|condition| condition.admits(session, findings))
+            }
+            wanted => wanted.iter().any(|w| w.is(session)),
+        }
+    }
+
+    /// Of the legs of a proxy one may meet one condition, and another the next.
+    pub fn asks_for_several(&self) -> bool {
+        let keys = Key::ALL.into_iter();
+        let asked = keys.filter(|key| self.conditions.iter().any(|c| c.key == *key));
+        asked.count() + usize::from(!self.wanted.is_empty()) > 1
+    }
+
     /// A finding about a connection without a session is meant.
     pub fn admits_connection(&self, client: SocketAddr, server: SocketAddr, finding: &str) -> bool {
         self.wanted.is_empty()
@@ -323,6 +352,35 @@ mod tests {
             );
         }
         assert!(!admits(&["x-forwarded-for=203.0.113.90"], &session));
+    }
+
+    #[test]
+    fn of_a_proxys_legs_each_may_meet_a_condition() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .behind(|s| s.upgrade_with("X-Forwarded-For: 203.0.113.9\r\n", ""))
+            .accept("")
+            .told();
+        let [front, back] = told.sessions.as_slice() else {
+            panic!("two legs");
+        };
+        let legs: [(&Session, &[&str]); 2] = [(front, &[]), (back, &[])];
+        let client = format!("client={}", front.leg.client);
+        let both = selector(&[&client, "x-forwarded-for=203.0.113.9"]);
+        assert!(both.asks_for_several());
+        assert!(both.admits_story(&legs));
+        assert!(!both.admits(front, &[]) && !both.admits(back, &[]));
+        assert!(both.touches(front, &[]) && both.touches(back, &[]));
+        let neither = selector(&[&client, "x-forwarded-for=203.0.113.8"]);
+        assert!(!neither.admits_story(&legs));
+        let by_number = Selector {
+            wanted: vec![Wanted::Session(front.id)],
+            ..selector(&["x-forwarded-for=203.0.113.9"])
+        };
+        assert!(by_number.admits_story(&legs));
+        assert!(by_number.touches(front, &[]) && !by_number.touches(back, &[]));
+        assert!(!selector(&[&client]).asks_for_several());
     }
 
     #[test]

@@ -241,8 +241,10 @@ impl Section {
         let mut total = 0u64;
         for (code, value) in Options::new(order, fields.rest()) {
             // isb_ifdrop and isb_osdrop: lost in the interface, and between it and the capturing program.
-            if let (5 | 7, Some(count)) = (code, value.first_chunk()) {
-                total = total.saturating_add(order.u64(*count));
+            // All ones say that it isn't known, as they do for other counters of the format.
+            let count = value.first_chunk().map(|count| order.u64(*count));
+            if let (5 | 7, Some(count)) = (code, count.filter(|count| *count != u64::MAX)) {
+                total = total.saturating_add(count);
             }
         }
         // Statistics of an interface that isn't described harm nobody.

@@ -104,6 +104,11 @@ fn found_instead(overview: &Overview<'_>) -> Vec<String> {
         let count = counted(capture.http_exchanges, "ordinary HTTP exchange");
         found.push(format!("{count} without an upgrade"));
     }
+    if let [server, ..] = capture.proxied_servers.as_slice() {
+        found.push(format!(
+            "a PROXY protocol header to {server}, and no request to open a WebSocket behind it"
+        ));
+    }
     if capture.never_opened > 0 {
         let count = counted(capture.never_opened, "connection");
         found.push(format!("{count} that never opened"));

@@ -109,8 +109,9 @@ const NAMED: usize = 16;
 
 fn what_is_missing(gaps: u64, bytes: u64, dropped: u64) -> String {
     let lost = format!(
-        "{}, {bytes} bytes: receivers acknowledged what the capture lacks",
-        counted(gaps, "gap")
+        "{}, {}: receivers acknowledged what the capture lacks",
+        counted(gaps, "gap"),
+        counted(bytes, "byte")
     );
     let dropped_here = format!(
         "the capturing machine dropped {}",

@@ -75,7 +75,9 @@ fn found(end: &End<'_>) -> Finding {
         )
         .data("idle_ms", Value::Ms(idle));
     if let Some(why) = end.proxy_followed() {
-        finding = finding.cause(Confidence::Certain, why);
+        return finding
+            .cause(Confidence::Certain, why)
+            .advice("look at the leg that ended first: the proxy only followed");
     }
     let leg = &end.hit.leg;
     let aborted = end.terminator.reset.is_some_and(|reset| {
@@ -83,7 +85,15 @@ fn found(end: &End<'_>) -> Finding {
     });
     if aborted && leg.last_payload.server > leg.last_payload.client {
         let unread = "the client ended while bytes of the server waited unread";
-        finding = finding.cause(Confidence::Likely, unread);
+        finding = match end.may_leave_unread() {
+            true => finding.cause(Confidence::Likely, unread),
+            false => finding
+                .cause(
+                    Confidence::Possible,
+                    "the application aborted the socket (SO_LINGER 0, terminate, destroy)",
+                )
+                .cause(Confidence::Possible, unread),
+        };
     }
     let silence = end.after_longest_silence();
     if let Some(silence) = silence {
@@ -193,6 +203,25 @@ mod tests {
             .told();
         let finding = told.only("close-1006-client-closed-hard");
         assert_eq!(finding.confidence.name(), "likely");
+    }
+
+    #[test]
+    fn an_abort_long_after_acknowledged_data_need_not_leave_any_unread() {
+        let after = |seconds| {
+            let told = Script::new()
+                .upgrade()
+                .text(ServerToClient, "hi")
+                .flags(ClientToServer, 0x10)
+                .wait_s(seconds)
+                .rst(ClientToServer)
+                .told();
+            let finding = told.only("close-1006-client-closed-hard");
+            let mut causes = finding.causes.iter();
+            let unread = causes.find(|cause| cause.text.ends_with("waited unread"));
+            unread.map(|cause| cause.confidence.name())
+        };
+        assert_eq!(after(0.01), Some("likely"));
+        assert_eq!(after(2.0), Some("possible"));
     }
 
     #[test]

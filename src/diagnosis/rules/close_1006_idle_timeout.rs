@@ -135,10 +135,7 @@ mod tests {
             told.only("close-1006-idle-timeout").confidence.name(),
             "possible"
         );
-        assert_eq!(
-            told.only("close-1006-peer-fin").confidence.name(),
-            "certain"
-        );
+        assert_eq!(told.only("close-1006-peer-fin").confidence.name(), "likely");
     }
 
     #[test]

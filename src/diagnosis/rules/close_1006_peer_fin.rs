@@ -67,18 +67,18 @@ fn found(end: &End<'_>) -> Finding {
         .evidence_if(end.closing.idle_from, "last payload before it")
         .data("idle_ms", Value::Ms(idle))
         .data("together", Value::Count(end.together as u64));
-    if end.behind_proxy() {
+    if let Some(why) = end.acquits_proxy() {
         finding = finding
             .data("kind", Value::Text("backend".to_owned()))
-            .cause(
-                Confidence::Certain,
-                "the backend ended first, and its proxy followed: the proxy is not to blame",
-            );
+            .cause(Confidence::Certain, why);
     }
     let where_to_look = match (end.behind_proxy(), end.proxy, end.of_proxys_own_will()) {
         (true, ..) => "look in the log of the backend at the time of its FIN".to_owned(),
         (_, Some(proxy), true) => {
             format!("look in the log of {proxy} at the time of the FIN: it ended both legs")
+        }
+        _ if end.proxy_followed().is_some() => {
+            "look at the leg that ended first: the proxy only followed".to_owned()
         }
         _ => "look in the log of the server, or of the proxy before it, at the time of the FIN"
             .to_owned(),
@@ -91,7 +91,7 @@ fn causes(mut finding: Finding, end: &End<'_>) -> Finding {
     let leg = &end.hit.leg;
     let own_will = end.of_proxys_own_will();
     if let Some(why) = end.proxy_followed() {
-        finding = finding.cause(Confidence::Certain, why);
+        return finding.cause(Confidence::Certain, why);
     }
     if end.together > 0 {
         let what = if own_will {
@@ -156,6 +156,7 @@ mod tests {
             .upgrade()
             .text(ClientToServer, "hi")
             .fin(ServerToClient)
+            .fin(ClientToServer)
             .told();
         let finding = told.only("close-1006-peer-fin");
         assert_eq!(finding.confidence.name(), "certain");
@@ -163,6 +164,17 @@ mod tests {
             told.sessions[0].leg.fin.server,
             finding.evidence.last().map(|e| e.at)
         );
+    }
+
+    #[test]
+    fn the_client_may_say_close_where_the_capture_ends_before_its_fin() {
+        let told = Script::new()
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .fin(ServerToClient)
+            .told();
+        let finding = told.only("close-1006-peer-fin");
+        assert_eq!(finding.confidence.name(), "likely");
     }
 
     #[test]

@@ -59,6 +59,15 @@ fn found(end: &End<'_>) -> Finding {
         .evidence_if(end.closing.idle_from, "last payload before it")
         .data("idle_ms", Value::Ms(idle))
         .data("together", Value::Count(end.together as u64));
+    if let Some(why) = end.proxy_followed() {
+        return finding
+            .cause(Confidence::Certain, why)
+            .advice("look at the leg that ended first: the proxy only followed");
+    }
+    let finding = match end.acquits_proxy() {
+        Some(why) => finding.cause(Confidence::Certain, why),
+        None => finding,
+    };
     explained(finding, end)
         .advice("look for a crash, kill or restart of the server at the time of the reset")
 }
@@ -80,6 +89,11 @@ fn explained(finding: Finding, end: &End<'_>) -> Finding {
             let waiting = leg.last_payload.client > leg.last_payload.server;
             let unread = "the server closed or died while bytes of the client waited unread";
             let aborted = "the application aborted the socket (SO_LINGER 0, terminate, destroy)";
+            // Of what was acknowledged long before, nothing tells whether it was read.
+            let confidence = match waiting && !end.may_leave_unread() {
+                true => Confidence::Possible,
+                false => confidence,
+            };
             let finding = if waiting {
                 finding
                     .evidence_if(

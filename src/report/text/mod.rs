@@ -208,11 +208,11 @@ fn subject(report: &Report, finding: &Finding) -> String {
     }
 }
 
-/// How many WebSockets the capture holds, the legs of a proxy being one; where
-/// some were chosen, all sessions: how the others belong together wasn't kept.
+/// How many WebSockets the capture holds, the legs of a proxy being one;
+/// where some were chosen, all the same.
 fn all_stories(report: &Report) -> usize {
-    match report.selected {
-        Some(_) => report.all_sessions(),
+    match &report.selected {
+        Some(selected) => selected.of_stories,
         None => stories(&report.sessions),
     }
 }

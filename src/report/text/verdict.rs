@@ -22,7 +22,7 @@ pub(super) fn verdict(report: &Report, style: Style, out: &mut dyn Write) -> io:
     writeln!(out)?;
     let label = format!("{}  ", style.bold("VERDICT"));
     let Some(worst) = main_finding(report) else {
-        return wrapped_after(out, style.width, &label, 9, &quiet_verdict(report));
+        return wrapped_after(out, style.width, &label, 9, &in_that_time(report));
     };
     let same: Vec<&Finding> = report
         .findings
@@ -95,6 +95,21 @@ pub(super) fn main_finding(report: &Report) -> Option<&Finding> {
         )
     });
     told.first().copied()
+}
+
+/// Of the chosen time only: what ended a session may lie outside.
+fn in_that_time(report: &Report) -> String {
+    let outside = report.selected.as_ref().map(|told| told.faults_outside);
+    match outside {
+        None | Some(0) => quiet_verdict(report),
+        Some(1) => {
+            "No fault found in the chosen time; 1 finding about what was chosen lies outside it."
+                .to_owned()
+        }
+        Some(more) => format!(
+            "No fault found in the chosen time; {more} findings about what was chosen lie outside it."
+        ),
+    }
 }
 
 fn quiet_verdict(report: &Report) -> String {
@@ -301,7 +316,7 @@ mod tests {
         let printed = printed(script, &["a.pcap"]);
         // The capture ends before the proxy tells its backend.
         assert!(
-            printed.contains("certain; the client's API reports 1006\n"),
+            printed.contains("likely; the client's API reports 1006\n"),
             "{printed}"
         );
     }

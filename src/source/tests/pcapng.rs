@@ -103,7 +103,9 @@ fn drops_are_told_once_whoever_counts_them() {
         })
     };
     let file = pcapng().enhanced(0, 1, "one", |body| body.option(4, &3u64.to_le_bytes()));
+    // All ones: unknown.
     let file = statistics(statistics(statistics(file, 2, 1), 4, 1), 4, 1);
+    let file = statistics(file, u64::MAX, 5);
     let (seen, summary) = read(&file.bytes);
     assert_eq!(
         seen,
