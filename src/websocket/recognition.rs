@@ -63,6 +63,7 @@ impl Recognition {
                 rsv1: true,
                 keys_vary: true,
                 binary: false,
+                known: false,
             };
             Search::new(expected, Rhythm::default(), 0)
         };
