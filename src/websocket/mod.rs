@@ -199,6 +199,11 @@ impl Connection {
         }
     }
 
+    /// So many captured bytes of a direction that is searched went by before any other.
+    fn pass_over(&mut self, direction: Direction, bytes: u64) {
+        self.halves[direction].search(bytes);
+    }
+
     fn read(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
         match event {
             StreamEvent::Chunk(chunk) => self.halves[chunk.direction].on_chunk(chunk, out),

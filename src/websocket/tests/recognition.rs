@@ -179,6 +179,11 @@ fn what_had_to_go_is_named() {
         panic!("{:?}", talk.story())
     };
     assert_eq!(cause, GapCause::LimitReached);
+    let skipped = talk.events.iter().find_map(|event| match event {
+        Event::Resynced { skipped, .. } => Some(*skipped),
+        _ => None,
+    });
+    assert_eq!(skipped, Some(250 * 800));
     assert_eq!(talk.messages().len(), 2);
 }
 
