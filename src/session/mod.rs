@@ -173,6 +173,8 @@ pub struct Session {
     /// The first frame of each sender that could be told, and how sure it is,
     /// where the opening handshake is not in the capture.
     pub found: Sides<Option<(PacketRef, FrameConfidence)>>,
+    /// A frame of it is certain.
+    surely_framed: bool,
     /// Since when frames of a direction are searched for, while they are.
     pub searching: Sides<Option<PacketRef>>,
     /// A direction ended while its frames were searched for: how it ended is not in the capture.
@@ -234,6 +236,7 @@ impl Session {
             pings: Sides::default(),
             lost_sync: Sides::default(),
             found: Sides::default(),
+            surely_framed: false,
             searching: Sides::default(),
             ended_adrift: Sides::default(),
             resyncs: Sides::default(),
@@ -369,6 +372,7 @@ impl Session {
 
     fn on_frame(&mut self, frame: &websocket::Frame) {
         let sender = frame.direction;
+        self.surely_framed |= frame.confidence == FrameConfidence::Certain;
         self.frames[sender].add(frame.opcode, frame.payload_len);
         self.last_frame[sender] = Some((frame.opcode, frame.at));
         if !frame.opcode.is_control() {
@@ -487,8 +491,11 @@ impl Session {
         first.unwrap_or(self.handshake.request.first)
     }
 
-    /// How sure its first frames are.
+    /// How sure it is that its frames are frames: as the surest of them.
     pub fn found_with(&self) -> FrameConfidence {
+        if self.surely_framed {
+            return FrameConfidence::Certain;
+        }
         let found = [self.found.client, self.found.server];
         let surest = found
             .into_iter()

@@ -2,7 +2,7 @@
 //! what speaks for it.
 
 use super::evidence::{
-    ANYWHERE, Expected, HIT_SHORT, LINK, hit, is_legal, is_middle, size, text_bits,
+    ANYWHERE, Expected, HIT_SHORT, LINK, hit, is_dull, is_legal, is_middle, size, text_bits,
 };
 use super::frame::Header;
 use super::{Confidence, Opcode};
@@ -113,17 +113,18 @@ impl Candidate {
             self.nesting = self.nesting.saturating_sub(inside).max(0);
             self.fits_segments = false;
         }
+        let (last, same_key) = (self.header, self.header.mask == header.mask);
+        let same = (last.opcode, last.fin, last.payload_len)
+            == (header.opcode, header.fin, header.payload_len);
+        let dull = same && is_dull(header, expected);
         // A length of two bytes before each message is what such fragments look like, too.
-        if site.aligned && !is_middle(header) {
+        if site.aligned && !is_middle(header) && !dull {
             let mean = site.offset.saturating_sub(self.start) / self.frames.max(1);
             let short = site.short_before == Some(before.offset) && before.aligned;
             let bits = hit(mean).max(if short { HIT_SHORT } else { 0 });
             self.chance = self.chance.saturating_add(bits);
             self.nesting = self.nesting.saturating_add(bits);
         }
-        let (last, same_key) = (self.header, self.header.mask == header.mask);
-        let same = (last.opcode, last.fin, last.payload_len)
-            == (header.opcode, header.fin, header.payload_len);
         self.take(header, site, sample, expected, same && same_key)
     }
 
@@ -147,6 +148,16 @@ impl Candidate {
         } else {
             None
         }
+    }
+
+    /// Every frame is masked with a key of its own.
+    pub(super) const fn is_scrambled(&self) -> bool {
+        self.scrambled
+    }
+
+    /// The latest frame's header, and where it begins.
+    pub(super) const fn latest(&self) -> (&Header, Site) {
+        (&self.header, self.site)
     }
 
     /// Adds what speaks for it to what the segments before it told.
@@ -192,7 +203,7 @@ impl Candidate {
         let empty = header.opcode.is_data() && header.payload_len == 0;
         let link = match (empty || is_middle(header), repeated) {
             (true, _) => 0,
-            (false, true) if header.mask.is_some() => 0,
+            (false, true) if header.mask.is_some() || is_dull(header, expected) => 0,
             (false, true) => 1,
             (false, false) => LINK,
         };

@@ -26,6 +26,11 @@
 //! that did not begin with a segment takes a bit away. Masking scrambles what
 //! is nested, so a masked chain with a key of its own for each frame needs none of this.
 //!
+//! Where nobody knows yet that this is WebSocket at all, an unmasked header of
+//! a small frame that repeats the one before is worth nothing, nor is where it
+//! begins: any protocol of small records of equal form looks like that. And
+//! what unmasked frames prove is likely at most, until the other side is seen to mask.
+//!
 //! Of a chain that goes on into the true one, what comes later says nothing on
 //! its first frames. So each frame counts only what speaks for it and for those before it.
 
@@ -75,6 +80,8 @@ pub(super) struct Expected {
     pub(super) keys_vary: bool,
     /// Binary messages, in which frames could be nested, were seen to come.
     pub(super) binary: bool,
+    /// It is known that frames pass in this connection.
+    pub(super) known: bool,
 }
 
 /// The first two bytes could be those of a legal header.
@@ -88,6 +95,13 @@ pub(super) fn may_begin(first: u8, second: u8, expected: Expected) -> bool {
 /// A fragment that neither begins nor ends a message.
 pub(super) fn is_middle(header: &Header) -> bool {
     header.opcode == Opcode::Continuation && !header.fin
+}
+
+/// Repeated, it is a record of a fixed form as many protocols have: two bytes
+/// that are always the same and tell nothing.
+pub(super) fn is_dull(header: &Header, expected: Expected) -> bool {
+    let small = header.payload_len <= MAX_CONTROL as u64;
+    !expected.known && header.mask.is_none() && header.opcode != Opcode::Text && small
 }
 
 /// Legal whatever came before.

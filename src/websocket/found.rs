@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) certain_from: u64,
     /// Bytes that were passed over.
     pub(super) skipped: u64,
+    /// They are certain, and masked with a key for each.
+    pub(super) scrambled: bool,
     /// What came from `start` on.
     pub(super) held: Held,
     pub(super) rhythm: Rhythm,
@@ -73,6 +75,7 @@ impl Search {
             start,
             certain_from,
             skipped: self.looked.saturating_sub(kept as u64),
+            scrambled: self.scrambled,
             held,
             rhythm: self.rhythm,
         })
@@ -82,7 +85,9 @@ impl Search {
     pub(super) fn needed(&self) -> u64 {
         let starts = self.candidates.values();
         starts
-            .filter(|candidate| candidate.is_likely_from_its_start())
+            .filter(|candidate| {
+                candidate.is_likely_from_its_start() || self.is_from_origin(candidate)
+            })
             .map(|candidate| candidate.start)
             .fold(self.at, u64::min)
     }

@@ -28,6 +28,12 @@ pub(super) struct Half {
     pub(super) closed: bool,
     /// Frames that begin before this offset were found by a search and are only likely.
     pub(super) certain_from: u64,
+    /// Frames were found by a search.
+    pub(super) found: bool,
+    /// They were masked, with a key for each.
+    pub(super) scrambled: bool,
+    /// It isn't known that the connection is a WebSocket: nothing is certain.
+    pub(super) doubted: bool,
     /// Since frames were found again no message began: a continuation goes on
     /// with one that was lost.
     pub(super) adrift: bool,
@@ -115,6 +121,9 @@ impl Half {
             deflate_proof: None,
             closed: false,
             certain_from: 0,
+            found: false,
+            scrambled: false,
+            doubted: false,
             adrift: false,
             habits: Habits::default(),
         }
@@ -129,6 +138,7 @@ impl Half {
         let mut this = Self::new(direction, &parameters);
         this.inflater.lose_context();
         this.deflate_proof = Some(0);
+        this.doubted = direction == Direction::ServerToClient;
         this.search(0);
         this
     }

@@ -18,6 +18,7 @@ mod half;
 mod held;
 mod mask;
 mod message;
+mod quiet;
 mod recognition;
 mod resync;
 mod search;
@@ -34,6 +35,7 @@ pub use recognition::{Recognised, Recognition};
 
 use crate::stream::{Direction, GapCause, PacketRef, Sides, StreamEvent};
 use half::Half;
+use quiet::Said;
 
 /// The opcodes of RFC 6455, section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +135,9 @@ pub struct Parameters {
 #[derive(Debug)]
 pub struct Connection {
     halves: Sides<Half>,
+    /// What each direction said, while frames of the other are looked for in a
+    /// connection without a handshake.
+    said: Option<Box<Sides<Said>>>,
 }
 
 impl Connection {
@@ -140,6 +145,7 @@ impl Connection {
     pub fn new(parameters: Parameters) -> Self {
         Self {
             halves: Sides::from_fn(|direction| Half::new(direction, &parameters)),
+            said: None,
         }
     }
 
@@ -149,12 +155,56 @@ impl Connection {
     pub fn mid_stream(wants: Wants) -> Self {
         Self {
             halves: Sides::from_fn(|direction| Half::mid_stream(direction, wants)),
+            said: Some(Box::default()),
         }
     }
 
     /// Takes the next bytes, gap or end of one direction and hands what shows
     /// in it to `out`, in stream order.
     pub fn on_stream(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
+        let Some(mut said) = self.said.take() else {
+            return self.read(event, out);
+        };
+        let mut note = |event: Event| {
+            if let Some(sender) = event.sender_of_control() {
+                said[sender].note(&event);
+            }
+            out(event);
+        };
+        if let StreamEvent::End(direction, _) = event {
+            self.search_last(*direction, &mut note);
+        }
+        self.read(event, &mut note);
+        for direction in Direction::BOTH {
+            let peer = direction.reverse();
+            if self.halves[direction].is_sought() && self.halves[peer].found {
+                self.halves[direction].search_answer(&said[peer], out);
+            }
+        }
+        let halves = &mut self.halves;
+        if halves.server.doubted && halves.client.scrambled {
+            halves.server.trust();
+        }
+        if halves.server.doubted || !halves.client.found || !halves.server.found {
+            self.said = Some(said);
+        }
+    }
+
+    /// Nothing more comes in this direction: what is likely has to do, and
+    /// where the other is proven, that all of it is frames.
+    fn search_last(&mut self, direction: Direction, out: &mut impl FnMut(Event)) {
+        self.halves[direction].search_last(out);
+        if self.halves[direction].is_sought() && self.halves[direction.reverse()].found {
+            self.halves[direction].search_whole(out);
+        }
+    }
+
+    /// So many captured bytes of a direction that is searched went by before any other.
+    fn pass_over(&mut self, direction: Direction, bytes: u64) {
+        self.halves[direction].search(bytes);
+    }
+
+    fn read(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
         match event {
             StreamEvent::Chunk(chunk) => self.halves[chunk.direction].on_chunk(chunk, out),
             StreamEvent::Gap(gap) => self.halves[gap.direction].on_gap(gap, out),
@@ -171,6 +221,12 @@ impl Connection {
     /// The capture ended: hands over what was cut off, incomplete. That the
     /// rest is missing is nobody's breach.
     pub fn finish(&mut self, out: &mut impl FnMut(Event)) {
+        if self.said.take().is_some() {
+            // Twice: what proves the second proves the first.
+            for direction in Direction::BOTH.into_iter().cycle().take(3) {
+                self.search_last(direction, out);
+            }
+        }
         for direction in Direction::BOTH {
             self.halves[direction].finish(out);
         }
@@ -264,6 +320,17 @@ pub enum Event {
         /// Where in a frame: bytes of the frame's payload seen and announced, if it ended inside one.
         inside_frame: Option<(u64, u64)>,
     },
+}
+
+impl Event {
+    /// Whose control frame it is.
+    const fn sender_of_control(&self) -> Option<Direction> {
+        match self {
+            Self::Ping(control) | Self::Pong(control) => Some(control.frame.direction),
+            Self::Close(close) => Some(close.control.frame.direction),
+            _ => None,
+        }
+    }
 }
 
 /// A Ping or a Pong.

@@ -45,6 +45,8 @@ pub struct Recognition {
     held: Held,
     /// Bytes that had to go, and where the first of them was.
     dropped: Sides<Option<Gap>>,
+    /// How many of them were captured.
+    passed: Sides<u64>,
     answer: Recognised,
 }
 
@@ -63,6 +65,7 @@ impl Recognition {
                 rsv1: true,
                 keys_vary: true,
                 binary: false,
+                known: false,
             };
             Search::new(expected, Rhythm::default(), 0)
         };
@@ -70,6 +73,7 @@ impl Recognition {
             searches: Sides::from_fn(|_| [search(true), search(false)]),
             held: Held::default(),
             dropped: Sides::default(),
+            passed: Sides::default(),
             answer: Recognised::Undecided,
         }
     }
@@ -131,7 +135,9 @@ impl Recognition {
         };
         for direction in Direction::BOTH {
             if let Some(gap) = self.dropped[direction] {
+                let passed = self.passed[direction];
                 let direction = turn(direction);
+                connection.pass_over(direction, passed);
                 connection.on_stream(&StreamEvent::Gap(Gap { direction, ..gap }), out);
             }
         }
@@ -168,6 +174,7 @@ impl Recognition {
         let direction = chunk.direction;
         if self.is_exhausted(direction) {
             let end = chunk.offset.saturating_add(chunk.bytes.len() as u64);
+            self.pass(direction, chunk.bytes);
             self.drop_until(direction, chunk.offset, Some(end), chunk.seen);
             return;
         }
@@ -192,6 +199,7 @@ impl Recognition {
             match &piece {
                 Piece::Bytes(bytes) if bytes.direction == direction => {
                     let at = bytes.arrival.seen;
+                    self.pass(direction, &bytes.bytes);
                     self.drop_until(direction, bytes.offset, Some(bytes.end()), at);
                 }
                 Piece::Gap(gap) if gap.direction == direction => {
@@ -243,6 +251,7 @@ impl Recognition {
             let (direction, from, to, at) = match &piece {
                 Piece::Bytes(bytes) => {
                     let at = bytes.arrival.seen;
+                    self.pass(bytes.direction, &bytes.bytes);
                     (bytes.direction, bytes.offset, Some(bytes.end()), at)
                 }
                 Piece::Gap(gap) => {
@@ -253,6 +262,12 @@ impl Recognition {
             };
             self.drop_until(direction, from, to, at);
         }
+    }
+
+    /// Captured bytes go unread.
+    fn pass(&mut self, direction: Direction, bytes: &[u8]) {
+        let passed = &mut self.passed[direction];
+        *passed = passed.saturating_add(bytes.len() as u64);
     }
 
     fn drop_until(&mut self, direction: Direction, from: u64, to: Option<u64>, at: PacketRef) {

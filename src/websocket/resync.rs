@@ -29,6 +29,7 @@ impl Half {
             rsv1: self.deflate,
             keys_vary: !self.habits.zero_key,
             binary: self.habits.binary,
+            known: !self.doubted,
         };
         self.state = State::Searching(Box::new(Search::new(expected, self.habits.rhythm, torn)));
     }
@@ -64,10 +65,11 @@ impl Half {
     }
 
     /// Reads on from where frames were found.
-    fn resume(&mut self, found: &Found, out: &mut impl FnMut(Event)) {
+    pub(super) fn resume(&mut self, found: &Found, out: &mut impl FnMut(Event)) {
         self.state = State::Boundary(None);
         self.certain_from = found.certain_from;
-        self.adrift = true;
+        (self.adrift, self.found) = (true, true);
+        self.scrambled |= found.scrambled;
         self.habits.rhythm = found.rhythm;
         let first = found.held.pieces.iter().find_map(|piece| match piece {
             Piece::Bytes(bytes) => bytes.chunk(found.start),
@@ -101,6 +103,14 @@ impl Half {
         }
     }
 
+    /// The other direction masks: this is a WebSocket.
+    pub(super) fn trust(&mut self) {
+        self.doubted = false;
+        if let State::Searching(search) = &mut self.state {
+            search.trust();
+        }
+    }
+
     /// No frame was found.
     fn give_up(&mut self, out: &mut impl FnMut(Event)) {
         let State::Searching(search) = &mut self.state else {
@@ -120,7 +130,7 @@ impl Half {
 
     /// How sure a frame is that begins here.
     pub(super) const fn confidence_at(&self, offset: u64) -> Confidence {
-        if offset < self.certain_from {
+        if self.doubted || offset < self.certain_from {
             Confidence::Likely
         } else {
             Confidence::Certain

@@ -53,6 +53,12 @@ pub(super) struct Search {
     latest: Option<PacketRef>,
     /// Bytes that came.
     pub(super) looked: u64,
+    /// Where the bytes that came in one piece end.
+    pub(super) end: u64,
+    /// The first byte of all, as long as nothing is missing since then.
+    pub(super) origin: Option<u64>,
+    /// What was found is masked, with a key for each frame.
+    pub(super) scrambled: bool,
     pub(super) held: Held,
     pub(super) rhythm: Rhythm,
 }
@@ -71,6 +77,9 @@ impl Search {
             seen: None,
             latest: None,
             looked: torn,
+            end: 0,
+            origin: None,
+            scrambled: false,
             held: Held::default(),
             rhythm,
         }
@@ -85,6 +94,10 @@ impl Search {
         if self.tail.is_empty() {
             self.at = chunk.offset;
         }
+        if self.looked == 0 {
+            self.origin = Some(chunk.offset);
+        }
+        self.end = chunk.offset.saturating_add(chunk.bytes.len() as u64);
         if self.seen != Some(chunk.seen) {
             self.starts.push_back(chunk.offset);
         }
@@ -103,7 +116,7 @@ impl Search {
         self.held.push(Piece::Gap(*gap));
         self.latest = self.latest.max(Some(gap.at));
         (self.seen, self.segment) = (None, None);
-        self.at = gap.offset;
+        (self.at, self.origin) = (gap.offset, None);
         self.starts.clear();
         match gap.len {
             Some(len) => {
@@ -222,6 +235,7 @@ impl Search {
         let begun = Candidate::begin(&header, site, sample, expected);
         let candidate = stronger(followed, begun)?;
         if candidate.confidence() == Some(Confidence::Certain) {
+            self.scrambled = candidate.is_scrambled();
             let from_start = candidate.is_likely_from_its_start() && self.holds(candidate.start);
             let start = if from_start {
                 candidate.start
@@ -232,6 +246,11 @@ impl Search {
         }
         self.add(candidate);
         None
+    }
+
+    /// Frames are known to pass in this connection.
+    pub(super) const fn trust(&mut self) {
+        self.expected.known = true;
     }
 
     /// This place, where the search stands.

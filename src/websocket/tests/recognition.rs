@@ -39,6 +39,14 @@ impl Stranger {
     fn talk(self) -> Talk {
         let mut talk = Talk::plain();
         let events = &mut talk.events;
+        talk.sent = self.sent;
+        if self.answer
+            != (Recognised::Frames {
+                client: ClientToServer,
+            })
+        {
+            std::mem::swap(&mut talk.sent.client, &mut talk.sent.server);
+        }
         talk.connection = self
             .recognition
             .into_connection(KEEP, &mut |event| events.push(event));
@@ -68,8 +76,9 @@ fn the_mask_tells_who_is_the_client() {
         let expected: Vec<_> = (0..2).map(|n| format!("text {:?}", chat(n))).collect();
         assert_eq!(talk.story()[0], "client found at 0 after 0: Likely");
         assert_eq!(talk.story()[1..3], expected);
-        // The server said too little to be sure of anything.
-        assert_eq!(talk.story()[3], "server unread: 13");
+        // The server said too little to prove anything, and all of it is a frame.
+        assert_eq!(talk.story()[3], "server found at 0 after 0: Likely");
+        assert_eq!(talk.story()[4], "text \"hello there\"");
     }
 }
 
@@ -170,6 +179,11 @@ fn what_had_to_go_is_named() {
         panic!("{:?}", talk.story())
     };
     assert_eq!(cause, GapCause::LimitReached);
+    let skipped = talk.events.iter().find_map(|event| match event {
+        Event::Resynced { skipped, .. } => Some(*skipped),
+        _ => None,
+    });
+    assert_eq!(skipped, Some(250 * 800));
     assert_eq!(talk.messages().len(), 2);
 }
 
@@ -204,4 +218,105 @@ fn two_large_sides_are_given_up() {
         stranger.send(ClientToServer, &[0x55; 1_400]);
     }
     assert_eq!(stranger.answer, Recognised::Nothing);
+}
+
+/// A server's feed, and what its client says near the end.
+fn fed(listener: &[&[u8]]) -> Talk {
+    let mut stranger = Stranger::new();
+    let mut n = 0;
+    while stranger.answer == Recognised::Undecided {
+        stranger.send(ServerToClient, &bare(FIN | TEXT, chat(n).as_bytes()));
+        n += 1;
+    }
+    let mut talk = stranger.talk();
+    talk.send(ServerToClient, &bare(FIN | PING, b"ping"));
+    for bytes in listener {
+        talk.send(ClientToServer, bytes);
+    }
+    talk.send(ServerToClient, &bare(FIN | CLOSE, &[3, 232]));
+    talk.end(ClientToServer).end(ServerToClient).finish();
+    talk
+}
+
+fn closes(talk: &Talk) -> Vec<Direction> {
+    let close = |event: &Event| match event {
+        Event::Close(close) => Some(close.control.frame.direction),
+        _ => None,
+    };
+    talk.events.iter().filter_map(close).collect()
+}
+
+#[test]
+fn a_listener_that_only_closes_is_read() {
+    let close = resync::keyed(FIN | CLOSE, 7, &[3, 232]);
+    assert_eq!(closes(&fed(&[&close])), [ClientToServer, ServerToClient]);
+    let pong = resync::keyed(FIN | PONG, 8, b"ping");
+    let talk = fed(&[&pong, &close]);
+    assert_eq!(closes(&talk), [ClientToServer, ServerToClient]);
+    let is_pong = |event: &&Event| matches!(event, Event::Pong(_));
+    assert_eq!(talk.events.iter().filter(is_pong).count(), 1);
+}
+
+#[test]
+fn an_answer_is_told_after_anything() {
+    let rest = [0x55; 900];
+    let pong = resync::keyed(FIN | PONG, 8, b"ping");
+    let talk = fed(&[&rest, &pong]);
+    let is_pong = |event: &&Event| matches!(event, Event::Pong(_));
+    assert_eq!(talk.events.iter().filter(is_pong).count(), 1);
+    let close = resync::keyed(FIN | CLOSE, 8, &[3, 232]);
+    assert_eq!(closes(&fed(&[&rest, &close])).len(), 2);
+}
+
+#[test]
+fn what_answers_nothing_stays_unread() {
+    let rest = [0x55; 900];
+    let close = resync::keyed(FIN | CLOSE, 8, &[3, 233]);
+    let pong = resync::keyed(FIN | PONG, 8, b"pang");
+    let unmasked = bare(FIN | CLOSE, &[3, 232]);
+    let torn = [&close[..], b"and more"].concat();
+    for said in [
+        &[&rest[..], &close][..],
+        &[&rest, &pong],
+        &[&unmasked],
+        &[&torn],
+    ] {
+        let talk = fed(said);
+        assert_eq!(closes(&talk), [ServerToClient]);
+        let unread = |event: &Event| matches!(event, Event::Unread { .. });
+        assert!(talk.events.iter().any(unread));
+    }
+}
+
+#[test]
+fn a_server_alone_is_never_certain_and_a_masking_client_makes_it_so() {
+    let mut stranger = Stranger::new();
+    for n in 0..20 {
+        stranger.send(ServerToClient, &bare(FIN | TEXT, chat(n).as_bytes()));
+    }
+    let mut talk = stranger.talk();
+    assert!(
+        talk.messages()
+            .iter()
+            .all(|message| message.confidence == Confidence::Likely)
+    );
+    for n in 0..20 {
+        talk.send(ClientToServer, &said(n));
+    }
+    talk.send(ServerToClient, &bare(FIN | TEXT, b"now it is"));
+    let messages = talk.messages();
+    let last = messages.last().unwrap();
+    assert_eq!(
+        (last.direction, last.confidence),
+        (ServerToClient, Confidence::Certain)
+    );
+}
+
+#[test]
+fn small_records_of_one_form_are_no_frames() {
+    let mut stranger = Stranger::new();
+    for _ in 0..300 {
+        stranger.send(ServerToClient, &[0x82, 2, 6, 7]);
+    }
+    assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
 }
