@@ -28,7 +28,6 @@ pub use follow::Followed;
 pub use keylog::{KeyLogSummary, read_key_log};
 pub use merge::Merged;
 pub use secrets::embedded_key_logs;
-pub use summary::{Comment, Damage, FileSummary, Format, Interface};
 pub use summary::{Comment, Damage, FileSummary, Format, Interface, Lead};
 
 use crate::stream::PacketRef;
