@@ -326,6 +326,11 @@ fn findings_outside_the_time_are_counted_only() {
     let ids = late["findings"].as_array().expect("a list");
     assert!(ids.iter().all(|f| f["id"] != "pv-mask"), "{late}");
     assert_eq!(late["capture"]["selected"]["findings_outside"], 1);
+    let told = stdout(&directory, &["a.pcap", "--from", "+4s"]);
+    assert!(
+        told.contains("VERDICT  No fault found in the chosen time; 1 finding"),
+        "{told}"
+    );
 }
 
 #[test]
