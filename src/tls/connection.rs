@@ -22,6 +22,8 @@ pub struct Connection {
     pub(super) parameters: Parameters,
     /// How many bytes of a direction may wait for keys.
     limit: usize,
+    /// No ServerHello comes any more for records of the client to wait for.
+    server_hello_lost: bool,
 }
 
 /// What the handshake settled.
@@ -72,6 +74,7 @@ impl Connection {
             halves: Sides::from_fn(Half::new),
             parameters: Parameters::default(),
             limit,
+            server_hello_lost: false,
         }
     }
 
@@ -109,8 +112,14 @@ impl Connection {
             StreamEvent::Chunk(chunk) => reader.on_chunk(chunk, &mut each),
             StreamEvent::Gap(gap) => reader.on_gap(gap, &mut each),
             StreamEvent::End(_, at) => {
+                if reader.is_searching() {
+                    self.lose(direction, None, *at, out);
+                }
                 self.halves[direction].ended = Some(*at);
                 self.tell_end(direction, out);
+                if direction == Direction::ServerToClient {
+                    self.give_up_server_hello(keys, out);
+                }
             }
         }
         self.halves[direction].reader = reader;
@@ -126,6 +135,7 @@ impl Connection {
     /// Nothing more comes: what waits stays closed.
     pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
         let none = Keys::new(false);
+        self.give_up_server_hello(&none, out);
         for direction in Direction::BOTH {
             for one in mem::take(&mut self.halves[direction].waiting) {
                 self.stay_closed(direction, one.header, one.arrival.seen, &none, out);
@@ -150,6 +160,18 @@ impl Connection {
         if half.waiting.is_empty()
             && let Some(at) = half.ended.take()
         {
+            // Records that were lost behind what was read may have held more of it.
+            if half.offset > 0
+                && let Some(at) = half.torn.take()
+            {
+                out(Output::Stream(StreamEvent::Gap(Gap {
+                    direction,
+                    offset: half.offset,
+                    len: None,
+                    cause: GapCause::NotCaptured,
+                    at,
+                })));
+            }
             out(Output::Stream(StreamEvent::End(direction, at)));
         }
     }
@@ -183,14 +205,25 @@ impl Connection {
             Item::Torn { at, .. } => {
                 half.pass(1);
                 self.lose(direction, Some(1), at, out);
+                if direction == Direction::ServerToClient {
+                    self.give_up_server_hello(keys, out);
+                }
             }
             Item::Lost { bytes, at } => {
                 // A record under encryption is never shorter than its header, tag and content type.
                 let shortest = HEADER as u64 + 17;
                 half.pass(bytes.map_or(u64::MAX, |bytes| bytes / shortest + 1));
                 self.lose(direction, None, at, out);
+                if direction == Direction::ServerToClient {
+                    self.give_up_server_hello(keys, out);
+                }
             }
-            Item::Foreign { at } => out(Output::Fact(Event::Foreign { direction, at })),
+            Item::Foreign { at } => {
+                out(Output::Fact(Event::Foreign { direction, at }));
+                if direction == Direction::ServerToClient {
+                    self.give_up_server_hello(keys, out);
+                }
+            }
         }
     }
 
@@ -216,6 +249,27 @@ impl Connection {
         }));
     }
 
+    /// Whether a record of the client can't be read before the ServerHello,
+    /// which the capture may have behind it.
+    fn awaits_server_hello(&self, direction: Direction, header: Header) -> bool {
+        direction == Direction::ClientToServer
+            && !self.server_hello_lost
+            && self.parameters.version.is_none()
+            && self.parameters.client_random.is_some()
+            && matches!(
+                header.content,
+                ContentType::ChangeCipherSpec | ContentType::ApplicationData
+            )
+    }
+
+    /// What waits for the ServerHello is read without it.
+    fn give_up_server_hello(&mut self, keys: &Keys, out: &mut impl FnMut(Output<'_>)) {
+        if !self.server_hello_lost && self.parameters.version.is_none() {
+            self.server_hello_lost = true;
+            self.replay(Direction::ClientToServer, keys, out);
+        }
+    }
+
     /// A record whose turn it is.
     fn on_record(
         &mut self,
@@ -226,6 +280,12 @@ impl Connection {
         keys: &Keys,
         out: &mut impl FnMut(Output<'_>),
     ) {
+        if self.awaits_server_hello(direction, header) {
+            return self.halves[direction].wait(header, fragment, arrival);
+        }
+        if direction == Direction::ServerToClient && header.content != ContentType::Handshake {
+            self.give_up_server_hello(keys, out);
+        }
         self.guess_protection(direction, header, keys);
         let half = &mut self.halves[direction];
         let refused = self.parameters.early_data == EarlyData::Refused;
@@ -347,6 +407,9 @@ impl Connection {
         keys: &Keys,
         out: &mut impl FnMut(Output<'_>),
     ) {
+        if self.parameters.version.is_none() && !self.server_hello_lost {
+            return self.give_up_server_hello(keys, out);
+        }
         if self.parameters.early_data == EarlyData::Offered {
             self.parameters.early_data = EarlyData::Refused;
             return self.replay(direction, keys, out);

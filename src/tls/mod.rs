@@ -188,7 +188,7 @@ pub enum Event {
 }
 
 /// Whether a connection's first bytes begin a TLS handshake: a handshake or
-/// alert record of version 3.x.
+/// alert record of version 3.x, as far as they go. No text begins so.
 pub fn begins_like_tls(bytes: &[u8]) -> bool {
-    matches!(bytes, [21 | 22, 3, 0..=4, ..])
+    matches!(bytes, [21 | 22] | [21 | 22, 3] | [21 | 22, 3, 0..=4, ..])
 }

@@ -61,6 +61,10 @@ impl Connection {
             kind::SERVER_HELLO => {
                 if let Some(hello) = ServerHello::parse(body) {
                     self.on_server_hello(hello, at, keys, out);
+                    // Records of the client that the capture has before it; early data waits on.
+                    if self.parameters.early_data != EarlyData::Offered {
+                        self.replay(Direction::ClientToServer, keys, out);
+                    }
                 }
             }
             kind::ENCRYPTED_EXTENSIONS if tls13 => {

@@ -77,6 +77,11 @@ impl Reader {
         self.held.capacity()
     }
 
+    /// Bytes were lost, and the next record isn't found yet.
+    pub(super) const fn is_searching(&self) -> bool {
+        matches!(self.state, State::Searching { .. })
+    }
+
     pub(super) fn on_chunk(&mut self, chunk: &Chunk<'_>, each: &mut impl FnMut(Item<'_>)) {
         let arrival = Arrival {
             seen: chunk.seen,

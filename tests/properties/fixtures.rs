@@ -1,8 +1,9 @@
 //! What was really captured: the folders under `fixtures/`.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use wscope::source::{CaptureFile, Input, LinkType, Packet, Source};
+use wscope::source::{CaptureFile, Input, LinkType, Packet, Source, embedded_key_logs};
 use wscope::stream::PacketRef;
 
 use crate::told::{Listener, Told, options};
@@ -84,8 +85,27 @@ pub(crate) fn packets(path: &Path) -> Vec<Owned> {
     packets
 }
 
+/// The key logs of all fixtures, beside their captures and inside them.
+fn key_logs() -> &'static [Vec<u8>] {
+    static KEY_LOGS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    KEY_LOGS.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let mut texts = Vec::new();
+        for folder in std::fs::read_dir(root).unwrap() {
+            let folder = folder.unwrap().path();
+            texts.extend(std::fs::read(folder.join("keys.log")));
+            embedded_key_logs(&folder.join("capture.pcapng"), |text| {
+                texts.push(text.to_vec());
+            });
+        }
+        assert!(!texts.is_empty());
+        texts
+    })
+}
+
 pub(crate) fn told<'a>(packets: impl IntoIterator<Item = &'a Owned>) -> Told {
     let mut listener = Listener::new(options());
+    key_logs().iter().for_each(|text| listener.learn(text));
     for packet in packets {
         listener.push(&Input::Packet(Packet {
             at: packet.at,

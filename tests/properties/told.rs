@@ -117,6 +117,11 @@ impl Listener {
         }
     }
 
+    /// Takes a key log, before the packets that it opens.
+    pub(crate) fn learn(&mut self, key_log: &[u8]) {
+        self.analyzer.add_keys(key_log);
+    }
+
     pub(crate) fn push(&mut self, input: &Input<'_>) {
         self.analyzer.push(input, &mut self.finished);
         self.records
