@@ -1,7 +1,7 @@
 //! The words that all layers share: directions, packets, and the byte stream
 //! that one layer hands to the next.
 //!
-//! TCP and (later) TLS hand the layer above the same type, [`StreamEvent`], so
+//! TCP and TLS hand the layer above the same type, [`StreamEvent`], so
 //! that HTTP and WebSocket can't tell whether bytes came in the clear, late, or
 //! through a decryptor.
 
