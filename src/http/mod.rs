@@ -2,6 +2,7 @@
 //! opening handshake (RFC 6455, section 4) on any port.
 
 mod body;
+mod breach;
 mod connect;
 mod connection;
 mod excerpt;
@@ -11,6 +12,7 @@ mod gather;
 mod head;
 mod hold;
 mod lenient;
+mod line;
 mod loss;
 mod parse;
 mod proxied;
@@ -19,14 +21,14 @@ mod socks;
 mod start;
 mod upgrade;
 
+pub use breach::HandshakeBreach;
 pub use connect::{Tunnel, TunnelKind};
 pub use connection::Connection;
-pub use extension::Extension;
+pub use extension::{DeflateParameters, Extension};
 pub use head::{Headers, Request, Response};
 pub use proxied::{Proxied, ProxyFault};
 pub use upgrade::{
-    Agreement, DeflateParameters, HandshakeBreach, check_request, check_response,
-    offered_extensions, offered_subprotocols,
+    Agreement, check_request, check_response, offered_extensions, offered_subprotocols,
 };
 
 #[cfg(test)]
