@@ -145,6 +145,7 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
+        (Kind::Unknown, Some(code)) => format!("closed {code}, one side seen"),
         (Kind::Abnormal | Kind::Open, _)
             if ended
                 && Direction::BOTH

@@ -42,6 +42,14 @@ impl Session {
         self.ended_adrift[sender] || self.searching[sender].is_some()
     }
 
+    /// Nobody can say that this sender sent no Close frame: its frames were not
+    /// captured, can't be told, or not at its end.
+    pub fn may_hide_close(&self, sender: Direction) -> bool {
+        self.is_unread(sender)
+            || self.may_hide_close_at_end(sender)
+            || self.leg.last_packet[sender].is_none()
+    }
+
     /// Bytes of this sender were captured, and no frame could be told in them.
     pub fn is_unread(&self, sender: Direction) -> bool {
         self.resyncs[sender].unread > 0 && self.last_frame[sender].is_none()

@@ -57,6 +57,7 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         // How often it was found again, by proof, and the captured bytes that are in no frame.
         "resynced": sides(&session.resyncs, resyncs),
         "closing": {
+            // Null where nobody can say whether the other side sent a Close frame.
             "kind": closing.kind.name(),
             "ended_by": closing.ended_by.name(),
             "how": closing.how.map(|how| how.name()),
