@@ -7,6 +7,7 @@ mod capture;
 mod certificate;
 mod clock;
 mod counts;
+mod crossing;
 mod distribution;
 mod frames;
 mod handshake;
@@ -34,8 +35,9 @@ pub use capture::{
 pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
+pub use crossing::Crossed;
 pub use distribution::Distribution;
-pub use handshake::{FoundBy, Handshake, MidStream};
+pub use handshake::{EarlyData, FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
@@ -201,6 +203,14 @@ impl Session {
     /// the stream of the messages.
     pub fn on_acked(&mut self, direction: Direction, upto: u64, at: PacketRef) {
         self.pings[direction].on_acked(upto, at);
+    }
+
+    /// A segment with payload, before TCP puts it in order, while the answer is not read.
+    pub fn on_crossing(&mut self, sender: Direction, segment: Crossed) {
+        self.handshake
+            .crossing
+            .get_or_insert_default()
+            .add(sender, segment);
     }
 
     /// Takes a fact of the opening handshake.

@@ -284,6 +284,16 @@ impl Connection {
         self.halves.client.held.bytes() + self.halves.server.held.bytes()
     }
 
+    /// Where this segment's payload ends in its sender's stream, and how much its sender had of
+    /// the other one; `None` while the numbers of either aren't known.
+    pub fn place_of(&self, direction: Direction, segment: &Segment<'_>) -> Option<(u64, u64)> {
+        let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
+        let start = own.offset_of(segment.seq.plus(u32::from(segment.flags.syn())))?;
+        let end = start.saturating_add(i64::from(segment.wire_len));
+        let acked = peer.offset_of(segment.ack)?;
+        Some((u64::try_from(end).ok()?, u64::try_from(acked).ok()?))
+    }
+
     /// Payload was seen in this direction.
     pub fn has_payload(&self, direction: Direction) -> bool {
         self.halves[direction].highest > 0

@@ -9,7 +9,7 @@ use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
 use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
+use crate::session::{Attempt, Crossed, Ended, Leg, Orientation, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 use crate::websocket;
 use crate::{tcp, tls};
@@ -127,6 +127,12 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
+        if subject.awaits_answer() && segment.wire_len > 0 && segment.flags.ack() {
+            if let Some((end, acked)) = tcp.place_of(direction, segment) {
+                let at = segment.at;
+                subject.on_crossing(direction, Crossed { at, end, acked });
+            }
+        }
         let mut fed = false;
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {

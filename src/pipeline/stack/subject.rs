@@ -4,7 +4,7 @@ use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, MidStream, Session};
+use crate::session::{Attempt, Crossed, Ended, Leg, MidStream, Session};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 use crate::websocket;
 use crate::{tcp, tls};
@@ -31,6 +31,20 @@ impl Subject {
         names
             .any(|name| name.trim() == "permessage-deflate")
             .then(http::DeflateParameters::default)
+    }
+
+    /// It has asked for a WebSocket, and the answer is not read.
+    #[inline]
+    pub(super) fn awaits_answer(&self) -> bool {
+        matches!(self, Self::Session(session) if session.handshake.awaits_answer())
+    }
+
+    /// A segment that may cross the answer on its way.
+    #[cold]
+    pub(super) fn on_crossing(&mut self, sender: Direction, segment: Crossed) {
+        if let Self::Session(session) = self {
+            session.on_crossing(sender, segment);
+        }
     }
 
     /// It is another connection's, seen on the other side of an address translation.
