@@ -7,11 +7,13 @@
 mod closing;
 mod early;
 mod event;
+mod faint;
 mod half;
 mod held;
 mod patience;
 mod recent;
 mod rtt;
+mod sample;
 mod window;
 
 pub use closing::Reset;
@@ -65,6 +67,8 @@ impl Connection {
                 at,
                 first: copied.first(),
             }));
+            self.halves.client.recent.expect_copies();
+            self.halves.server.recent.expect_copies();
             return;
         }
         // A capture may have its records out of order; what is stamped earlier came earlier.

@@ -71,8 +71,17 @@ impl Half {
             return Some(Copied::Of(first));
         }
         let known = segment.wire_len > 0 && self.has(start, segment.wire_len);
-        let earlier =
-            || self.recent.is_stamped_earlier(segment) || self.recent.is_numbered_earlier(segment);
+        if (known || segment.wire_len == 0) && self.recent.is_copy_of_older(segment) {
+            return Some(Copied::LongAgo);
+        }
+        // A record out of order was sent before those that the capture has in front of it:
+        // they may be what was sent again of it.
+        let in_order = self.last_segment.is_none_or(|last| last <= segment.at);
+        let earlier = || {
+            in_order
+                && (self.recent.is_stamped_earlier(segment)
+                    || self.recent.is_numbered_earlier(segment))
+        };
         (known && (earlier() || self.recent.is_cut_anew(segment, &around)))
             .then_some(Copied::LongAgo)
     }
