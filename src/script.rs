@@ -560,7 +560,7 @@ impl Script {
             time: Timestamp::from_nanos(self.now_us * 1_000),
             number: self.number,
             source: 0,
-            epoch: 0,
+            epoch: Default::default(),
         }
     }
 

@@ -122,7 +122,7 @@ fn packet(number: u64) -> PacketRef {
         time: Timestamp::default(),
         number,
         source: 0,
-        epoch: 0,
+        epoch: Default::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::session::{ClockStep, Clocks};
-use crate::stream::PacketRef;
+use crate::stream::{Epoch, PacketRef};
 
 /// A packet that is further behind than this begins a new time. Rationale: queues and
 /// threads that write one file differ by milliseconds, and a block of a capture's buffer
@@ -15,7 +15,7 @@ const STEP: Duration = Duration::from_secs(1);
 pub(super) struct Watch {
     newest: Vec<Option<PacketRef>>,
     /// Steps so far, of any clock.
-    epoch: u32,
+    epoch: Epoch,
 }
 
 impl Watch {
@@ -36,7 +36,7 @@ impl Watch {
                 clocks.on_late(at, nanos(back));
                 return at;
             }
-            self.epoch = self.epoch.saturating_add(1);
+            self.epoch = self.epoch.next();
             at.epoch = self.epoch;
             clocks.on_step(ClockStep {
                 before,
@@ -113,7 +113,7 @@ mod tests {
                 time,
                 number,
                 source,
-                epoch: 0,
+                epoch: Default::default(),
             };
             watch.on_packet(at, &mut clocks);
         }

@@ -28,6 +28,11 @@ impl Session {
                 let data = self.frames.client.data() + self.frames.server.data();
                 let sent = self.leg.payload_bytes[frame.direction.reverse()];
                 let ledger = &mut self.pings[frame.direction];
+                if let (true, Some((upto, at))) =
+                    (ledger.is_untouched(), self.acked[frame.direction])
+                {
+                    ledger.on_acked(upto, at);
+                }
                 let (gap, answer) = ledger.on_ping(ping, data, sent);
                 return Noted::Ping { gap, answer };
             }

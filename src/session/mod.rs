@@ -16,6 +16,7 @@ mod leg;
 mod legs;
 mod notes;
 mod pattern;
+mod rare;
 mod record;
 pub mod redact;
 mod rtt;
@@ -42,6 +43,7 @@ pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
 pub use notes::{BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
+pub use rare::Rare;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
@@ -82,9 +84,9 @@ pub struct Session {
     /// 1 for the first session of the capture: `s1`.
     pub id: u32,
     /// Its TCP connection.
-    pub leg: Leg,
+    pub leg: Box<Leg>,
     /// Its opening handshake.
-    pub handshake: Handshake,
+    pub handshake: Box<Handshake>,
     /// Frames by sender.
     pub frames: Sides<FrameCounts>,
     /// Messages by sender.
@@ -104,7 +106,9 @@ pub struct Session {
     /// The first Close frame of each sender.
     pub close: Sides<Option<Box<CloseFrame>>>,
     /// What the pinging side's Pings met with.
-    pub pings: Sides<PingLedger>,
+    pub pings: Sides<Rare<PingLedger>>,
+    /// What each side's peer acknowledged last of the stream of the messages: all before this offset.
+    acked: Sides<Option<(u64, PacketRef)>>,
     /// Frames of a direction can't be told any more from here on.
     pub lost_sync: Sides<Option<PacketRef>>,
     /// The first frame of each sender that could be told, and how sure it is,
@@ -159,8 +163,8 @@ impl Session {
         let horizon = handshake.request.last;
         Self {
             id,
-            leg,
-            handshake,
+            leg: Box::new(leg),
+            handshake: Box::new(handshake),
             frames: Sides::default(),
             messages: Sides::default(),
             last_frame: Sides::default(),
@@ -171,6 +175,7 @@ impl Session {
             breach_counts: Vec::new(),
             close: Sides::default(),
             pings: Sides::default(),
+            acked: Sides::default(),
             lost_sync: Sides::default(),
             found: Sides::default(),
             surely_framed: false,
@@ -202,7 +207,11 @@ impl Session {
     /// The other side's TCP acknowledged everything before `upto`, a place in
     /// the stream of the messages.
     pub fn on_acked(&mut self, direction: Direction, upto: u64, at: PacketRef) {
-        self.pings[direction].on_acked(upto, at);
+        self.acked[direction] = Some((upto, at));
+        let ledger = &mut self.pings[direction];
+        if !ledger.is_untouched() {
+            ledger.on_acked(upto, at);
+        }
     }
 
     /// A segment with payload, before TCP puts it in order, while the answer is not read.

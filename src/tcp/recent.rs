@@ -77,7 +77,7 @@ pub(super) struct Recent {
     /// Segments were captured twice.
     doubled: bool,
     /// What is left of older segments with payload; of all, once one was captured twice.
-    older: FaintTraces,
+    older: Option<Box<FaintTraces>>,
 }
 
 impl Recent {
@@ -96,11 +96,17 @@ impl Recent {
         match self.traces.get_mut(self.next % KEPT) {
             Some(oldest) => {
                 if oldest.len > 0 || self.doubled {
-                    self.older.push(&oldest.marks());
+                    self.older.get_or_insert_default().push(&oldest.marks());
                 }
                 *oldest = trace;
             }
-            None => self.traces.push(trace),
+            None => {
+                // Rationale: the side that doesn't speak has one or two.
+                if self.traces.len() < 2 {
+                    self.traces.reserve_exact(1);
+                }
+                self.traces.push(trace);
+            }
         }
         self.next = self.next.wrapping_add(1);
         self.reset |= segment.flags.rst();
@@ -137,7 +143,8 @@ impl Recent {
             (true, None) | (false, Some(_)) => MARKED_NANOS,
             (false, None) => return false,
         };
-        self.older.hold(&Marks::of(segment), most)
+        let older = self.older.as_ref();
+        older.is_some_and(|older| older.hold(&Marks::of(segment), most))
     }
 
     /// A reset was among the segments.
