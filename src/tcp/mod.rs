@@ -4,6 +4,7 @@
 //! Neither side is ours: nothing is answered, nothing is assumed delivered
 //! unless the peer acknowledged it.
 
+mod age;
 mod closing;
 mod early;
 mod event;
@@ -16,6 +17,7 @@ mod rtt;
 mod sample;
 mod window;
 
+pub use age::Age;
 pub use closing::Reset;
 pub use event::{Event, Output};
 pub use patience::Patience;

@@ -1,6 +1,7 @@
 //! The last few segments of one direction: the same packet captured twice, and
 //! bytes that were sent again with another content.
 
+use super::age::Age;
 use super::faint::{FaintTraces, Marks};
 use super::sample::Sample;
 use crate::packet::Segment;
@@ -215,6 +216,16 @@ impl Recent {
                 (1..0x8000_0000).contains(&newest.wrapping_sub(this))
             }
             _ => false,
+        }
+    }
+
+    /// By the stamps of the sender, whose clock never runs back (RFC 7323, section 4.3).
+    pub(super) fn compared_stamps(&self, segment: &Segment<'_>) -> Option<Age> {
+        let (this, _) = segment.options.timestamps?;
+        match this.wrapping_sub(self.stamp?) {
+            0 => None,
+            1..0x8000_0000 => Some(Age::Newer),
+            _ => Some(Age::Older),
         }
     }
 

@@ -5,6 +5,7 @@ use super::sought::{Acked, Sought};
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
+use crate::pipeline::clock::STEP;
 use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
 use crate::pipeline::translation::LOOKED_AT;
@@ -87,6 +88,11 @@ impl Followed {
 
     pub(super) fn is_closed(&self) -> bool {
         self.tcp.is_closed()
+    }
+
+    pub(super) fn age_of(&self, direction: Direction, segment: &Segment<'_>) -> Option<tcp::Age> {
+        let step = u64::try_from(STEP.as_nanos()).unwrap_or(u64::MAX);
+        self.tcp.age_of(direction, segment, step)
     }
 
     /// Bytes that wait in TCP for earlier ones.
