@@ -147,6 +147,7 @@ impl Handshake {
             | Event::ConnectRequested { .. }
             | Event::ConnectRefused { .. }
             | Event::Tunnelled(_)
+            | Event::TunnelSeen(_)
             | Event::HeadLost { .. } => {}
         }
     }

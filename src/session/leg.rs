@@ -411,7 +411,8 @@ impl Leg {
     pub fn far_end(&self) -> String {
         self.via
             .last()
-            .map_or_else(|| self.server.to_string(), |tunnel| tunnel.target.clone())
+            .and_then(|tunnel| tunnel.target.clone())
+            .unwrap_or_else(|| self.server.to_string())
     }
 
     /// The newest packet of either side.

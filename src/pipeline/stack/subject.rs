@@ -210,6 +210,10 @@ impl Subject {
             } => {
                 self.on_not_http(direction, at, looks_like, shared);
             }
+            http::Event::TunnelSeen(ref tunnel) => {
+                shared.capture.tunnels.count += 1;
+                self.leg().via.push((**tunnel).clone());
+            }
             http::Event::Proxied { ref header, at } => {
                 let leg = self.leg();
                 leg.forwarded_for = header.source;
@@ -241,7 +245,9 @@ impl Subject {
         let leg = self.leg();
         let (client, proxy) = (leg.client.ip(), leg.server);
         let opened = &mut shared.capture.tunnels;
-        opened.add(client, proxy, &tunnel.target, tunnel.asked);
+        if let (Some(target), Some(asked)) = (&tunnel.target, tunnel.asked) {
+            opened.add(client, proxy, target, asked);
+        }
         if let Self::Session(_) = self {
             let attempt = Self::Attempt(Box::new(Attempt::new(self.leg().clone())));
             if let Self::Session(mut before) = std::mem::replace(self, attempt) {
