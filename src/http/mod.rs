@@ -111,6 +111,8 @@ pub enum Event {
     /// From here on the connection is a tunnel: both directions go on as
     /// [`Output::Stream`], which a layer that knows nothing of it yet has to read.
     Tunnelled(Box<Tunnel>),
+    /// The same, told by what came behind it: this layer goes on reading.
+    TunnelSeen(Box<Tunnel>),
     /// An ordinary request (not for a WebSocket) was answered; counted, not kept.
     Exchange,
     /// The bytes of this direction are no HTTP. Said once per direction; the

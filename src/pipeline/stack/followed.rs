@@ -5,11 +5,12 @@ use super::sought::{Acked, Sought};
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
+use crate::pipeline::clock::STEP;
 use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
 use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
+use crate::session::{Attempt, Crossed, Ended, Leg, Orientation, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 use crate::websocket;
 use crate::{tcp, tls};
@@ -89,6 +90,11 @@ impl Followed {
         self.tcp.is_closed()
     }
 
+    pub(super) fn age_of(&self, direction: Direction, segment: &Segment<'_>) -> Option<tcp::Age> {
+        let step = u64::try_from(STEP.as_nanos()).unwrap_or(u64::MAX);
+        self.tcp.age_of(direction, segment, step)
+    }
+
     /// Bytes that wait in TCP for earlier ones.
     pub(super) fn waiting(&self) -> usize {
         self.tcp.buffered()
@@ -127,6 +133,12 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
+        if subject.awaits_answer() && segment.wire_len > 0 && segment.flags.ack() {
+            if let Some((end, acked)) = tcp.place_of(direction, segment) {
+                let at = segment.at;
+                subject.on_crossing(direction, Crossed { at, end, acked });
+            }
+        }
         let mut fed = false;
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {
