@@ -8,19 +8,24 @@
 mod alert;
 mod certificate;
 mod cipher;
+mod closed;
 mod connection;
+mod content;
 mod half;
 mod handshake;
 mod hello;
 mod keys;
 mod negotiation;
 mod open;
+mod parameters;
+mod protection;
 mod reader;
 mod record;
 mod schedule;
 mod suite;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod wire;
 
 pub use alert::Alert;
