@@ -3,12 +3,13 @@
 use std::mem;
 
 use super::half::{Half, Protection};
+use super::headless::Headless;
 use super::keys::Keys;
-use super::parameters::Parameters;
+use super::parameters::{Answer, Parameters};
 use super::reader::Item;
 use super::record::HEADER;
 use super::{Event, Output, Undecrypted};
-use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, Sides, StreamEvent};
+use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, Secret, Sides, StreamEvent};
 
 /// TLS on one connection, both directions.
 ///
@@ -22,6 +23,9 @@ pub struct Connection {
     pub(super) limit: usize,
     /// No ServerHello comes any more for records of the client to wait for.
     pub(super) server_hello_lost: bool,
+    /// Master secrets of sessions that no key log holds; whoever owns the keys takes them.
+    pub(super) learned: Vec<Secret>,
+    pub(super) headless: Headless,
 }
 
 impl Connection {
@@ -33,12 +37,19 @@ impl Connection {
             parameters: Parameters::default(),
             limit,
             server_hello_lost: false,
+            learned: Vec::new(),
+            headless: Headless::default(),
         }
     }
 
     /// The client random of the ClientHello, by which key logs name the connection.
     pub fn client_random(&self) -> Option<&[u8; 32]> {
         self.parameters.client_random.as_ref()
+    }
+
+    /// Secrets that a private key told and that open other connections, which resume this session.
+    pub fn take_learned(&mut self) -> Vec<Secret> {
+        mem::take(&mut self.learned)
     }
 
     /// Records of this direction wait for keys.
@@ -197,6 +208,9 @@ impl Connection {
         half.torn = Some(at);
         if let Protection::Classic(Some(opener)) = &mut half.protection {
             opener.pass(None);
+        }
+        if direction == Direction::ServerToClient {
+            self.parameters.answer = Answer::More;
         }
         // The transcript has a hole.
         self.parameters.transcript = Vec::new();

@@ -56,7 +56,9 @@ impl Connection {
                 self.on_handshake(direction, &plain, arrival, keys, out);
             }
             Some(ContentType::Alert) => tell_alert(direction, &plain, true, arrival, out),
-            Some(ContentType::ChangeCipherSpec) => self.on_change(direction, keys),
+            Some(ContentType::ChangeCipherSpec) => {
+                self.on_change(direction, keys, arrival.seen, out);
+            }
             Some(ContentType::Heartbeat) | None => {}
         }
         self.halves[direction].plain = plain;
@@ -71,12 +73,16 @@ impl Connection {
     ) {
         let half = &mut self.halves[direction];
         let offset = half.offset;
+        let cause = match offset == 0 && self.headless.mid_stream {
+            true => GapCause::BeganMidStream,
+            false => GapCause::NotCaptured,
+        };
         if let Some(at) = half.torn.take() {
             out(Output::Stream(StreamEvent::Gap(Gap {
                 direction,
                 offset,
                 len: None,
-                cause: GapCause::NotCaptured,
+                cause,
                 at,
             })));
         }

@@ -5,11 +5,11 @@ use super::half::Protection;
 use super::handshake::kind;
 use super::hello::{self, ClientHello, ServerHello};
 use super::keys::Keys;
-use super::parameters::{EarlyData, Parameters};
+use super::parameters::{Answer, EarlyData, Parameters, ticket_id};
 use super::reader::Arrival;
 use super::suite;
 use super::{Event, Output};
-use crate::stream::{Direction, PacketRef};
+use crate::stream::{Direction, PacketRef, Secret};
 
 impl Connection {
     /// The content of a handshake record.
@@ -45,10 +45,15 @@ impl Connection {
         if !tls13 && kind != kind::HELLO_REQUEST {
             self.parameters.record(message);
         }
+        if direction == Direction::ServerToClient && kind != kind::NEW_SESSION_TICKET {
+            self.parameters.answer = Answer::More;
+        }
         match kind {
             kind::CLIENT_HELLO => {
                 if let Some(hello) = ClientHello::parse(body) {
                     self.on_client_hello(hello, at, out);
+                    let ticket = hello::shown_ticket(body).map(ticket_id);
+                    self.parameters.ticket = ticket.unwrap_or_default();
                 }
             }
             kind::SERVER_HELLO => {
@@ -76,6 +81,10 @@ impl Connection {
             }
             kind::CERTIFICATE => {
                 let chain = hello::certificates(body, tls13);
+                let of_server = direction == Direction::ServerToClient;
+                if of_server && !tls13 && keys.has_private_keys() {
+                    self.parameters.public_key = hello::public_key(body);
+                }
                 out(Output::Fact(Event::Certificate {
                     direction,
                     chain,
@@ -83,13 +92,36 @@ impl Connection {
                 }));
             }
             kind::CERTIFICATE_REQUEST => out(Output::Fact(Event::CertificateRequest { at })),
-            kind::CLIENT_KEY_EXCHANGE if !tls13 => self.parameters.on_key_exchange(body),
+            kind::CLIENT_KEY_EXCHANGE if !tls13 => {
+                self.parameters.on_key_exchange(body, keys);
+                if self.parameters.is_for_another(keys) {
+                    out(Output::Fact(Event::ForeignPrivateKey { at }));
+                }
+                let session = self.parameters.session.clone();
+                self.learn(session, keys);
+            }
+            kind::NEW_SESSION_TICKET if !tls13 => {
+                if let Some(ticket) = hello::new_ticket(body) {
+                    self.learn(ticket_id(ticket), keys);
+                }
+            }
             kind::FINISHED => out(Output::Fact(Event::Finished { direction, at })),
             kind::KEY_UPDATE if tls13 => {
                 self.halves[direction].update_keys();
                 out(Output::Fact(Event::KeyUpdate { direction, at }));
             }
             _ => {}
+        }
+    }
+
+    /// Keeps the master secret of a session for connections that resume it,
+    /// where only this handshake tells it.
+    fn learn(&mut self, id: Vec<u8>, keys: &Keys) {
+        if id.is_empty() || self.parameters.exchange.is_none() {
+            return;
+        }
+        if let Some(master) = self.parameters.master(keys) {
+            self.learned.push(Secret::OfSession { id, master });
         }
     }
 
@@ -150,6 +182,10 @@ impl Connection {
         parameters.session.clone_from(&hello.session_id);
         let same_session =
             !hello.session_id.is_empty() && hello.session_id == parameters.offered_session;
+        parameters.answer = match tls13 || same_session {
+            true => Answer::More,
+            false => Answer::Nothing,
+        };
         let resumed = if tls13 {
             hello.pre_shared_key
         } else {

@@ -3,6 +3,7 @@
 use sha2::Digest as _;
 
 use super::keys::Keys;
+use super::private_key::Premaster;
 use super::schedule::Prf;
 use super::suite::{KeyExchange, Suite};
 
@@ -21,6 +22,11 @@ pub(super) struct Parameters {
     pub(super) suite: Option<&'static Suite>,
     pub(super) offered_session: Vec<u8>,
     pub(super) session: Vec<u8>,
+    /// The ticket that the client showed, as [`ticket_id`] names it.
+    pub(super) ticket: Vec<u8>,
+    /// The public key of the server's certificate, where there are private keys.
+    pub(super) public_key: Option<Vec<u8>>,
+    pub(super) answer: Answer,
     pub(super) early_data: EarlyData,
     pub(super) encrypt_then_mac: bool,
     pub(super) extended_master_secret: bool,
@@ -35,8 +41,20 @@ pub(super) struct Parameters {
 pub(super) struct Exchange {
     /// How the encrypted premaster secret begins, by which a key log names it.
     pub(super) encrypted: [u8; 8],
+    /// The premaster secret, where a private key opened it.
+    pub(super) premaster: Option<Premaster>,
     /// RFC 7627, section 3.
     pub(super) session_hash: Vec<u8>,
+}
+
+/// What the server's ServerHello of TLS 1.2 or older was followed by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Other messages, or it isn't known.
+    #[default]
+    More,
+    /// Nothing yet, or only a new ticket: an older session goes on if it stays so.
+    Nothing,
 }
 
 /// Data of the client before the handshake is complete (RFC 8446, section 4.2.10).
@@ -59,25 +77,35 @@ impl Parameters {
     }
 
     /// RFC 5246, section 7.4.7.1: the premaster secret, encrypted for the server.
-    pub(super) fn on_key_exchange(&mut self, body: &[u8]) {
+    pub(super) fn on_key_exchange(&mut self, body: &[u8], keys: &Keys) {
         let transcript = std::mem::take(&mut self.transcript);
         let (Some(version), Some(suite)) = (self.version, self.suite) else {
             return;
         };
-        let encrypted = body.get(2..).and_then(|encrypted| encrypted.first_chunk());
+        let whole = body.get(2..).unwrap_or_default();
+        let encrypted = whole.first_chunk();
         if let (KeyExchange::Rsa, Some(encrypted)) = (suite.exchange, encrypted) {
             self.exchange = Some(Exchange {
                 encrypted: *encrypted,
+                premaster: keys.decrypt(self.public_key.as_deref(), whole),
                 session_hash: session_hash(Prf::of(version, suite), &transcript),
             });
         }
+    }
+
+    /// None of the private keys is that of the certificate for which the client encrypted its secret.
+    pub(super) fn is_for_another(&self, keys: &Keys) -> bool {
+        let public = self.public_key.as_deref();
+        self.exchange.is_some() && public.is_some_and(|public| !keys.is_private_key_of(public))
     }
 
     /// The master secret, where the keys at hand tell it.
     pub(super) fn master(&self, keys: &Keys) -> Option<Vec<u8>> {
         let client = self.client_random?;
         let computed = self.exchange.as_ref().and_then(|exchange| {
-            let premaster = keys.premaster(&exchange.encrypted)?;
+            let opened = exchange.premaster.as_ref();
+            let premaster = opened.map(|premaster| premaster.0.as_slice());
+            let premaster = premaster.or_else(|| keys.premaster(&exchange.encrypted))?;
             let prf = Prf::of(self.version?, self.suite?);
             Some(if self.extended_master_secret {
                 prf.extended_master_secret(premaster, &exchange.session_hash)
@@ -85,8 +113,16 @@ impl Parameters {
                 prf.master_secret(premaster, &client, &self.server_random?)
             })
         });
-        computed.or_else(|| keys.master(&client, &self.session).map(<[u8]>::to_vec))
+        computed.or_else(|| {
+            let sessions = [self.session.as_slice(), &self.ticket];
+            keys.master(&client, sessions).map(<[u8]>::to_vec)
+        })
     }
+}
+
+/// By which the session of a ticket is known: tickets are long and many.
+pub(super) fn ticket_id(ticket: &[u8]) -> Vec<u8> {
+    sha2::Sha256::digest(ticket).to_vec()
 }
 
 /// RFC 7627, section 3.
@@ -118,8 +154,8 @@ mod tests {
             ..Parameters::default()
         };
         let body = [&[0, 16], &[7; 16][..]].concat();
-        parameters.on_key_exchange(&body);
         let mut keys = Keys::new(true);
+        parameters.on_key_exchange(&body, &keys);
         assert_eq!(parameters.master(&keys), None);
         keys.add(Secret::Premaster {
             encrypted: [7; 8],
@@ -130,7 +166,7 @@ mod tests {
 
         parameters.extended_master_secret = true;
         parameters.record(b"messages");
-        parameters.on_key_exchange(&body);
+        parameters.on_key_exchange(&body, &keys);
         let hash = sha2::Sha256::digest(b"messages");
         let extended = Prf::Sha256.extended_master_secret(&[3; 48], &hash);
         assert_eq!(parameters.master(&keys), Some(extended));

@@ -1,17 +1,17 @@
 //! A record in its turn: whether it is protected, and by what.
 
-use super::Output;
 use super::cipher::Opener;
 use super::connection::Connection;
 use super::content::tell_alert;
 use super::half::Protection;
 use super::keys::{Epoch, Keys};
 use super::open::{Known, Opening};
-use super::parameters::EarlyData;
+use super::parameters::{Answer, EarlyData};
 use super::reader::Arrival;
 use super::record::{ContentType, Header};
 use super::schedule::Prf;
-use crate::stream::Direction;
+use super::{Event, Output};
+use crate::stream::{Direction, PacketRef};
 
 impl Connection {
     /// A record whose turn it is.
@@ -30,6 +30,7 @@ impl Connection {
         if direction == Direction::ServerToClient && header.content != ContentType::Handshake {
             self.give_up_server_hello(keys, out);
         }
+        self.identify(direction, header, fragment, keys);
         self.guess_protection(direction, header, keys);
         let half = &mut self.halves[direction];
         let refused = self.parameters.early_data == EarlyData::Refused;
@@ -122,7 +123,7 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         match header.content {
-            ContentType::ChangeCipherSpec => self.on_change(direction, keys),
+            ContentType::ChangeCipherSpec => self.on_change(direction, keys, arrival.seen, out),
             ContentType::Alert => tell_alert(direction, fragment, false, arrival, out),
             ContentType::Handshake => {
                 self.on_handshake(direction, fragment, arrival, keys, out);
@@ -133,7 +134,13 @@ impl Connection {
 
     /// RFC 5246, section 7.1: this side's records are protected from here on.
     /// In TLS 1.3 the message means nothing.
-    pub(super) fn on_change(&mut self, direction: Direction, keys: &Keys) {
+    pub(super) fn on_change(
+        &mut self,
+        direction: Direction,
+        keys: &Keys,
+        at: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
         if self.parameters.version == Some(0x0304) {
             return;
         }
@@ -143,13 +150,18 @@ impl Connection {
         }
         let protection = self.classic_protection(direction, keys);
         self.halves[direction].protect(protection);
+        let of_server = direction == Direction::ServerToClient;
+        if of_server && self.parameters.answer == Answer::Nothing {
+            self.parameters.answer = Answer::More;
+            out(Output::Fact(Event::Resumed { at }));
+        }
     }
 
     fn classic_protection(&self, direction: Direction, keys: &Keys) -> Protection {
         Protection::Classic(self.classic_opener(direction, keys).map(Box::new))
     }
 
-    fn classic_opener(&self, direction: Direction, keys: &Keys) -> Option<Opener> {
+    pub(super) fn classic_opener(&self, direction: Direction, keys: &Keys) -> Option<Opener> {
         let parameters = &self.parameters;
         let (version, suite) = (parameters.version?, parameters.suite?);
         let (client, server) = (parameters.client_random?, parameters.server_random?);

@@ -38,7 +38,10 @@ impl Connection {
             && self.parameters.early_data == EarlyData::Offered
             && !keys.is_empty();
         let room = half.waiting_bytes.saturating_add(len) <= self.limit;
-        (keys.more_may_come() || early) && room && self.parameters.client_random.is_some()
+        let parameters = &self.parameters;
+        // Of what can be opened without a ClientHello, the ServerHello is needed.
+        let named = parameters.client_random.is_some() || parameters.version.is_some();
+        (keys.more_may_come() || early) && room && named
     }
 
     /// Opens what can be opened of the records that wait.
