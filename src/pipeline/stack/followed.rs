@@ -1,6 +1,7 @@
 //! The layers of a connection that is worked on, and how they are tied together.
 
 use super::encrypted::Encrypted;
+use super::headless::Early;
 use super::sought::{Acked, Sought};
 use super::subject::Subject;
 use crate::http;
@@ -24,6 +25,8 @@ pub(super) struct Followed {
     pub(super) syn: Sides<Option<Seq>>,
     /// What is looked for beside HTTP, where bytes are missing.
     pub(super) sought: Sought,
+    /// What keys may open though its beginning is missing.
+    pub(super) early: Early,
     /// Segments that were held against those of other connections.
     pub(super) looked_at: u8,
     /// Bytes that what is above TCP held when it was last handed something: few
@@ -66,6 +69,7 @@ impl Followed {
             syn: Sides::default(),
             looked_at: 0,
             sought: Sought::default(),
+            early: Early::default(),
             above: 0,
         };
         (client, followed)
@@ -126,6 +130,7 @@ impl Followed {
             subject,
             pending,
             sought,
+            early,
             ..
         } = self;
         let leg = subject.leg();
@@ -148,6 +153,7 @@ impl Followed {
             tcp::Output::Stream(event) => {
                 fed = true;
                 feed(layer, sought, subject, pending, &event, shared, finished);
+                early.keep(&event, sought, shared);
             }
         });
         fed && self.settle_fed(shared, finished)
@@ -156,7 +162,7 @@ impl Followed {
     /// What is above TCP was handed something. Returns true if the sides have been exchanged.
     fn settle_fed(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
         let swapped = self.settle_sought(shared, finished);
-        self.above = self.layer.buffered() + self.sought.buffered();
+        self.above = self.layer.buffered() + self.sought.buffered() + self.early.buffered();
         swapped
     }
 
@@ -258,6 +264,7 @@ impl Followed {
             subject,
             pending,
             sought,
+            early,
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
@@ -266,6 +273,7 @@ impl Followed {
             }
             tcp::Output::Stream(event) => {
                 feed(layer, sought, subject, pending, &event, shared, finished);
+                early.keep(&event, sought, shared);
             }
         });
         self.settle_fed(shared, finished)
@@ -350,7 +358,7 @@ impl Followed {
 
 impl Layer {
     /// Bytes are missing, and HTTP looks for the next head.
-    fn is_searching(&self) -> bool {
+    pub(super) fn is_searching(&self) -> bool {
         matches!(self, Self::Http(http, None) if http.is_searching())
     }
 }

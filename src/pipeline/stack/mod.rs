@@ -2,6 +2,8 @@
 
 mod encrypted;
 mod followed;
+mod headless;
+mod inside;
 mod midstream;
 mod order;
 mod quality;
