@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::followed::{self, Layer};
+use super::layer::{self, Layer};
 use super::sought::Acked;
 use super::subject::Subject;
 use crate::http;
@@ -85,7 +85,7 @@ impl Encrypted {
             tls::Output::Stream(event) => {
                 mark(marks, ends, &event);
                 for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
+                    layer::read(inside, subject, pending, event, shared, finished);
                 }
             }
         });
@@ -129,7 +129,7 @@ impl Encrypted {
             tls::Output::Stream(event) => {
                 mark(marks, ends, &event);
                 for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
+                    layer::read(inside, subject, pending, event, shared, finished);
                 }
             }
         });
@@ -183,11 +183,11 @@ impl Encrypted {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
                 for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
+                    layer::read(inside, subject, pending, event, shared, finished);
                 }
             }
         });
-        followed::finish(inside, subject, pending, shared, finished);
+        layer::finish(inside, subject, pending, shared, finished);
         subject.end_tls(shared);
     }
 

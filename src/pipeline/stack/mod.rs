@@ -2,10 +2,13 @@
 
 mod encrypted;
 mod followed;
+mod layer;
 mod midstream;
+mod onward;
 mod order;
 mod quality;
 mod rhythm;
+mod sides;
 mod sought;
 mod subject;
 #[cfg(test)]
