@@ -3,7 +3,8 @@
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::breach;
 use super::frame::{self, Boundary, Header, MAX_HEADER};
-use super::half::{Half, Open, State};
+use super::half::{Half, State};
+use super::open::Open;
 use super::{Breach, Event, Frame, Opcode};
 use crate::stream::PacketRef;
 
