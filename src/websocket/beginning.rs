@@ -150,6 +150,7 @@ impl Half {
             self.begin_fragment(&frame, held.arrival, &breaches, out);
         }
         self.closed |= opcode == Opcode::Close;
+        self.habits.begun = true;
         self.habits.zero_key |= mask == Some([0; 4]);
         self.habits.binary |= opcode == Opcode::Binary && rsv == 0;
         let (arrival, control) = (held.arrival, Vec::new());

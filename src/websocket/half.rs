@@ -6,9 +6,9 @@ use super::deflate::Inflater;
 use super::ending::settle_text;
 use super::open::Open;
 use super::resync::Habits;
-use super::search::Search;
+use super::search::{Last, Search};
 use super::{Deflate, Event, Opcode, Parameters, Wants};
-use crate::stream::{Chunk, Direction, Gap, PacketRef};
+use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef};
 
 /// One direction of a connection.
 #[derive(Debug)]
@@ -148,13 +148,19 @@ impl Half {
                 };
                 self.lose(at, out);
                 self.search(held);
+                let end = len.map(|len| gap.offset.saturating_add(len));
+                if let (GapCause::SnapLength, false, Some(end)) = (cause, self.habits.begun, end) {
+                    // Nothing but the end of the opening handshake and what followed it
+                    // in the same segment was cut.
+                    self.search_from(end);
+                }
             }
             (None, State::Lost | State::Searching(_) | State::Ended) => {}
         }
     }
 
     pub(super) fn on_end(&mut self, at: PacketRef, out: &mut impl FnMut(Event)) {
-        self.search_end(out);
+        self.search_end(Last::OfStream, out);
         let inside_frame = match &self.state {
             State::Inside(open) => Some((open.seen, open.frame.payload_len)),
             State::Boundary(_) | State::Lost | State::Searching(_) => None,
@@ -173,7 +179,7 @@ impl Half {
 
     /// The capture ended: hands over what is incomplete.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(Event)) {
-        self.search_end(out);
+        self.search_end(Last::OfCapture, out);
         self.cut_off(out);
         self.state = State::Ended;
         self.inflater.release();

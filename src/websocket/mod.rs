@@ -4,6 +4,7 @@
 //! Decoding never stops at a breach of the standards as long as the lengths
 //! still tell where the next frame begins.
 
+mod adoption;
 mod assembly;
 mod beginning;
 mod breach;
@@ -24,6 +25,8 @@ mod quiet;
 mod recognition;
 mod resync;
 mod search;
+mod segments;
+mod skim;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -37,8 +40,6 @@ pub use message::Message;
 pub use recognition::{Recognised, Recognition};
 
 use crate::stream::{Direction, GapCause, PacketRef};
-#[cfg(test)]
-use crate::stream::{Sides, StreamEvent};
 
 /// The opcodes of RFC 6455, section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tungstenite::protocol::{Role, WebSocket};
 
+mod bulk;
 mod cuts;
 mod recognition;
 mod resync;
