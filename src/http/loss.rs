@@ -1,8 +1,9 @@
 //! What missing bytes do to HTTP: which head they took, and how it gets back in step.
 
 use super::body::Body;
-use super::connection::{Connection, Mode, Phase, Question};
+use super::connection::{Connection, Mode};
 use super::gather::Gather;
+use super::half::{Phase, Question};
 use super::{Event, Output, parse};
 use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
@@ -41,11 +42,21 @@ impl Connection {
         }
     }
 
+    /// Where the server's stream goes on behind the head of a 101 that the snap
+    /// length cut. Frames begin there, or one that began right behind the head goes on.
+    pub const fn behind_cut_switch(&self) -> Option<u64> {
+        self.behind_cut_switch
+    }
+
     /// A gap took a head, or a part of it.
     fn lose_head_to(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         if gap.direction == ServerToClient && self.mode == Mode::Http {
+            let status = parse::status_of(self.halves.server.gather.bytes());
+            if let (Some(101), GapCause::SnapLength, Some(len)) = (status, gap.cause, gap.len) {
+                self.behind_cut_switch = Some(gap.offset.saturating_add(len));
+            }
             let connect = matches!(self.outstanding.front(), Some(Question::Connect(_)));
-            match parse::status_of(self.halves.server.gather.bytes()) {
+            match status {
                 Some(200..=299) if connect => return self.open_tunnel_behind(gap, out),
                 // The status line was still seen.
                 Some(101) | None => self.answer_gap = Some(*gap),

@@ -8,6 +8,7 @@ mod excerpt;
 mod exchange;
 mod extension;
 mod gather;
+mod half;
 mod head;
 mod hold;
 mod lenient;

@@ -230,6 +230,7 @@ impl Followed {
         layer::finish(layer, subject, pending, shared, finished);
         shared.records.end_of_session(&mut self.pending);
         shared.records.hold(self.subject.leg().tcp_stream, None);
+        let thorough = self.sought.is_thorough();
         let unknown = matches!(self.sought, Sought::Idle | Sought::Looking(_));
         match self.subject {
             Subject::Session(mut session) => {
@@ -243,7 +244,7 @@ impl Followed {
             }
             Subject::Attempt(mut attempt) => {
                 if unknown {
-                    shared.on_mid_stream(&attempt);
+                    shared.on_mid_stream(&attempt, thorough);
                 }
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
@@ -286,4 +287,7 @@ fn feed(
     }
     layer::read(layer, subject, pending, *event, shared, finished);
     sought.look(event, layer.is_searching());
+    if let Some(offset) = layer.behind_cut_switch() {
+        sought.begins_at(offset);
+    }
 }

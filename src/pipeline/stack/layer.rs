@@ -96,6 +96,14 @@ impl Layer {
         }
     }
 
+    /// Where the server's frames begin, if HTTP saw the beginning of a 101.
+    pub(super) fn behind_cut_switch(&self) -> Option<u64> {
+        match self {
+            Self::Http(http, None) => http.behind_cut_switch(),
+            _ => None,
+        }
+    }
+
     /// Bytes are missing, and HTTP looks for the next head.
     pub(super) fn is_searching(&self) -> bool {
         matches!(self, Self::Http(http, None) if http.is_searching())

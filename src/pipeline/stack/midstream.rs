@@ -48,7 +48,7 @@ impl Followed {
                     (&self.layer, &self.subject)
                     && http.is_searching()
                 {
-                    shared.on_mid_stream(attempt);
+                    shared.on_mid_stream(attempt, false);
                     self.layer = Layer::Opaque;
                 }
                 false
