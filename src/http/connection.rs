@@ -40,8 +40,10 @@ pub struct Connection {
     pub(super) upgraded_at: Option<PacketRef>,
     /// What is missing where an answer should be.
     pub(super) answer_gap: Option<Gap>,
-    /// Where the server goes on behind a 101 that the snap length cut.
-    pub(super) behind_cut_switch: Option<u64>,
+    /// Where what the snap length cut of heads ended last.
+    pub(super) cut_until: Sides<Option<u64>>,
+    /// The same as it was when it cut a 101.
+    pub(super) behind_cut_switch: Sides<Option<u64>>,
 }
 
 /// What the connection speaks.

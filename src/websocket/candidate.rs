@@ -2,7 +2,8 @@
 //! what speaks for it.
 
 use super::evidence::{
-    ANYWHERE, Expected, HIT_SHORT, LINK, hit, is_dull, is_legal, is_middle, size, text_bits,
+    ANYWHERE, BEHIND_SWITCH, Expected, HIT_SHORT, LINK, hit, is_dull, is_legal, is_middle, size,
+    text_bits,
 };
 use super::frame::Header;
 use super::{Confidence, Opcode};
@@ -142,6 +143,14 @@ impl Candidate {
             self.nesting = self.nesting.saturating_add(bits);
         }
         self.take(header, site, sample, expected, same && same_key)
+    }
+
+    /// It begins behind the opening handshake: what can't be there at first is no frame.
+    pub(super) fn favour(&mut self) {
+        if self.header.opcode != Opcode::Continuation {
+            self.chance = self.chance.saturating_add(BEHIND_SWITCH);
+            self.nesting = self.nesting.saturating_add(BEHIND_SWITCH);
+        }
     }
 
     /// Where the next header is due.

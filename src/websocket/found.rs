@@ -91,7 +91,9 @@ impl Search {
     /// Where the earliest chain begins that would be handed over from its start
     /// on, or the part of it that is likely.
     fn needed(&self) -> u64 {
-        let needed = |candidate: &Candidate| match self.may_be_whole(candidate) {
+        let needed = |candidate: &Candidate| match candidate.is_likely_from_its_start()
+            || self.is_from_origin(candidate)
+        {
             true => Some(candidate.start),
             false => candidate.likely_from(),
         };
@@ -99,24 +101,12 @@ impl Search {
         starts.fold(self.at, u64::min)
     }
 
-    /// If the chain is proven, its first frames are likely.
-    fn may_be_whole(&self, candidate: &Candidate) -> bool {
-        candidate.is_likely_from_its_start()
-            || self.is_from_origin(candidate)
-            || self.is_beginning(candidate)
-    }
-
     /// Where the held part of a chain begins that is likely by now.
     pub(super) fn likely(&self, candidate: &Candidate) -> Option<u64> {
-        let begins = candidate.is_likely_from_its_start() || self.is_beginning(candidate);
+        let begins = candidate.is_likely_from_its_start() || self.is_from_switch(candidate);
         let whole = (begins && candidate.is_likely()).then_some(candidate.start);
         let starts = [whole, candidate.likely_from()].into_iter().flatten();
         starts.into_iter().find(|&start| self.holds(start))
-    }
-
-    /// It begins where the frames of this direction do, and fits all segments since.
-    fn is_beginning(&self, candidate: &Candidate) -> bool {
-        candidate.fits_segments && self.beginning == Some(candidate.start)
     }
 }
 

@@ -11,6 +11,7 @@ mod breach;
 mod candidate;
 mod close;
 mod connection;
+mod cut;
 mod deflate;
 mod ending;
 mod evidence;

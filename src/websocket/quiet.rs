@@ -77,7 +77,13 @@ pub(super) struct Unsettled {
 impl Search {
     /// It begins with the first byte that came, and a frame begins or goes on with each segment.
     pub(super) fn is_from_origin(&self, candidate: &Candidate) -> bool {
-        candidate.fits_segments && self.origin == Some(candidate.start)
+        let first = candidate.fits_segments && self.origin == Some(candidate.start);
+        first || self.is_from_switch(candidate)
+    }
+
+    /// The same of the first byte behind the opening handshake.
+    pub(super) fn is_from_switch(&self, candidate: &Candidate) -> bool {
+        candidate.fits_segments && self.beginning == Some(candidate.start)
     }
 
     /// What came last is a segment that the other direction's words explain.
@@ -115,11 +121,18 @@ impl Search {
         let candidate = self.candidates.get(&self.end)?;
         let (header, site) = candidate.latest();
         let rooted = site.aligned || candidate.is_scrambled();
-        if header.opcode != Opcode::Close || !rooted || !self.expected.known {
+        let known = self.expected.known || self.is_from_switch(candidate);
+        if header.opcode != Opcode::Close || !rooted || !known {
             return None;
         }
         let enough = candidate.is_likely_with(CLOSE_AT_END) && self.holds(site.offset);
-        let payload = self.control_payload(candidate).filter(|_| enough)?;
+        if !enough {
+            return None;
+        }
+        // Of one that the snap length cut, the sample was sound.
+        let Some(payload) = self.control_payload(candidate) else {
+            return Some(site.offset);
+        };
         let sound = match payload.split_first_chunk::<2>() {
             Some((code, reason)) => {
                 let legal = !close::is_illegal(u16::from_be_bytes(*code));

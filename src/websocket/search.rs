@@ -54,7 +54,7 @@ pub(super) struct Search {
     pub(super) looked: u64,
     /// How many of them are looked at one by one.
     pub(super) closely: u64,
-    /// Where the bytes that came in one piece end.
+    /// Where what came last ends, with what the snap length cut of it.
     pub(super) end: u64,
     /// The first byte of all, as long as nothing is missing since then.
     pub(super) origin: Option<u64>,
@@ -123,6 +123,9 @@ impl Search {
         match gap.len {
             Some(len) => {
                 let end = gap.offset.saturating_add(len);
+                if gap.cause == GapCause::SnapLength {
+                    self.end = end;
+                }
                 self.candidates = self.candidates.split_off(&end);
             }
             None => self.candidates.clear(),
@@ -133,8 +136,10 @@ impl Search {
     /// Nothing more comes: what is likely has to do.
     pub(super) fn on_end(&mut self, last: Last, out: &mut impl FnMut(Event)) -> Option<Found> {
         let found = self.look(false).or_else(|| {
-            let told =
-                |candidate: &&Candidate| self.expected.known || candidate.confidence().is_some();
+            let told = |candidate: &&Candidate| {
+                let known = self.expected.known || self.is_from_switch(candidate);
+                known || candidate.confidence().is_some()
+            };
             let likely = |candidate: &Candidate| Some((candidate.chance, self.likely(candidate)?));
             let best = self
                 .candidates
@@ -215,28 +220,6 @@ impl Search {
         before.unwrap_or_else(|| most.min(bytes.len().saturating_sub(1)))
     }
 
-    /// The rest of a segment was cut off: how does it fit the ones before it?
-    fn listen(&mut self, gap: &Gap) -> Option<(u64, u64)> {
-        let (GapCause::SnapLength, Some(len), Some(segment)) =
-            (gap.cause, gap.len, self.segments.latest())
-        else {
-            return None;
-        };
-        let first = self.candidates.values();
-        let first = first.copied().find(|candidate| candidate.start == segment);
-        let Some(candidate) = first else {
-            let mut all = self.candidates.values();
-            if !all.any(|other| other.start < segment && other.fits_segments) {
-                self.rhythm = Rhythm::default();
-            }
-            return None;
-        };
-        let cut_off = candidate.next() < gap.offset.saturating_add(len);
-        let likely = cut_off && candidate.is_in_rhythm(self.rhythm) && self.holds(segment);
-        candidate.add_to(&mut self.rhythm);
-        likely.then_some((segment, u64::MAX))
-    }
-
     /// A frame may begin here.
     fn try_here(&mut self, bytes: &[u8]) -> Option<(u64, u64)> {
         let (site, expected) = (self.segments.reach(self.at), self.expected);
@@ -246,7 +229,12 @@ impl Search {
         let followed =
             due.and_then(|mut due| due.follow(&header, site, sample, expected).then_some(due));
         let followed = followed.filter(|candidate| self.goes_on(candidate));
-        let begun = Candidate::begin(&header, site, sample, expected);
+        let mut begun = Candidate::begin(&header, site, sample, expected);
+        if let Some(begun) = &mut begun
+            && self.is_from_switch(begun)
+        {
+            begun.favour();
+        }
         let begun = begun.filter(|candidate| self.takes_up(candidate, site));
         let candidate = stronger(followed, begun)?;
         if candidate.confidence() == Some(Confidence::Certain) {

@@ -287,7 +287,7 @@ fn feed(
     }
     layer::read(layer, subject, pending, *event, shared, finished);
     sought.look(event, layer.is_searching());
-    if let Some(offset) = layer.behind_cut_switch() {
-        sought.begins_at(offset);
+    if let Sought::Looking(looking) = sought {
+        looking.begins_at(layer.behind_cut_switch());
     }
 }

@@ -7,7 +7,7 @@ use super::subject::Subject;
 use crate::http;
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::stream::StreamEvent;
+use crate::stream::{Sides, StreamEvent};
 use crate::websocket;
 use crate::{tcp, tls};
 
@@ -96,11 +96,11 @@ impl Layer {
         }
     }
 
-    /// Where the server's frames begin, if HTTP saw the beginning of a 101.
-    pub(super) fn behind_cut_switch(&self) -> Option<u64> {
+    /// Where frames begin, if HTTP saw the beginning of a 101.
+    pub(super) fn behind_cut_switch(&self) -> Sides<Option<u64>> {
         match self {
             Self::Http(http, None) => http.behind_cut_switch(),
-            _ => None,
+            _ => Sides::default(),
         }
     }
 

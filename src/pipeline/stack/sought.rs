@@ -2,7 +2,7 @@
 //! beside HTTP, in the same bytes.
 
 use super::rhythm::{Rhythm, Suggested};
-use crate::stream::{Chunk, Direction, PacketRef, StreamEvent};
+use crate::stream::{Chunk, Direction, PacketRef, Sides, StreamEvent};
 use crate::tcp;
 use crate::websocket::{Recognised, Recognition};
 
@@ -99,14 +99,6 @@ impl Sought {
         true
     }
 
-    /// The server's frames begin at this offset, unless one goes on there.
-    pub(super) fn begins_at(&mut self, offset: u64) {
-        if let Self::Looking(looking) = self {
-            let server = Direction::ServerToClient;
-            looking.recognition.begins_at(server, offset);
-        }
-    }
-
     /// Nothing was passed over unseen on the way to where it is.
     pub(super) fn is_thorough(&self) -> bool {
         match self {
@@ -196,6 +188,15 @@ impl Looking {
             Recognised::Undecided => None,
             Recognised::Frames { client } => Some(self.found(client)),
             Recognised::Nothing => Some(Sought::Nothing),
+        }
+    }
+
+    /// Frames begin at these offsets, unless one goes on there.
+    pub(super) fn begins_at(&mut self, offsets: Sides<Option<u64>>) {
+        for (direction, offset) in offsets.iter() {
+            if let Some(offset) = *offset {
+                self.recognition.begins_at(direction, offset);
+            }
         }
     }
 

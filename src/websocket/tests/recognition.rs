@@ -384,3 +384,62 @@ fn small_records_of_one_form_are_no_frames() {
     }
     assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
 }
+
+/// What both sides say behind a handshake of which the snap length left the
+/// beginning; `known` tells whether the status line was seen.
+fn behind_a_cut_switch(known: bool) -> Option<Talk> {
+    let mut stranger = Stranger::new();
+    if known {
+        stranger.recognition.begins_at(ClientToServer, 0);
+        stranger.recognition.begins_at(ServerToClient, 0);
+    }
+    stranger
+        .send(ClientToServer, &resync::keyed(FIN | BINARY, 1, b"abc"))
+        .send(ServerToClient, &bare(FIN | BINARY, b"abc"))
+        .send(ServerToClient, &bare(FIN | CLOSE, &[3, 232]))
+        .send(ClientToServer, &resync::keyed(FIN | CLOSE, 2, &[3, 232]));
+    let client = ClientToServer;
+    stranger.answer = stranger.recognition.finish();
+    if stranger.answer != (Recognised::Frames { client }) {
+        return None;
+    }
+    let mut talk = stranger.talk();
+    talk.end(ClientToServer).end(ServerToClient).finish();
+    Some(talk)
+}
+
+#[test]
+fn few_frames_behind_a_cut_switch_are_enough() {
+    let talk = behind_a_cut_switch(true).unwrap();
+    assert_eq!((talk.messages().len(), closes(&talk).len()), (2, 2));
+    let sure = |frame: &Frame| frame.confidence == Confidence::Certain;
+    assert!(!talk.frames().iter().any(sure));
+    assert!(behind_a_cut_switch(false).is_none());
+}
+
+#[test]
+fn another_protocol_behind_a_cut_switch_is_nothing() {
+    // HTTP/2, the frames of SPDY, and the streams of a container.
+    let http2 = [
+        &[0, 0, 18, 4, 0, 0, 0, 0, 0][..],
+        &[0, 3, 0, 0, 0, 100, 0, 4, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0],
+    ]
+    .concat();
+    let spdy = [
+        &[0x80, 3, 0, 1, 0, 0, 0, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0][..],
+        b"\x78\xbb\xdf\xa2\x51\xb2",
+    ]
+    .concat();
+    let container = [&[1, 0, 0, 0, 0, 0, 0, 12][..], b"hello there\n"].concat();
+    for said in [http2, spdy, container] {
+        let mut stranger = Stranger::new();
+        stranger.recognition.begins_at(ClientToServer, 0);
+        stranger.recognition.begins_at(ServerToClient, 0);
+        for _ in 0..5 {
+            stranger
+                .send(ServerToClient, &said)
+                .send(ClientToServer, &said);
+        }
+        assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
+    }
+}
