@@ -448,23 +448,20 @@ impl Session {
         let missing =
             |gap: &FrameGap| gap.direction == sender && gap.cause != GapCause::BeganMidStream;
         self.lost_sync[sender].is_some()
-            || self.passed_over_late(sender)
+            || self.found[sender.reverse()]
+                .is_some_and(|(first, _)| self.passed_over_since(sender, first))
             || self.resyncs[sender].unread > 0
             || self.is_inferred()
             || self.frame_gaps.iter().any(missing)
             || self.leg.last_packet[sender].is_none()
     }
 
-    /// Bytes of this sender were passed over while frames of the other were
-    /// told already: its frames may be among them.
-    fn passed_over_late(&self, sender: Direction) -> bool {
-        let skipped = self
-            .handshake
-            .mid_stream
-            .map_or(0, |found| found.skipped[sender]);
-        let first = |side: Direction| self.found[side].map(|(at, _)| at);
-        let late = first(sender) > first(sender.reverse());
-        skipped > 0 && late && first(sender.reverse()).is_some()
+    /// Bytes of this sender, of which the opening handshake is missing, were
+    /// passed over after `from`: its first frame that could be told came later.
+    pub fn passed_over_since(&self, sender: Direction, from: PacketRef) -> bool {
+        let mid_stream = self.handshake.mid_stream;
+        let skipped = mid_stream.map_or(0, |found| found.skipped[sender]);
+        skipped > 0 && self.found[sender].is_some_and(|(at, _)| at > from)
     }
 
     /// The place of this sender's next frame was lost, and not found again.
