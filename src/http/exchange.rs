@@ -5,9 +5,10 @@ use std::mem;
 
 use super::body::Body;
 use super::connect::Asked;
-use super::connection::{Connection, Mode, Phase, Place, Question};
+use super::connection::{Connection, Mode, Place};
 use super::excerpt::Excerpt;
 use super::gather::Gather;
+use super::half::{Phase, Question};
 use super::line::{RequestLine, StatusLine};
 use super::parse::{self, Head, text};
 use super::{Event, Lookalike, Output, Request, Response, upgrade};

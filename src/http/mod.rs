@@ -9,6 +9,7 @@ mod excerpt;
 mod exchange;
 mod extension;
 mod gather;
+mod half;
 mod head;
 mod hold;
 mod lenient;

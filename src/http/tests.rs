@@ -983,6 +983,11 @@ fn an_answer_from_before_a_request_behind_a_gap_is_another_ones() {
     ]);
     assert_eq!(
         seen,
-        ["client head lost", "ask /ws", "connect ? Some(1)", "upgraded"]
+        [
+            "client head lost",
+            "ask /ws",
+            "connect ? Some(1)",
+            "upgraded"
+        ]
     );
 }

@@ -199,6 +199,8 @@ pub struct Capture {
     /// Connections that were open before the capture began, and whose first
     /// bytes are no handshake of HTTP or TLS.
     pub mid_stream: Tally,
+    /// Those of them of which more came than is searched for frames byte by byte.
+    pub mid_stream_skimmed: u64,
     /// Packets that were captured twice.
     pub duplicates: u64,
     /// The first of them, and its connection.

@@ -2,7 +2,8 @@
 //! before it turned out to be TLS is kept, and tried with them.
 
 use super::encrypted::Encrypted;
-use super::followed::{Followed, Layer};
+use super::followed::Followed;
+use super::layer::Layer;
 use super::sought::{Kept, Sought, reversed};
 use crate::pipeline::{Finished, Shared};
 use crate::session::Orientation;

@@ -1,6 +1,6 @@
 //! What is inside TLS: its layers, and where bytes are missing, the search beside them.
 
-use super::followed::{self, Layer};
+use super::layer::{self, Layer};
 use super::midstream::read_found;
 use super::sought::{Acked, Sought};
 use super::subject::Subject;
@@ -34,7 +34,7 @@ impl Inside {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
-        followed::read(&mut self.layer, subject, pending, event, shared, finished);
+        layer::read(&mut self.layer, subject, pending, event, shared, finished);
         self.sought.look(&event, self.layer.is_searching());
         if let Sought::Found(_) = self.sought {
             self.adopt(subject, pending, shared, finished);
@@ -85,7 +85,7 @@ impl Inside {
     ) {
         self.sought.finish();
         self.adopt(subject, pending, shared, finished);
-        followed::finish(&mut self.layer, subject, pending, shared, finished);
+        layer::finish(&mut self.layer, subject, pending, shared, finished);
     }
 
     pub(super) fn buffered(&self) -> usize {

@@ -1,6 +1,7 @@
 //! What becomes of a connection on which something was found that has no handshake.
 
-use super::followed::{Followed, Layer};
+use super::followed::Followed;
+use super::layer::Layer;
 use super::order::in_capture_order;
 use super::rhythm::Suggested;
 use super::sought::{Found, Sought, reversed};
@@ -52,7 +53,7 @@ impl Followed {
                     (&self.layer, &self.subject)
                     && http.is_searching()
                 {
-                    shared.on_mid_stream(attempt);
+                    shared.on_mid_stream(attempt, false);
                     self.layer = Layer::Opaque;
                 }
                 false

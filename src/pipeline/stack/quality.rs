@@ -6,7 +6,8 @@ use crate::stream::{Gap, GapCause, PacketRef};
 
 impl Shared {
     /// Counts a connection that was open before the capture began, unless HTTP was found on it.
-    pub(super) fn on_mid_stream(&mut self, attempt: &Attempt) {
+    /// `thorough`: all of it was searched for frames.
+    pub(super) fn on_mid_stream(&mut self, attempt: &Attempt, thorough: bool) {
         let leg = &attempt.leg;
         let began = leg
             .gaps
@@ -21,6 +22,9 @@ impl Shared {
             && unknown
         {
             self.capture.mid_stream.add(gap.at, leg.tcp_stream);
+            if !thorough {
+                self.capture.mid_stream_skimmed += 1;
+            }
         }
     }
 
