@@ -6,7 +6,7 @@ use super::ending::{EndedBy, Farewell, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
 use super::{Confidence, Provenance, api, legs, reset_provenance};
 use crate::session::{Ended, FoundBy, Session};
-use crate::stream::{Direction, PacketRef};
+use crate::stream::{Direction, PacketRef, Sides};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +64,7 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
     }
     match closes {
         // Two records of the size that Close frames have.
-        _ if session.is_inferred() => Kind::Clean,
+        _ if closes_by_size(session).is_some() => Kind::Clean,
         (true, true) => Kind::Clean,
         (true, false) | (false, true) => Kind::Half,
         // How it ended is not in the capture.
@@ -140,14 +140,16 @@ fn terminator(session: &Session) -> Option<Terminator> {
         .min_by_key(|t| t.at)
 }
 
+/// The records that have the sizes of a Close frame and its answer, where nothing can be read.
+pub(super) fn closes_by_size(session: &Session) -> Option<Sides<PacketRef>> {
+    match session.handshake.mid_stream?.by {
+        FoundBy::RecordSizes { close } => close,
+        FoundBy::Frames => None,
+    }
+}
+
 fn first_close(session: &Session) -> Option<Direction> {
-    let inferred = session
-        .handshake
-        .mid_stream
-        .and_then(|found| match found.by {
-            FoundBy::RecordSizes { close } => Some(close),
-            FoundBy::Frames => None,
-        });
+    let inferred = closes_by_size(session);
     let at = |direction: Direction| {
         let read = session.close[direction].as_ref();
         read.map(|close| close.control.frame.at)

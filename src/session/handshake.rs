@@ -3,7 +3,7 @@
 use crate::http::{Agreement, Event, HandshakeBreach, Headers, Request, Response};
 use crate::stream::{PacketRef, Sides};
 
-/// How a session was found of whose opening handshake nothing is in the capture.
+/// How a session was found of whose opening handshake nothing is in the capture, or nothing can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MidStream {
     /// What shows that it is a WebSocket.
@@ -23,7 +23,7 @@ pub enum FoundBy {
     /// TLS records without a key: their sizes suggest it, no more.
     RecordSizes {
         /// The records that have the size of a Close frame and its answer.
-        close: Sides<PacketRef>,
+        close: Option<Sides<PacketRef>>,
     },
 }
 

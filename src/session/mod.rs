@@ -10,12 +10,14 @@ mod counts;
 mod distribution;
 mod handshake;
 mod keepalive;
+mod keyless;
 mod leg;
 mod legs;
 mod pattern;
 mod record;
 pub mod redact;
 mod rtt;
+mod sealed;
 mod selector;
 mod signs;
 mod stalls;
@@ -34,10 +36,12 @@ pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::{FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
+pub use keyless::{Beats, Keyless};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
+pub use sealed::{SealedRecord, SealedRecords};
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
@@ -195,6 +199,8 @@ pub struct Session {
     pub joined: Option<Joined>,
     /// The same connection under translated addresses; set when the capture is at its end.
     pub far_side: Option<Box<FarSide>>,
+    /// What sizes and times tell of a session whose handshake was captured and can't be read.
+    pub keyless: Option<Box<Keyless>>,
     /// Why nothing more comes; `None` while it is open.
     pub ended: Option<Ended>,
     /// The capture's last packet so far, whoever's, when `ended` was set.
@@ -247,6 +253,7 @@ impl Session {
             outline: Outline::default(),
             joined: None,
             far_side: None,
+            keyless: None,
             ended: None,
             horizon,
         }
@@ -476,7 +483,12 @@ impl Session {
     /// This sender's last frames are not in the capture, or can't be told: a
     /// Close frame, which is the last one, may be among them.
     pub fn may_hide_close_at_end(&self, sender: Direction) -> bool {
-        self.ended_adrift[sender] || self.searching[sender].is_some()
+        self.ended_adrift[sender]
+            || self.searching[sender].is_some()
+            || self
+                .keyless
+                .as_deref()
+                .is_some_and(|keyless| keyless.may_be_close[sender].is_some())
     }
 
     /// Bytes of this sender were captured, and no frame could be told in them.

@@ -199,6 +199,7 @@ impl Encrypted {
         tls.finish(&mut |output| inner.take(output, &mut around));
         followed::finish(&mut inner.layer, subject, pending, shared, finished);
         subject.end_tls(shared);
+        subject.infer(shared);
     }
 
     pub(super) fn buffered(&self) -> usize {

@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod followed;
+mod keyless;
 mod midstream;
 mod order;
 mod quality;

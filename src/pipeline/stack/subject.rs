@@ -1,5 +1,6 @@
 //! Whose record the facts of a connection go to.
 
+use super::keyless;
 use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
@@ -95,6 +96,25 @@ impl Subject {
         session.handshake.mid_stream = Some(found);
         session.searching = Sides::from_fn(|_| Some(at));
         self.replace(session, pending, shared, finished);
+    }
+
+    /// The connection is over and nobody could read it: what the sizes of its
+    /// records suggest is a session, marked as inferred.
+    pub(super) fn infer(&mut self, shared: &mut Shared) {
+        let Self::Attempt(attempt) = self else { return };
+        let leg = &attempt.leg;
+        let Some(found) = keyless::suggested(leg) else {
+            return;
+        };
+        let records: Vec<_> = leg
+            .tls
+            .iter()
+            .flat_map(|tls| tls.sealed_records.iter().copied())
+            .collect();
+        let (id, leg) = self.next_session(shared);
+        let mut session = Session::without_request(id, leg, found.request);
+        session.infer(found, &records);
+        *self = Self::Session(Box::new(session));
     }
 
     fn next_session(&mut self, shared: &mut Shared) -> (u32, Leg) {

@@ -73,12 +73,35 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
             "client": ping(&session.pings.client, &pings.client),
             "server": ping(&session.pings.server, &pings.server),
         })),
-        "heartbeat": null,
+        "heartbeat": heartbeat(session),
         "latency": null,
         "tcp": tcp(session),
         "legs": legs(session, report),
         "translated": translated(session),
         "findings": report.about(session.id),
+    })
+}
+
+/// Records that repeat as a heartbeat does, in a session that nobody could read.
+fn heartbeat(session: &Session) -> Json {
+    let beats = session.keyless.as_deref().and_then(|keyless| {
+        let beats = keyless.beats.as_ref()?;
+        Some((beats, keyless.partial))
+    });
+    let Some((beats, partial)) = beats else {
+        return Json::Null;
+    };
+    let ledger = &session.pings[beats.sender];
+    // Of a long session only the newest were looked at.
+    let count = |count: u64| (!partial).then_some(count);
+    json!({
+        "kind": "generic", "inferred": true, "sender": beats.sender.sender(),
+        "sent": count(ledger.sent), "answered": count(ledger.answered),
+        "unanswered": count(ledger.outstanding.len() as u64),
+        "rtt_ms": distribution(&ledger.rtt),
+        "interval_ms": {
+            "p50": ledger.intervals.median().map(ms), "max": ledger.intervals.max().map(ms),
+        },
     })
 }
 
@@ -193,7 +216,11 @@ fn found_by(session: &Session) -> Option<Json> {
     Some(json!({
         "proof": proof,
         "confidence": confidence,
-        "began": if found.lost { "in a gap" } else { "before the capture" },
+        "began": match (session.keyless.is_some(), found.lost) {
+            (true, _) => "in the capture, encrypted",
+            (false, true) => "in a gap",
+            (false, false) => "before the capture",
+        },
         "first_packet": session.found_at().number,
         "skipped_bytes": sides(&found.skipped, |bytes| json!(bytes)),
     }))

@@ -23,6 +23,8 @@ const PLACE: usize = 2;
 const PLACE_LEAST: usize = 12;
 /// In place of the path of a session whose request is not in the capture.
 const UNKNOWN_PATH: &str = "(mid-stream)";
+/// The same where it is, and nobody could read it.
+const UNREAD_PATH: &str = "(encrypted)";
 
 pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if report.sessions.is_empty() {
@@ -65,8 +67,14 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
 
 fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String; 6] {
     let session = reported.session;
-    let path = describe::path(session, report.secrets).unwrap_or(Cow::Borrowed(UNKNOWN_PATH));
-    let place = if hosts && session.handshake.seen_request().is_some() {
+    let unknown = match session.keyless {
+        Some(_) => UNREAD_PATH,
+        None => UNKNOWN_PATH,
+    };
+    let path = describe::path(session, report.secrets).unwrap_or(Cow::Borrowed(unknown));
+    let place = if session.keyless.is_some() {
+        format!("{} {path}", host(session))
+    } else if hosts && session.handshake.seen_request().is_some() {
         format!("{}{path}", host(session))
     } else {
         path.into_owned()
