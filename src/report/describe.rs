@@ -167,7 +167,7 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
         (Kind::Abnormal, _) if lacks_frames(session) && closing.sees.client.is_none() => {
             "ended, code not captured".to_owned()
         }
-        (Kind::Abnormal, _) if session.is_inferred() => "dropped (1006), by its sizes".to_owned(),
+        (Kind::Abnormal, _) if session.is_inferred() => "dropped, by its sizes".to_owned(),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),

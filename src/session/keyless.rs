@@ -1,7 +1,7 @@
 //! A session that nobody could read, of which the sizes and times of its TLS
 //! records tell something all the same.
 
-use super::{FoundBy, MidStream, PingLedger, SealedRecord, Session};
+use super::{FoundBy, Leg, MidStream, PingLedger, SealedRecord, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 
 /// What sizes and times suggest. All of it is inferred.
@@ -39,30 +39,34 @@ pub struct Beats {
 }
 
 impl Session {
-    /// Its handshake was captured and can't be read; this is what its records suggest.
-    pub fn infer(&mut self, keyless: Keyless, records: &[SealedRecord]) {
-        self.handshake.mid_stream = Some(MidStream {
+    /// A session whose handshake was captured and can't be read; this is what its records suggest.
+    pub fn inferred(id: u32, mut leg: Leg, keyless: Keyless) -> Self {
+        let mut records: Vec<SealedRecord> = Vec::new();
+        if let Some(tls) = &mut leg.tls {
+            for direction in Direction::BOTH {
+                let said = &mut tls.close_notify[direction];
+                *said = said.or(keyless.farewell[direction]);
+            }
+            records = tls.sealed_records.iter().copied().collect();
+        }
+        let mut session = Self::without_request(id, leg, keyless.request);
+        session.handshake.mid_stream = Some(MidStream {
             by: FoundBy::RecordSizes {
                 close: keyless.close,
             },
             skipped: Sides::default(),
             lost: false,
         });
-        if let Some(tls) = &mut self.leg.tls {
-            for direction in Direction::BOTH {
-                let said = &mut tls.close_notify[direction];
-                *said = said.or(keyless.farewell[direction]);
-            }
-        }
         if let Some(beats) = &keyless.beats {
-            let delivered = self.leg.last_delivered[beats.sender];
-            self.pings[beats.sender] =
+            let delivered = session.leg.last_delivered[beats.sender];
+            session.pings[beats.sender] =
                 PingLedger::of_records(&beats.asked, delivered, |from, to| {
                     let answer = |at| beats.asked.iter().any(|(_, answer)| *answer == Some(at));
                     let mut between = records.iter().filter(|r| r.at > from && r.at < to);
                     between.any(|record| !answer(record.at))
                 });
         }
-        self.keyless = Some(Box::new(keyless));
+        session.keyless = Some(Box::new(keyless));
+        session
     }
 }

@@ -29,6 +29,12 @@ const ANSWER: (u16, u16) = (129, 1_024);
 /// RFC 9112, section 3: the shortest request line and Host field have 27 bytes together;
 /// shorter records of a client are no requests.
 const SHORTEST_HTTP: u16 = 27;
+/// RFC 6455, section 5.2: an empty frame of the client.
+const SHORTEST_MASKED: u16 = 2 + MASK;
+/// How many frames of a client that are too short for requests count.
+///
+/// Rationale: as many as pairs.
+const BRIEF: usize = 3;
 /// RFC 6455, section 5.5: the longest control frame of a server.
 const LONGEST_CONTROL: u16 = 127;
 /// RFC 9113, section 4.1: a frame without payload, which an empty SETTINGS is.
@@ -65,8 +71,17 @@ struct Held {
     at: PacketRef,
 }
 
+/// What the records of a connection suggest.
+pub(super) enum Suggested {
+    /// A WebSocket.
+    Session(Keyless),
+    /// One, where another connection shows that the server speaks it: what the
+    /// client sends is too short for requests, and no more.
+    WithAnother(Keyless),
+}
+
 /// What the records of this connection suggest, if they suggest a WebSocket.
-pub(super) fn suggested(leg: &Leg) -> Option<Keyless> {
+pub(super) fn suggested(leg: &Leg) -> Option<Suggested> {
     let tls = leg.tls.as_deref()?;
     if tls.is_decrypted() || tls.client_hello.is_none() || !may_speak_http1(tls) {
         return None;
@@ -91,14 +106,15 @@ pub(super) fn suggested(leg: &Leg) -> Option<Keyless> {
     let enough = beats.is_some()
         || pairs.agree() && pairs.masked >= PAIRS
         || pairs.agree() && pairs.masked >= PAIRS_AND_CLOSE && close.is_some();
-    if !enough || !pairs.tiny || is_h2(frames) {
+    let enough = enough && pairs.tiny;
+    if is_h2(frames) || !enough && !speaks_briefly(frames) {
         return None;
     }
     let may_be_close = match close {
         Some(_) => Sides::default(),
         None => lone_close(frames, beats.as_ref(), end, is_incomplete(leg, tls)),
     };
-    Some(Keyless {
+    let keyless = Keyless {
         request,
         response,
         masked: pairs.masked,
@@ -107,7 +123,18 @@ pub(super) fn suggested(leg: &Leg) -> Option<Keyless> {
         may_be_close,
         farewell,
         partial,
+    };
+    Some(match enough {
+        true => Suggested::Session(keyless),
+        false => Suggested::WithAnother(keyless),
     })
+}
+
+/// The client sends short frames and nothing that may be another request.
+fn speaks_briefly(frames: &[Held]) -> bool {
+    let of_client = || frames.iter().filter(|h| h.direction == ClientToServer);
+    let brief = of_client().filter(|held| (SHORTEST_MASKED..SHORTEST_HTTP).contains(&held.len));
+    brief.count() >= BRIEF && of_client().all(|held| held.len < REQUEST.0)
 }
 
 /// The two agreed on HTTP/1.1, or on nothing and neither HTTP/2 nor anything else was offered.

@@ -1,6 +1,6 @@
 //! Whose record the facts of a connection go to.
 
-use super::keyless;
+use super::keyless::{self, Suggested};
 use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
@@ -102,19 +102,14 @@ impl Subject {
     /// records suggest is a session, marked as inferred.
     pub(super) fn infer(&mut self, shared: &mut Shared) {
         let Self::Attempt(attempt) = self else { return };
-        let leg = &attempt.leg;
-        let Some(found) = keyless::suggested(leg) else {
-            return;
-        };
-        let records: Vec<_> = leg
-            .tls
-            .iter()
-            .flat_map(|tls| tls.sealed_records.iter().copied())
-            .collect();
-        let (id, leg) = self.next_session(shared);
-        let mut session = Session::without_request(id, leg, found.request);
-        session.infer(found, &records);
-        *self = Self::Session(Box::new(session));
+        match keyless::suggested(&attempt.leg) {
+            None => {}
+            Some(Suggested::WithAnother(found)) => attempt.unproven = Some(Box::new(found)),
+            Some(Suggested::Session(found)) => {
+                let (id, leg) = self.next_session(shared);
+                *self = Self::Session(Box::new(Session::inferred(id, leg, found)));
+            }
+        }
     }
 
     fn next_session(&mut self, shared: &mut Shared) -> (u32, Leg) {

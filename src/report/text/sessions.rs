@@ -59,6 +59,7 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
         table.add_row(row);
     }
     print_table(&table, out)?;
+    inferred_note(&order, style, out)?;
     match order.len().saturating_sub(most) {
         0 => Ok(()),
         more => writeln!(out, "... and {more} more (-v shows them all)"),
@@ -72,8 +73,8 @@ fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String
         None => UNKNOWN_PATH,
     };
     let path = describe::path(session, report.secrets).unwrap_or(Cow::Borrowed(unknown));
-    let place = if session.keyless.is_some() {
-        format!("{} {path}", host(session))
+    let place = if let (Some(_), Some(name)) = (&session.keyless, describe::host(session)) {
+        format!("{name} {path}")
     } else if hosts && session.handshake.seen_request().is_some() {
         format!("{}{path}", host(session))
     } else {
@@ -129,6 +130,33 @@ fn leg_rows(session: &Session, report: &Report) -> Vec<[String; 6]> {
             row
         })
         .collect()
+}
+
+/// What is not read but inferred, and how it could be read.
+fn inferred_note(order: &[&Session], style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let inferred: Vec<String> = order
+        .iter()
+        .filter(|session| session.keyless.is_some())
+        .map(|session| session.name())
+        .collect();
+    let Some(first) = inferred.first() else {
+        return Ok(());
+    };
+    let who = match inferred.len() {
+        1 => first.clone(),
+        more => format!("{first} and {} more", more - 1),
+    };
+    let text = format!(
+        "{who}: TLS that nobody could read. That it is WebSocket, and how it ended, is inferred from the sizes and times of its records; \
+         --keys FILE (SSLKEYLOGFILE) would read it"
+    );
+    wrapped_after(
+        out,
+        style.width,
+        &format!("{}  ", style.bold("INFERRED")),
+        10,
+        &text,
+    )
 }
 
 /// What protects the session, where anything does: `TLS 1.3, decrypted`.
@@ -198,7 +226,9 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
         server: 0,
     };
     let (mut unanswered, mut slowest) = (0, None::<Duration>);
-    let pings = |session: &Session| session.pings.iter().any(|(_, ledger)| ledger.sent > 0);
+    let pings = |session: &Session| {
+        !session.is_inferred() && session.pings.iter().any(|(_, ledger)| ledger.sent > 0)
+    };
     // Pings that a proxy passes on count once.
     let pinging = |session: &&Session| {
         let front = report.session(client_leg(session));
@@ -213,6 +243,7 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
             slowest = slowest.max(ledger.rtt.max());
         }
     }
+    beats(report, style, out)?;
     if sent.client + sent.server == 0 {
         return Ok(());
     }
@@ -228,6 +259,36 @@ pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> i
         out,
         style.width,
         &format!("{}  ", style.bold("PINGS")),
+        7,
+        &text,
+    )
+}
+
+/// Heartbeats of sessions that nobody could read.
+fn beats(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut told = report.sessions.iter().filter_map(|session| {
+        let beats = session.keyless.as_deref()?.beats.as_ref()?;
+        let period = session.pings[beats.sender].intervals.median()?;
+        Some((session, beats, period))
+    });
+    let Some((session, beats, period)) = told.next() else {
+        return Ok(());
+    };
+    let more = match told.count() {
+        0 => String::new(),
+        count => format!(" (and in {count} more)"),
+    };
+    let text = format!(
+        "{}: every {} a record of the {} that has the size of a Ping, and one of its Pong's size after it{more}; not read",
+        session.name(),
+        span(period),
+        beats.sender.sender(),
+    );
+    writeln!(out)?;
+    wrapped_after(
+        out,
+        style.width,
+        &format!("{}  ", style.bold("BEATS")),
         7,
         &text,
     )
