@@ -11,6 +11,8 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+#[cfg(test)]
+mod keyless_tests;
 mod lacks;
 mod legs;
 mod path;
