@@ -230,3 +230,64 @@ fn where_records_are_missing_no_close_frame_is_called_missing() {
         assert_ne!(close_of(session).kind, Kind::Abnormal);
     }
 }
+
+/// A request after TLS's handshake and tickets, and no answer in so many seconds.
+fn asked(script: Script, seconds: f64) -> Script {
+    script
+        .tls13()
+        .sealed(ServerToClient, 233)
+        .sealed(ClientToServer, 195)
+        .wait_s(seconds)
+}
+
+#[test]
+fn a_server_that_speaks_websocket_and_answers_nothing_is_told() {
+    let silent = |script: Script| asked(script, 10.0).fin(ClientToServer).fin(ServerToClient);
+    let known = || {
+        beating(Script::new().sealed_upgrade(), ClientToServer, 5)
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+    };
+    let told = known().elsewhere(40_002, silent).told();
+    let finding = told.only("hs-no-response");
+    assert_eq!(finding.confidence.name(), "possible");
+    // Of a server of which nothing is known nothing is said.
+    assert!(silent(Script::new()).told().of("hs-no-response").is_empty());
+    // A client that leaves at once had no patience.
+    let hasty = |script: Script| asked(script, 0.1).fin(ClientToServer).fin(ServerToClient);
+    let told = known().elsewhere(40_002, hasty).told();
+    assert!(told.of("hs-no-response").is_empty());
+}
+
+#[test]
+fn long_silences_without_a_beat_are_told_and_with_one_they_are_not() {
+    let echoes = |mut script: Script| {
+        for word in ["a", "bcd", "ef"] {
+            script = script
+                .sealed_frame(ClientToServer, 0x81, word.as_bytes())
+                .sealed_frame(ServerToClient, 0x81, word.as_bytes());
+        }
+        script
+    };
+    let mut script = Script::new().sealed_upgrade();
+    for _ in 0..3 {
+        script = echoes(script.wait_s(40.0));
+    }
+    let told = script.fin(ServerToClient).fin(ClientToServer).told();
+    assert_eq!(told.only("hb-none").confidence.name(), "possible");
+    let mut script = echoes(Script::new().sealed_upgrade());
+    for _ in 0..5 {
+        script = script.wait_s(40.0).sealed_beat(ServerToClient);
+    }
+    let told = script.fin(ServerToClient).fin(ClientToServer).told();
+    assert!(told.of("hb-none").is_empty(), "{:?}", told.ids());
+}
+
+#[test]
+fn an_end_without_close_notify_is_told_where_sizes_show_none() {
+    let ended = |told: Told| told.of("tls-close-without-notify").len();
+    let alive = || beating(Script::new().sealed_upgrade(), ClientToServer, 5).wait_s(1.0);
+    let without = alive().fin(ServerToClient).fin(ClientToServer);
+    assert_eq!(ended(without.told()), 1);
+    assert_eq!(ended(alive().sealed_end(ServerToClient).told()), 0);
+}

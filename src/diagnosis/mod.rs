@@ -11,6 +11,7 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+mod keyless;
 #[cfg(test)]
 mod keyless_tests;
 mod lacks;

@@ -29,7 +29,8 @@ fn server(leg: &Leg) -> Server {
 impl Unproven {
     /// Keeps a connection that is over; hands it back where there is no room.
     pub(super) fn keep(&mut self, attempt: Box<Attempt>) -> Option<Box<Attempt>> {
-        if attempt.unproven.is_none() || self.0.len() == KEPT {
+        let may_be = attempt.unproven.is_some() || attempt.unanswered.is_some();
+        if !may_be || self.0.len() == KEPT {
             return Some(attempt);
         }
         self.0.push(attempt);
@@ -51,7 +52,8 @@ impl Shared {
         for mut attempt in std::mem::take(&mut self.unproven.0) {
             let spoken = servers.contains(&server(&attempt.leg));
             let Some(found) = attempt.unproven.take().filter(|_| spoken) else {
-                if attempt.is_worth_telling() {
+                attempt.unanswered = attempt.unanswered.filter(|_| spoken);
+                if attempt.is_worth_telling() || attempt.unanswered.is_some() {
                     self.attempts.add(attempt, &mut self.capture, finished);
                 }
                 continue;

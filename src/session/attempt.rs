@@ -23,6 +23,8 @@ pub struct Attempt {
     pub settled: bool,
     /// Nobody could read it, and its records suggest a WebSocket if others to this server are.
     pub unproven: Option<Box<Keyless>>,
+    /// Nobody could read it: a record of a request's size, after which the server sent none.
+    pub unanswered: Option<PacketRef>,
     /// It is another connection's, seen behind an address translation.
     pub same_as: Option<SameAs>,
 }
@@ -40,6 +42,7 @@ impl Attempt {
             horizon,
             settled: false,
             unproven: None,
+            unanswered: None,
             same_as: None,
         }
     }

@@ -7,6 +7,8 @@ use crate::stream::{Direction, PacketRef, Sides};
 /// What sizes and times suggest. All of it is inferred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyless {
+    /// The record that is the client's Finished.
+    pub finished: Option<PacketRef>,
     /// The record that is the request, if it is one.
     pub request: PacketRef,
     /// The first record that may be its answer.
@@ -47,6 +49,7 @@ impl Session {
                 let said = &mut tls.close_notify[direction];
                 *said = said.or(keyless.farewell[direction]);
             }
+            tls.finished.client = tls.finished.client.or(keyless.finished);
             records = tls.sealed_records.iter().copied().collect();
         }
         let mut session = Self::without_request(id, leg, keyless.request);

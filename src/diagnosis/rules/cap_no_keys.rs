@@ -60,8 +60,9 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         })
         .collect();
     let connections = counted(unread, "TLS connection");
+    let inferred = overview.sessions.iter().filter(|s| s.is_inferred());
     let sized = overview.sessions.iter().filter(|s| s.keyless.is_some());
-    let sized = sized.count() as u64;
+    let (inferred, sized) = (inferred.count() as u64, sized.count() as u64);
     let looks = match sized {
         0 => String::new(),
         1 => "; the sizes and times of the records of 1 suggest WebSocket".to_owned(),
@@ -77,7 +78,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         ),
     )
     .data("connections", Value::Count(unread))
-    .data("inferred_sessions", Value::Count(sized))
+    .data("inferred_sessions", Value::Count(inferred))
     .advice(advice(&closed));
     let mut streams = Vec::new();
     for (reason, tally) in &closed {

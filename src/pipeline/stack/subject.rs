@@ -104,6 +104,7 @@ impl Subject {
         let Self::Attempt(attempt) = self else { return };
         match keyless::suggested(&attempt.leg) {
             None => {}
+            Some(Suggested::Unanswered(request)) => attempt.unanswered = Some(request),
             Some(Suggested::WithAnother(found)) => attempt.unproven = Some(Box::new(found)),
             Some(Suggested::Session(found)) => {
                 let (id, leg) = self.next_session(shared);

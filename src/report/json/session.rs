@@ -166,7 +166,7 @@ fn tls(session: &Session) -> Json {
         "resumed": chosen.map(|chosen| chosen.resumed),
         "decrypted": tls.is_decrypted(),
         "undecrypted_reason": tls.undecrypted().map(|(reason, _)| reason.name()),
-        "key_updates": sides(&tls.key_updates, |count| json!(count)),
+        "key_updates": tls.is_decrypted().then(|| sides(&tls.key_updates, |count| json!(count))),
         "records_lost": sides(&tls.records_lost, |count| json!(count)),
         "close_notify": sides(&tls.close_notify, |at| json!(at.map(|at| at.number))),
     })

@@ -16,7 +16,7 @@ use crate::stream::{Direction, PacketRef, Sides};
 use Direction::{ClientToServer, ServerToClient};
 use beats::heartbeat;
 use ending::{close_pair, end_of, is_last_of_its_side, lone_close};
-use opening::{REQUEST, after_handshake, handshake, is_incomplete, may_speak_http1};
+use opening::{REQUEST, after_handshake, handshake, is_incomplete, lone_request, may_speak_http1};
 use pairs::{Pairs, is_h2};
 
 /// RFC 6455, section 5.2: the masking key.
@@ -56,6 +56,8 @@ pub(super) enum Suggested {
     /// One, where another connection shows that the server speaks it: what the
     /// client sends is too short for requests, and no more.
     WithAnother(Keyless),
+    /// A request, and no answer.
+    Unanswered(PacketRef),
 }
 
 /// What the records of this connection suggest, if they suggest a WebSocket.
@@ -64,7 +66,10 @@ pub(super) fn suggested(leg: &Leg) -> Option<Suggested> {
     if tls.is_decrypted() || tls.client_hello.is_none() || !may_speak_http1(tls) {
         return None;
     }
-    let held = after_handshake(tls)?;
+    let (finished, held) = after_handshake(tls)?;
+    if let Some(request) = lone_request(&held) {
+        return Some(Suggested::Unanswered(request));
+    }
     let (request, response, talk) = handshake(&held)?;
     let alerts = talk
         .iter()
@@ -93,6 +98,7 @@ pub(super) fn suggested(leg: &Leg) -> Option<Suggested> {
         None => lone_close(frames, beats.as_ref(), end, is_incomplete(leg, tls)),
     };
     let keyless = Keyless {
+        finished,
         request,
         response,
         masked: pairs.masked,

@@ -46,8 +46,8 @@ pub(super) fn is_incomplete(leg: &Leg, tls: &Tls) -> bool {
         || tls.records_lost.server > 0
 }
 
-/// What the records after the client's Finished hold; `None` where sizes can't tell.
-pub(super) fn after_handshake(tls: &Tls) -> Option<Vec<Held>> {
+/// The client's Finished, and what the records after it hold; `None` where sizes can't tell.
+pub(super) fn after_handshake(tls: &Tls) -> Option<(Option<PacketRef>, Vec<Held>)> {
     let added = tls.added()?;
     let chosen = tls.server_hello.as_ref()?;
     let tls13 = chosen.hello.version == TLS13;
@@ -71,7 +71,12 @@ pub(super) fn after_handshake(tls: &Tls) -> Option<Vec<Held>> {
                 ContentType::ApplicationData | ContentType::Alert
             )
         };
-        return Some(records.filter(carries).filter_map(held).collect());
+        let sealed = tls.sealed_records.iter();
+        let mut finished = sealed.filter(|record| {
+            record.direction == ClientToServer && record.content == ContentType::Handshake
+        });
+        let held = records.filter(carries).filter_map(held).collect();
+        return Some((finished.next().map(|record| record.at), held));
     }
     // RFC 8446, section 4.4.4: a header and as many bytes as the suite's hash has.
     let finished = match chosen.suite.ends_with("SHA384") {
@@ -81,8 +86,18 @@ pub(super) fn after_handshake(tls: &Tls) -> Option<Vec<Held>> {
     let all: Vec<Held> = records.filter_map(held).collect();
     let of_client = |(_, held): &(usize, &Held)| held.direction == ClientToServer;
     let mut flight = all.iter().enumerate().filter(of_client).take(FLIGHT);
-    let (last, _) = flight.find(|(_, held)| held.len == finished)?;
-    all.get(last.checked_add(1)?..).map(<[Held]>::to_vec)
+    let (last, own) = flight.find(|(_, held)| held.len == finished)?;
+    let behind = all.get(last.checked_add(1)?..)?;
+    Some((Some(own.at), behind.to_vec()))
+}
+
+/// A request that the server sent nothing after but what ends TLS.
+pub(super) fn lone_request(held: &[Held]) -> Option<PacketRef> {
+    let asks = held.iter().position(|h| h.direction == ClientToServer)?;
+    let request = held.get(asks)?;
+    let mut behind = held.get(asks.checked_add(1)?..)?.iter();
+    let fits = (REQUEST.0..=REQUEST.1).contains(&request.len);
+    (fits && behind.all(|held| held.alert)).then_some(request.at)
 }
 
 /// The request, its answer, and what follows them, if they have the sizes of an opening handshake.
