@@ -226,6 +226,7 @@ fn where_records_are_missing_no_close_frame_is_called_missing() {
         .fin(ServerToClient)
         .fin(ClientToServer)
         .told();
+    assert_eq!(told.sessions.len(), 1);
     for session in &told.sessions {
         assert_ne!(close_of(session).kind, Kind::Abnormal);
     }

@@ -50,7 +50,7 @@ impl Session {
                 *said = said.or(keyless.farewell[direction]);
             }
             tls.finished.client = tls.finished.client.or(keyless.finished);
-            records = tls.sealed_records.iter().copied().collect();
+            records = tls.sealed_records.in_order();
         }
         let mut session = Self::without_request(id, leg, keyless.request);
         session.handshake.mid_stream = Some(MidStream {

@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 
-use crate::stream::{Direction, PacketRef};
+use crate::stream::{Direction, PacketRef, Sides};
 use crate::tls::ContentType;
 
-/// How many of the first records are kept.
+/// How many of a side's first records are kept.
 ///
 /// Rationale: the rest of the handshake, session tickets, a request and its
 /// answer have fewer, a client's certificate included.
-const FIRST: usize = 24;
-/// How many of the newest records are kept.
+const FIRST: usize = 16;
+/// How many of a side's newest records are kept.
 ///
-/// Rationale: an end shows in the last four; a heartbeat in eight, and more
-/// where messages pass between. At 48 bytes each this is 6 KB a connection at most.
-const NEWEST: usize = 128;
+/// Rationale: an end shows in the last two; a heartbeat in four, and more
+/// where messages pass between. At 48 bytes each this is 8 KB a connection at most.
+const NEWEST: usize = 64;
 
 /// A protected record that nobody could open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,36 +29,64 @@ pub struct SealedRecord {
     pub at: PacketRef,
 }
 
-/// Such records of one connection, from the ServerHello on: the first 24 and the newest 128.
+/// Such records of one connection, from the ServerHello on: of each side the first 16 and the newest 64.
 #[derive(Clone, Debug, Default)]
-pub struct SealedRecords {
+pub struct SealedRecords(Sides<Kept>);
+
+/// Those of one side.
+#[derive(Clone, Debug, Default)]
+struct Kept {
     first: Vec<SealedRecord>,
     newest: VecDeque<SealedRecord>,
     left_out: u64,
 }
 
 impl SealedRecords {
-    /// Takes the next record.
+    /// Takes the next record. Those of one side may come before those of the
+    /// other, where they waited for keys.
     pub fn push(&mut self, record: SealedRecord) {
-        if self.first.len() < FIRST {
-            self.first.push(record);
+        let kept = &mut self.0[record.direction];
+        if kept.first.len() < FIRST {
+            kept.first.push(record);
             return;
         }
-        if self.newest.len() == NEWEST {
-            self.newest.pop_front();
-            self.left_out = self.left_out.saturating_add(1);
+        if kept.newest.len() == NEWEST {
+            kept.newest.pop_front();
+            kept.left_out = kept.left_out.saturating_add(1);
         }
-        self.newest.push_back(record);
+        kept.newest.push_back(record);
     }
 
-    /// Those that are kept, in the order in which they were told.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &SealedRecord> {
-        self.first.iter().chain(&self.newest)
+    /// Those that are kept, in the order of the capture. Where records of one
+    /// side are left out, those of the other from the same time are too.
+    pub fn in_order(&self) -> Vec<SealedRecord> {
+        let cut = || {
+            let kept = self.0.iter().map(|(_, kept)| kept);
+            kept.filter(|kept| kept.left_out > 0)
+        };
+        let from = cut().filter_map(|kept| kept.first.last()).map(|r| r.at);
+        let to = cut().filter_map(|kept| kept.newest.front()).map(|r| r.at);
+        let (from, to) = (from.min(), to.max());
+        let whole = |record: &&SealedRecord| match (from, to) {
+            (Some(from), Some(to)) => record.at <= from || record.at >= to,
+            _ => true,
+        };
+        let mut records: Vec<(PacketRef, SealedRecord)> = Vec::new();
+        for (_, kept) in self.0.iter() {
+            let own = kept.first.iter().chain(&kept.newest).filter(whole);
+            // Those of one side keep their order, whatever was overtaken on its way.
+            records.extend(own.scan(PacketRef::default(), |before, record| {
+                *before = record.at.max(*before);
+                Some((*before, *record))
+            }));
+        }
+        records.sort_by_key(|(released, _)| *released);
+        records.into_iter().map(|(_, record)| record).collect()
     }
 
-    /// How many between the first and the newest are not kept.
-    pub fn left_out(&self) -> u64 {
-        self.left_out
+    /// Some are not kept.
+    pub fn is_partial(&self) -> bool {
+        self.0.iter().any(|(_, kept)| kept.left_out > 0)
     }
 }
 
@@ -81,29 +109,53 @@ pub(super) fn added(version: u16, suite: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
-    fn record(number: u64) -> SealedRecord {
+    fn record(direction: Direction, number: u64) -> SealedRecord {
         SealedRecord {
-            direction: Direction::ClientToServer,
+            direction,
             content: ContentType::ApplicationData,
             len: 23,
             at: PacketRef {
                 number,
+                time: Timestamp::from_nanos(i64::try_from(number).unwrap()),
                 ..PacketRef::default()
             },
         }
     }
 
+    fn numbers(records: &SealedRecords) -> Vec<u64> {
+        let records = records.in_order();
+        records.iter().map(|record| record.at.number).collect()
+    }
+
     #[test]
-    fn the_first_and_the_newest_are_kept() {
+    fn records_are_in_the_order_of_the_capture_whenever_they_were_told() {
+        let mut records = SealedRecords::default();
+        for number in [1, 4, 5] {
+            records.push(record(Direction::ServerToClient, number));
+        }
+        for number in [2, 3, 6] {
+            records.push(record(Direction::ClientToServer, number));
+        }
+        assert_eq!(numbers(&records), [1, 2, 3, 4, 5, 6]);
+        assert!(!records.is_partial());
+    }
+
+    #[test]
+    fn what_is_left_out_of_one_side_is_left_out_of_both() {
         let mut records = SealedRecords::default();
         for number in 1..=1_000 {
-            records.push(record(number));
+            records.push(record(Direction::ServerToClient, number));
         }
-        let numbers: Vec<u64> = records.iter().map(|record| record.at.number).collect();
-        assert_eq!(numbers.len(), FIRST + NEWEST);
-        assert_eq!((numbers[FIRST - 1], numbers[FIRST]), (24, 873));
-        assert_eq!(records.left_out(), 848);
+        // Records of the client from the beginning, the middle and the end.
+        for number in [10, 500, 990] {
+            records.push(record(Direction::ClientToServer, number));
+        }
+        let numbers = numbers(&records);
+        assert_eq!(numbers.len(), FIRST + NEWEST + 2);
+        assert_eq!((numbers[FIRST], numbers[FIRST + 1]), (16, 937));
+        assert!(records.is_partial());
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub(super) fn suggested(leg: &Leg) -> Option<Suggested> {
     let end = end_of(leg, farewell);
     let beats = heartbeat(frames);
     let pairs = Pairs::of(frames);
-    let partial = tls.sealed_records.left_out() > 0 || is_incomplete(leg, tls);
+    let partial = tls.sealed_records.is_partial() || is_incomplete(leg, tls);
     let close = close_pair(frames, beats.as_ref(), end);
     let enough = beats.is_some()
         || pairs.agree() && pairs.masked >= PAIRS

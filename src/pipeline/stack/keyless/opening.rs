@@ -63,7 +63,8 @@ pub(super) fn after_handshake(tls: &Tls) -> Option<(Option<PacketRef>, Vec<Held>
             at: record.at,
         })
     };
-    let records = tls.sealed_records.iter();
+    let all = tls.sealed_records.in_order();
+    let records = all.iter();
     if !tls13 {
         let carries = |record: &&SealedRecord| {
             matches!(
@@ -71,8 +72,7 @@ pub(super) fn after_handshake(tls: &Tls) -> Option<(Option<PacketRef>, Vec<Held>
                 ContentType::ApplicationData | ContentType::Alert
             )
         };
-        let sealed = tls.sealed_records.iter();
-        let mut finished = sealed.filter(|record| {
+        let mut finished = all.iter().filter(|record| {
             record.direction == ClientToServer && record.content == ContentType::Handshake
         });
         let held = records.filter(carries).filter_map(held).collect();
