@@ -15,6 +15,7 @@ const KEPT: usize = 256;
 
 /// Those connections.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "they come boxed and go boxed")]
 pub(super) struct Unproven(Vec<Box<Attempt>>);
 
 /// A server: one address may serve many names.

@@ -40,17 +40,9 @@ pub(super) fn path(session: &Session, secrets: Secrets) -> Option<Cow<'_, str>> 
     Some(secrets.target(origin_form))
 }
 
-/// The Host field, without credentials that somebody put before it.
+/// The Host field, or the server's name where it can't be read.
 pub(super) fn host(session: &Session) -> Option<&str> {
-    let asked = || {
-        let tls = session
-            .leg
-            .tls
-            .as_deref()
-            .filter(|_| session.is_inferred())?;
-        tls.server_name()
-    };
-    session.handshake.host().or_else(asked)
+    session.host()
 }
 
 /// `ws://host/path`, redacted; `None` where the request is not in the capture.

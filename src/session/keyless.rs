@@ -41,6 +41,16 @@ pub struct Beats {
 }
 
 impl Session {
+    /// The Host field, without credentials; of a session that nobody could read the name that
+    /// its ClientHello asks for.
+    pub fn host(&self) -> Option<&str> {
+        let asked = || {
+            let tls = self.leg.tls.as_deref().filter(|_| self.is_inferred())?;
+            tls.server_name()
+        };
+        self.handshake.host().or_else(asked)
+    }
+
     /// A session whose handshake was captured and can't be read; this is what its records suggest.
     pub fn inferred(id: u32, mut leg: Leg, keyless: Keyless) -> Self {
         let mut records: Vec<SealedRecord> = Vec::new();

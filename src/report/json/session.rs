@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::legs::{legs, translated};
+use super::tls::{heartbeat, tls};
 use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
@@ -82,29 +83,6 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
     })
 }
 
-/// Records that repeat as a heartbeat does, in a session that nobody could read.
-fn heartbeat(session: &Session) -> Json {
-    let beats = session.keyless.as_deref().and_then(|keyless| {
-        let beats = keyless.beats.as_ref()?;
-        Some((beats, keyless.partial))
-    });
-    let Some((beats, partial)) = beats else {
-        return Json::Null;
-    };
-    let ledger = &session.pings[beats.sender];
-    // Of a long session only the newest were looked at.
-    let count = |count: u64| (!partial).then_some(count);
-    json!({
-        "kind": "generic", "inferred": true, "sender": beats.sender.sender(),
-        "sent": count(ledger.sent), "answered": count(ledger.answered),
-        "unanswered": count(ledger.outstanding.len() as u64),
-        "rtt_ms": distribution(&ledger.rtt),
-        "interval_ms": {
-            "p50": ledger.intervals.median().map(ms), "max": ledger.intervals.max().map(ms),
-        },
-    })
-}
-
 /// What a PROXY protocol header said.
 fn proxy_protocol(session: &Session) -> Json {
     let Some((header, at)) = &session.leg.proxied else {
@@ -142,33 +120,6 @@ fn via(session: &Session, secrets: Secrets) -> Json {
             "open_ms": tunnel.opened.and_then(|at| at.time.since(tunnel.asked.time)).map(ms),
             "next": next,
         })
-    })
-}
-
-/// What is known of the encryption; null in the clear.
-fn tls(session: &Session) -> Json {
-    let Some(tls) = &session.leg.tls else {
-        return match session.is_inferred() {
-            true => json!({
-                "version": null, "cipher": null, "sni": null, "alpn": null, "resumed": null,
-                "decrypted": false, "undecrypted_reason": "no-client-hello",
-            }),
-            false => Json::Null,
-        };
-    };
-    let hello = tls.client_hello.as_ref().map(|(hello, _)| hello);
-    let chosen = tls.server_hello.as_ref();
-    json!({
-        "version": tls.version(),
-        "cipher": chosen.map(|chosen| &chosen.suite),
-        "sni": hello.and_then(|hello| hello.server_name.as_deref()),
-        "alpn": tls.alpn.as_ref().map(|(alpn, _)| alpn),
-        "resumed": chosen.map(|chosen| chosen.resumed),
-        "decrypted": tls.is_decrypted(),
-        "undecrypted_reason": tls.undecrypted().map(|(reason, _)| reason.name()),
-        "key_updates": tls.is_decrypted().then(|| sides(&tls.key_updates, |count| json!(count))),
-        "records_lost": sides(&tls.records_lost, |count| json!(count)),
-        "close_notify": sides(&tls.close_notify, |at| json!(at.map(|at| at.number))),
     })
 }
 
@@ -226,7 +177,7 @@ fn found_by(session: &Session) -> Option<Json> {
     }))
 }
 
-fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
+pub(super) fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
     json!({"client": shape(&values.client), "server": shape(&values.server)})
 }
 
@@ -280,7 +231,7 @@ fn ping(ledger: &PingLedger, verdict: &PingVerdict) -> Json {
     })
 }
 
-fn distribution(values: &Distribution) -> Json {
+pub(super) fn distribution(values: &Distribution) -> Json {
     if values.count() == 0 {
         return Json::Null;
     }

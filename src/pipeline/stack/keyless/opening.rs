@@ -116,3 +116,43 @@ pub(super) fn handshake(held: &[Held]) -> Option<(PacketRef, PacketRef, &[Held])
     let at = behind.get(answers)?.at;
     Some((request.at, at, behind.get(answers.checked_add(1)?..)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Chosen, ClientHello, ServerHello};
+
+    /// What a client that offers these and a server that chooses this may speak.
+    fn may(offered: &[&str], version: u16, chosen: Option<&str>) -> bool {
+        let mut tls = Tls::default();
+        let hello = ClientHello {
+            alpn: offered.iter().map(|name| (*name).to_owned()).collect(),
+            ..ClientHello::default()
+        };
+        tls.client_hello = Some((Box::new(hello), PacketRef::default()));
+        let hello = ServerHello {
+            version,
+            alpn: chosen.map(str::to_owned),
+            ..ServerHello::default()
+        };
+        tls.server_hello = Some(Chosen {
+            hello: Box::new(hello),
+            suite: String::new(),
+            resumed: false,
+            at: PacketRef::default(),
+        });
+        may_speak_http1(&tls)
+    }
+
+    #[test]
+    fn where_http2_may_have_been_agreed_on_nothing_is_inferred() {
+        assert!(may(&[], TLS13, None));
+        assert!(may(&["http/1.1"], TLS13, None));
+        // The choice is encrypted.
+        assert!(!may(&["h2", "http/1.1"], TLS13, None));
+        assert!(!may(&["postgresql"], TLS13, None));
+        assert!(may(&["h2", "http/1.1"], 0x0303, Some("http/1.1")));
+        assert!(may(&["h2", "http/1.1"], 0x0303, None));
+        assert!(!may(&["h2", "http/1.1"], 0x0303, Some("h2")));
+    }
+}
