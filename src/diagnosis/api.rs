@@ -70,7 +70,7 @@ pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> S
                 server: seen_by(session, kind, end, Direction::ServerToClient),
                 client_error_event: None,
             },
-            Kind::Clean | Kind::Half | Kind::Open | Kind::None => Sees::default(),
+            Kind::Clean | Kind::Half | Kind::Unknown | Kind::Open | Kind::None => Sees::default(),
         };
     }
     if refuses_answer(session) {

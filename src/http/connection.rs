@@ -41,6 +41,8 @@ pub struct Connection {
     pub(super) refusal: Option<Excerpt>,
     /// The packet that handed the connection on.
     pub(super) upgraded_at: Option<PacketRef>,
+    /// The last packet of a 2xx to a missed request that says nothing of a body, while none came.
+    pub(super) bare_answer: Option<PacketRef>,
     /// What is missing where an answer should be.
     pub(super) answer_gap: Option<Gap>,
 }

@@ -123,6 +123,9 @@ impl Connection {
         chunk: &Chunk<'_>,
         out: &mut impl FnMut(Output<'_>),
     ) -> usize {
+        if chunk.direction == ServerToClient && !parse::begins_like_response(chunk.bytes) {
+            self.bare_answer = None;
+        }
         let answer = body == Body::UntilClose && !self.outstanding.is_empty();
         if answer && parse::begins_like_response(chunk.bytes) {
             // The client asked again: for both of them the body was over.

@@ -279,8 +279,8 @@ impl Connection {
                 if stands {
                     let tunnel = Tunnel {
                         kind: dialogue.kind,
-                        target: dialogue.target,
-                        asked: dialogue.asked,
+                        target: Some(dialogue.target),
+                        asked: Some(dialogue.asked),
                         opened: Some(chunk.seen),
                     };
                     self.enter(tunnel, chunk.seen, out);

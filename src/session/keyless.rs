@@ -72,7 +72,7 @@ impl Session {
         });
         if let Some(beats) = &keyless.beats {
             let delivered = session.leg.last_delivered[beats.sender];
-            session.pings[beats.sender] =
+            *session.pings[beats.sender] =
                 PingLedger::of_records(&beats.asked, delivered, |from, to| {
                     let answer = |at| beats.asked.iter().any(|(_, answer)| *answer == Some(at));
                     let mut between = records.iter().filter(|r| r.at > from && r.at < to);

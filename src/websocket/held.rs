@@ -55,6 +55,10 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn push(&mut self, piece: Piece) {
         self.size = self.size.saturating_add(size_of_piece(&piece));
+        // Rationale: most connections that turn out to be something else had one or two.
+        if self.pieces.len() < 4 {
+            self.pieces.reserve_exact(1);
+        }
         self.pieces.push_back(piece);
     }
 

@@ -71,7 +71,7 @@ impl Search {
 
     /// What came last is a segment that the other direction's words explain.
     fn find_answer(&mut self, said: &Said, out: &mut impl FnMut(Event)) -> Option<Found> {
-        let candidate = *self.candidates.get(&self.end)?;
+        let candidate = **self.candidates.get(&self.end)?;
         let (header, site) = candidate.latest();
         let answers = || {
             let payload = self.control_payload(&candidate);
@@ -90,7 +90,7 @@ impl Search {
 
     /// Nothing more comes, and all that came is frames.
     fn find_whole(&mut self, out: &mut impl FnMut(Event)) -> Option<Found> {
-        let candidate = *self.candidates.get(&self.end)?;
+        let candidate = **self.candidates.get(&self.end)?;
         let whole = self.is_from_origin(&candidate) && candidate.chance >= LINK;
         let whole = whole && self.holds(candidate.start);
         let found = whole.then_some((candidate.start, u64::MAX))?;

@@ -38,7 +38,9 @@ const SMALL_SEGMENT: u64 = 536;
 pub(super) struct Search {
     expected: Expected,
     /// By the offset at which its next header is due.
-    pub(super) candidates: BTreeMap<u64, Candidate>,
+    ///
+    /// Boxed, since a map's node has room for 11 and most connections have one or none.
+    pub(super) candidates: BTreeMap<u64, Box<Candidate>>,
     /// Bytes that are still to be looked at, and where they begin.
     tail: Vec<u8>,
     pub(super) at: u64,
@@ -131,7 +133,7 @@ impl Search {
     /// Nothing more comes: what is likely has to do.
     pub(super) fn on_end(&mut self, out: &mut impl FnMut(Event)) -> Option<Found> {
         let found = self.look(false).or_else(|| {
-            let likely = |candidate: &&Candidate| {
+            let likely = |candidate: &&Box<Candidate>| {
                 candidate.confidence().is_some() && self.holds(candidate.start)
             };
             let best = self.candidates.values().filter(likely);
@@ -153,7 +155,7 @@ impl Search {
 
     /// Nothing came, or what came last could be frames.
     pub(super) fn is_plausible(&self) -> bool {
-        let fits = |candidate: &Candidate| candidate.fits_segments && candidate.chance > 0;
+        let fits = |candidate: &Box<Candidate>| candidate.fits_segments && candidate.chance > 0;
         self.looked == 0 || self.candidates.values().any(fits)
     }
 
@@ -210,7 +212,9 @@ impl Search {
             return None;
         };
         let first = self.candidates.values();
-        let first = first.copied().find(|candidate| candidate.start == segment);
+        let first = first
+            .map(|candidate| **candidate)
+            .find(|candidate| candidate.start == segment);
         let Some(candidate) = first else {
             let mut all = self.candidates.values();
             if !all.any(|other| other.start < segment && other.fits_segments) {
@@ -227,7 +231,7 @@ impl Search {
     /// A frame may begin here.
     fn try_here(&mut self, bytes: &[u8]) -> Option<(u64, u64)> {
         let (site, expected) = (self.site(), self.expected);
-        let due = self.candidates.remove(&site.offset);
+        let due = self.candidates.remove(&site.offset).map(|due| *due);
         let header = frame::parse(bytes)?;
         let sample = sample(bytes, usize::from(header.len), header.payload_len);
         let followed =
@@ -276,8 +280,10 @@ impl Search {
     fn add(&mut self, candidate: Candidate) {
         let next = candidate.next();
         // Two chains that come together go on as one: the stronger says how sure it is.
-        let merged = stronger(self.candidates.remove(&next), Some(candidate));
-        self.candidates.extend(merged.map(|merged| (next, merged)));
+        let there = self.candidates.remove(&next).map(|there| *there);
+        let merged = stronger(there, Some(candidate));
+        let merged = merged.map(|merged| (next, Box::new(merged)));
+        self.candidates.extend(merged);
         if self.candidates.len() > MAX_CANDIDATES {
             let weakest = self.candidates.iter().min_by_key(|(_, other)| other.chance);
             if let Some(at) = weakest.map(|(&at, _)| at) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::followed::{self, Layer};
+use super::inside::Inside;
 use super::sought::Acked;
 use super::subject::Subject;
 use crate::http;
@@ -33,7 +33,7 @@ pub(super) struct Encrypted {
 /// What reads the stream inside, and where in the one around its bytes were.
 #[derive(Debug)]
 struct Inner {
-    layer: Layer,
+    inside: Inside,
     /// Where the chunks around end that the packets released: the latest, and those
     /// that hold records which wait for keys.
     ends: Sides<VecDeque<(PacketRef, u64)>>,
@@ -58,7 +58,7 @@ impl Default for Encrypted {
             tls: tls::Connection::new(WAITING),
             beside: Some(Box::default()),
             inner: Inner {
-                layer: Layer::of_unknown(),
+                inside: Inside::default(),
                 ends: Sides::default(),
                 marks: Sides::default(),
                 torn: None,
@@ -84,7 +84,7 @@ impl Inner {
             tls::Output::Stream(event) => {
                 mark(&mut self.marks, &self.ends, &event);
                 for event in told(&mut self.torn, event).into_iter().flatten() {
-                    followed::read(&mut self.layer, subject, pending, event, shared, finished);
+                    self.inside.read(event, subject, pending, shared, finished);
                 }
             }
         }
@@ -116,6 +116,10 @@ impl Encrypted {
             finished,
         };
         tls.on_stream(event, &keys, &mut |output| inner.take(output, &mut around));
+        drop(keys);
+        for session in tls.take_learned() {
+            Arc::make_mut(&mut shared.keys).learn(session);
+        }
         self.acknowledge(subject, pending, shared);
     }
 
@@ -150,7 +154,9 @@ impl Encrypted {
             finished,
         };
         tls.on_keys(&keys, &mut |output| inner.take(output, &mut around));
-        self.inner.layer.on_keys(subject, pending, shared, finished);
+        self.inner
+            .inside
+            .on_keys(subject, pending, shared, finished);
         self.acknowledge(subject, pending, shared);
     }
 
@@ -197,14 +203,14 @@ impl Encrypted {
             finished,
         };
         tls.finish(&mut |output| inner.take(output, &mut around));
-        followed::finish(&mut inner.layer, subject, pending, shared, finished);
+        inner.inside.finish(subject, pending, shared, finished);
         subject.end_tls(shared);
         subject.infer(shared);
     }
 
     pub(super) fn buffered(&self) -> usize {
         let beside = self.beside.as_ref().map_or(0, |http| http.buffered());
-        self.tls.buffered() + beside + self.inner.layer.buffered()
+        self.tls.buffered() + beside + self.inner.inside.buffered()
     }
 
     /// An acknowledgment of the stream around, in terms of the innermost one.
@@ -225,7 +231,7 @@ impl Encrypted {
             marks.pop_front();
         }
         let upto = self.acked[acked.direction];
-        self.inner.layer.inside(Acked { upto, ..acked })
+        self.inner.inside.inside(Acked { upto, ..acked })
     }
 }
 

@@ -1,15 +1,17 @@
 //! The layers of a connection that is worked on, and how they are tied together.
 
 use super::encrypted::Encrypted;
+use super::headless::Early;
 use super::sought::{Acked, Sought};
 use super::subject::Subject;
 use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
+use crate::pipeline::clock::STEP;
 use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
 use crate::pipeline::records::Pending;
 use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
+use crate::session::{Attempt, Crossed, Ended, Leg, Orientation, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 use crate::websocket;
 use crate::{tcp, tls};
@@ -23,6 +25,8 @@ pub(super) struct Followed {
     pub(super) syn: Sides<Option<Seq>>,
     /// What is looked for beside HTTP, where bytes are missing.
     pub(super) sought: Sought,
+    /// What keys may open though its beginning is missing.
+    pub(super) early: Early,
     /// Segments that were held against those of other connections.
     pub(super) looked_at: u8,
     /// Bytes that what is above TCP held when it was last handed something: few
@@ -65,6 +69,7 @@ impl Followed {
             syn: Sides::default(),
             looked_at: 0,
             sought: Sought::default(),
+            early: Early::default(),
             above: 0,
         };
         (client, followed)
@@ -87,6 +92,11 @@ impl Followed {
 
     pub(super) fn is_closed(&self) -> bool {
         self.tcp.is_closed()
+    }
+
+    pub(super) fn age_of(&self, direction: Direction, segment: &Segment<'_>) -> Option<tcp::Age> {
+        let step = u64::try_from(STEP.as_nanos()).unwrap_or(u64::MAX);
+        self.tcp.age_of(direction, segment, step)
     }
 
     /// Bytes that wait in TCP for earlier ones.
@@ -120,6 +130,7 @@ impl Followed {
             subject,
             pending,
             sought,
+            early,
             ..
         } = self;
         let leg = subject.leg();
@@ -127,6 +138,12 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
+        if subject.awaits_answer() && segment.wire_len > 0 && segment.flags.ack() {
+            if let Some((end, acked)) = tcp.place_of(direction, segment) {
+                let at = segment.at;
+                subject.on_crossing(direction, Crossed { at, end, acked });
+            }
+        }
         let mut fed = false;
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {
@@ -136,6 +153,7 @@ impl Followed {
             tcp::Output::Stream(event) => {
                 fed = true;
                 feed(layer, sought, subject, pending, &event, shared, finished);
+                early.keep(&event, sought, shared);
             }
         });
         fed && self.settle_fed(shared, finished)
@@ -144,7 +162,7 @@ impl Followed {
     /// What is above TCP was handed something. Returns true if the sides have been exchanged.
     fn settle_fed(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
         let swapped = self.settle_sought(shared, finished);
-        self.above = self.layer.buffered() + self.sought.buffered();
+        self.above = self.layer.buffered() + self.sought.buffered() + self.early.buffered();
         swapped
     }
 
@@ -246,6 +264,7 @@ impl Followed {
             subject,
             pending,
             sought,
+            early,
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
@@ -254,6 +273,7 @@ impl Followed {
             }
             tcp::Output::Stream(event) => {
                 feed(layer, sought, subject, pending, &event, shared, finished);
+                early.keep(&event, sought, shared);
             }
         });
         self.settle_fed(shared, finished)
@@ -340,7 +360,7 @@ impl Followed {
 
 impl Layer {
     /// Bytes are missing, and HTTP looks for the next head.
-    fn is_searching(&self) -> bool {
+    pub(super) fn is_searching(&self) -> bool {
         matches!(self, Self::Http(http, None) if http.is_searching())
     }
 }

@@ -2,6 +2,8 @@
 
 mod encrypted;
 mod followed;
+mod headless;
+mod inside;
 mod keyless;
 mod midstream;
 mod order;
@@ -16,6 +18,7 @@ use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Ended, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides};
+use crate::tcp::Age;
 use followed::Followed;
 
 /// A connection.
@@ -95,6 +98,14 @@ impl Stack {
                 syn: followed.syn(),
             };
         }
+    }
+
+    /// When this segment was sent, compared with those that were read.
+    pub(super) fn age_of(&self, segment: &Segment<'_>) -> Option<Age> {
+        let State::Followed(followed) = &self.state else {
+            return None;
+        };
+        followed.age_of(self.direction_of(segment), segment)
     }
 
     /// An ICMP error quotes a segment of this connection.

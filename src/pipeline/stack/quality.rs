@@ -38,9 +38,14 @@ impl Shared {
 
     /// Counts a connection that turned out to be TLS without its first records.
     pub(super) fn on_headless_tls(&mut self, first: Option<PacketRef>, leg: &Leg) {
+        self.on_late_tls(first, leg);
+        self.capture.tls.headless += 1;
+    }
+
+    /// Counts a connection that is known to be TLS only after its first bytes.
+    pub(super) fn on_late_tls(&mut self, first: Option<PacketRef>, leg: &Leg) {
         let capture = &mut self.capture;
         capture.tls.connections += 1;
-        capture.tls.headless += 1;
         if let Some(at) = first {
             capture.first_tls.get_or_insert((at, leg.tcp_stream));
         }

@@ -234,7 +234,7 @@ impl Found {
 }
 
 impl Kept {
-    fn of(event: &StreamEvent<'_>) -> Self {
+    pub(super) fn of(event: &StreamEvent<'_>) -> Self {
         match *event {
             StreamEvent::Chunk(chunk) => Self::Chunk {
                 direction: chunk.direction,

@@ -65,7 +65,7 @@ fn packet(number: u64) -> PacketRef {
         time,
         number,
         source: 0,
-        epoch: 0,
+        epoch: Default::default(),
     }
 }
 
