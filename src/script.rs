@@ -15,6 +15,7 @@
 )]
 
 pub(crate) mod hello;
+mod sealed;
 
 use std::net::{IpAddr, Ipv4Addr};
 

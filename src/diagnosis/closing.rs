@@ -6,7 +6,7 @@ use super::ending::{EndedBy, Farewell, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
 use super::{Confidence, Provenance, api, legs, reset_provenance};
 use crate::session::{Ended, FoundBy, Session};
-use crate::stream::{Direction, PacketRef};
+use crate::stream::{Direction, PacketRef, Sides};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +64,7 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
     }
     match closes {
         // Two records of the size that Close frames have.
-        _ if session.is_inferred() => Kind::Clean,
+        _ if closes_by_size(session).is_some() => Kind::Clean,
         (true, true) => Kind::Clean,
         (true, false) if session.may_hide_close(Direction::ServerToClient) => Kind::Unknown,
         (false, true) if session.may_hide_close(Direction::ClientToServer) => Kind::Unknown,
@@ -84,7 +84,10 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
 /// nothing more arrived.
 pub(super) fn hides_close(session: &Session, end: &Terminator) -> bool {
     let hides = |side| session.may_hide_close_at_end(side);
-    (hides(end.direction) || hides(Direction::ServerToClient)) && dead_path(session).is_none()
+    // Of a record that nobody could read it isn't known what it was, whoever's.
+    let unread = session.keyless.is_some() && hides(Direction::ClientToServer);
+    (hides(end.direction) || hides(Direction::ServerToClient) || unread)
+        && dead_path(session).is_none()
 }
 
 /// It is over, and nothing that was captured ended it.
@@ -142,14 +145,16 @@ fn terminator(session: &Session) -> Option<Terminator> {
         .min_by_key(|t| t.at)
 }
 
+/// The records that have the sizes of a Close frame and its answer, where nothing can be read.
+pub(super) fn closes_by_size(session: &Session) -> Option<Sides<PacketRef>> {
+    match session.handshake.mid_stream?.by {
+        FoundBy::RecordSizes { close } => close,
+        FoundBy::Frames => None,
+    }
+}
+
 fn first_close(session: &Session) -> Option<Direction> {
-    let inferred = session
-        .handshake
-        .mid_stream
-        .and_then(|found| match found.by {
-            FoundBy::RecordSizes { close } => Some(close),
-            FoundBy::Frames => None,
-        });
+    let inferred = closes_by_size(session);
     let at = |direction: Direction| {
         let read = session.close[direction].as_ref();
         read.map(|close| close.control.frame.at)

@@ -11,6 +11,9 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+mod keyless;
+#[cfg(test)]
+mod keyless_tests;
 mod lacks;
 mod legs;
 mod path;

@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod translation;
+mod unproven;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use clock::Watch;
 use records::Records;
 use table::Table;
 use translation::Translations;
+use unproven::Unproven;
 
 /// What is to be done beyond the analysis itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,6 +80,7 @@ pub(crate) struct Shared {
     /// The secrets at hand; shared, since a stack holds them while it works.
     keys: Arc<Keys>,
     translations: Translations,
+    unproven: Unproven,
     watch: Watch,
     /// The time of the last packet; later where nothing came since.
     now: Timestamp,
@@ -106,6 +109,7 @@ impl Analyzer {
                 attempts: Attempts::default(),
                 keys: Arc::default(),
                 translations: Translations::default(),
+                unproven: Unproven::default(),
                 watch: Watch::default(),
                 now: Timestamp::default(),
             },
@@ -207,6 +211,7 @@ impl Analyzer {
         for mut stack in self.table.into_stacks() {
             stack.finish(false, &mut self.shared, finished);
         }
+        self.shared.settle_unproven(finished);
         let mut sessions = sessions_of(finished);
         self.shared.translations.attach(&mut sessions);
         join_legs(&mut sessions);

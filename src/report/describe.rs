@@ -40,9 +40,9 @@ pub(super) fn path(session: &Session, secrets: Secrets) -> Option<Cow<'_, str>> 
     Some(secrets.target(origin_form))
 }
 
-/// The Host field, without credentials that somebody put before it.
+/// The Host field, or the server's name where it can't be read.
 pub(super) fn host(session: &Session) -> Option<&str> {
-    session.handshake.host()
+    session.host()
 }
 
 /// `ws://host/path`, redacted; `None` where the request is not in the capture.
@@ -159,10 +159,12 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
             "ended, unread".to_owned()
         }
         // A Close frame may be among what the capture lacks.
+        (Kind::Open, _) if ended && session.keyless.is_some() => "ended, code unread".to_owned(),
         (Kind::Open, _) if ended => "ended, code not captured".to_owned(),
         (Kind::Abnormal, _) if lacks_frames(session) && closing.sees.client.is_none() => {
             "ended, code not captured".to_owned()
         }
+        (Kind::Abnormal, _) if session.is_inferred() => "dropped, by its sizes".to_owned(),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),

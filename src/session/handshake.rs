@@ -5,7 +5,7 @@ use crate::stream::{PacketRef, Sides};
 
 use super::crossing::Crossing;
 
-/// How a session was found of whose opening handshake nothing is in the capture.
+/// How a session was found of whose opening handshake nothing is in the capture, or nothing can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MidStream {
     /// What shows that it is a WebSocket.
@@ -25,7 +25,7 @@ pub enum FoundBy {
     /// TLS records without a key: their sizes suggest it, no more.
     RecordSizes {
         /// The records that have the size of a Close frame and its answer.
-        close: Sides<PacketRef>,
+        close: Option<Sides<PacketRef>>,
     },
 }
 

@@ -12,6 +12,7 @@ mod distribution;
 mod frames;
 mod handshake;
 mod keepalive;
+mod keyless;
 mod leg;
 mod legs;
 mod notes;
@@ -20,6 +21,7 @@ mod rare;
 mod record;
 pub mod redact;
 mod rtt;
+mod sealed;
 mod selector;
 mod signs;
 mod stalls;
@@ -40,12 +42,14 @@ pub use crossing::Crossed;
 pub use distribution::Distribution;
 pub use handshake::{EarlyData, FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
+pub use keyless::{Beats, Keyless};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
 pub use notes::{BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
 pub use rare::Rare;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
+pub use sealed::{SealedRecord, SealedRecords};
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
@@ -136,6 +140,8 @@ pub struct Session {
     pub joined: Option<Joined>,
     /// The same connection under translated addresses; set when the capture is at its end.
     pub far_side: Option<Box<FarSide>>,
+    /// What sizes and times tell of a session whose handshake was captured and can't be read.
+    pub keyless: Option<Box<Keyless>>,
     /// Why nothing more comes; `None` while it is open.
     pub ended: Option<Ended>,
     /// The capture's last packet so far, whoever's, when `ended` was set.
@@ -189,6 +195,7 @@ impl Session {
             outline: Outline::default(),
             joined: None,
             far_side: None,
+            keyless: None,
             ended: None,
             horizon,
         }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::sealed::{self, SealedRecord, SealedRecords};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::tls::{Alert, Certificate, ClientHello, ContentType, Event, ServerHello, Undecrypted};
 
-const TLS13: u16 = 0x0304;
+pub(super) const TLS13: u16 = 0x0304;
 
 /// How many alerts are kept.
 ///
@@ -41,6 +42,8 @@ pub struct Tls {
     pub opened: Sides<Option<PacketRef>>,
     /// Protected records that stayed closed, from the ServerHello on.
     pub sealed: Sides<Sealed>,
+    /// Such records one by one, as far as they are kept.
+    pub sealed_records: SealedRecords,
     /// Records stayed closed.
     pub undecrypted: Sides<Option<(Undecrypted, PacketRef)>>,
     /// Records that were lost, or could not be opened, between others that were.
@@ -179,12 +182,24 @@ impl Tls {
             TLS13 => len <= 2 + 1 + 16,
             _ => content == ContentType::Alert,
         };
+        self.sealed_records.push(SealedRecord {
+            direction,
+            content,
+            len,
+            at,
+        });
         let sealed = &mut self.sealed[direction];
         if alert {
             sealed.alert = Some(at);
         } else {
             sealed.first.get_or_insert(at);
         }
+    }
+
+    /// How many bytes encryption adds to what a record holds, where that is fixed.
+    pub fn added(&self) -> Option<u16> {
+        let chosen = self.server_hello.as_ref()?;
+        sealed::added(chosen.hello.version, &chosen.suite)
     }
 
     /// This side's half of the handshake is complete, as far as can be told:

@@ -49,7 +49,12 @@ impl Session {
     /// This sender's last frames are not in the capture, or can't be told: a
     /// Close frame, which is the last one, may be among them.
     pub fn may_hide_close_at_end(&self, sender: Direction) -> bool {
-        self.ended_adrift[sender] || self.searching[sender].is_some()
+        self.ended_adrift[sender]
+            || self.searching[sender].is_some()
+            || self
+                .keyless
+                .as_deref()
+                .is_some_and(|keyless| keyless.may_be_close[sender].is_some())
     }
 
     /// Nobody can say that this sender sent no Close frame: its frames were not

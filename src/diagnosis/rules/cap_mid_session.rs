@@ -45,6 +45,8 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let found: Vec<(&Session, MidStream)> = overview
         .sessions
         .iter()
+        // What begins in the capture and can't be read is cap-no-keys' matter.
+        .filter(|session| session.keyless.is_none())
         .filter_map(|session| Some((session, session.handshake.mid_stream?)))
         .collect();
     let (inferred, read): (Vec<_>, Vec<_>) = found
@@ -119,7 +121,7 @@ fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
         .data("sessions", Value::Count(count))
         .advice("start the capture before the client connects, and keep the SSLKEYLOGFILE");
     Some(match found.by {
-        FoundBy::RecordSizes { close } => finding
+        FoundBy::RecordSizes { close: Some(close) } => finding
             .evidence(
                 close.client.min(close.server),
                 "a record of the size of a Close frame",
@@ -128,7 +130,7 @@ fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
                 close.client.max(close.server),
                 "its answer's size: four bytes apart, the mask",
             ),
-        FoundBy::Frames => finding,
+        FoundBy::RecordSizes { close: None } | FoundBy::Frames => finding,
     })
 }
 

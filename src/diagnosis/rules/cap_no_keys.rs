@@ -12,8 +12,12 @@ pub(super) static RULE: Rule = Rule {
     summary: "TLS connections could not be decrypted",
     explain: "\
 ## What it means
-Records of these TLS connections stayed closed, so whether they carry WebSockets, and what was said in them, can't be told. How they were
-opened and ended can.
+Records of these TLS connections stayed closed, so what was said in them can't be told. How they were opened and ended can.
+
+Encryption keeps lengths. Where the first records have the sizes of an opening handshake, and later ones go back and forth as Pings and Pongs, echoes
+or Close frames do, the client's longer by its masking key, the connection is shown as a session that is *inferred* (`data.inferred_sessions` counts
+these). Its heartbeat, its silences, how it ended and what follows from those are told, never as sure. Messages aren't counted, and codes aren't
+known. With CBC suites lengths are rounded, so nothing is inferred; nor where HTTP/2 may have been agreed on.
 
 ## What usually causes it
 Each connection has one of these reasons; `data` counts them.
@@ -59,16 +63,25 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         })
         .collect();
     let connections = counted(unread, "TLS connection");
+    let inferred = overview.sessions.iter().filter(|s| s.is_inferred());
+    let sized = overview.sessions.iter().filter(|s| s.keyless.is_some());
+    let (inferred, sized) = (inferred.count() as u64, sized.count() as u64);
+    let looks = match sized {
+        0 => String::new(),
+        1 => "; the sizes and times of the records of 1 suggest WebSocket".to_owned(),
+        _ => format!("; the sizes and times of the records of {sized} suggest WebSocket"),
+    };
     let mut finding = Finding::of_capture(
         &RULE,
         Confidence::Certain,
         format!(
-            "{connections} (of {}) could not be decrypted: {}",
+            "{connections} (of {}) could not be decrypted: {}{looks}",
             tls.connections,
             reasons.join(", ")
         ),
     )
     .data("connections", Value::Count(unread))
+    .data("inferred_sessions", Value::Count(inferred))
     .advice(advice(&closed));
     if tls.private_keys > 0 {
         finding = about_private_keys(finding, tls.not_rsa, tls.foreign_private_key);

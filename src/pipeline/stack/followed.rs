@@ -275,7 +275,9 @@ impl Followed {
                 } else if !attempt.leg.has_payload() {
                     shared.capture.wordless += 1;
                 }
-                if attempt.is_worth_telling() {
+                if let Some(attempt) = shared.unproven.keep(attempt)
+                    && attempt.is_worth_telling()
+                {
                     shared.attempts.add(attempt, &mut shared.capture, finished);
                 }
             }

@@ -123,7 +123,7 @@ impl Followed {
         if swapped {
             close.swap();
         }
-        let by = FoundBy::RecordSizes { close };
+        let by = FoundBy::RecordSizes { close: Some(close) };
         self.begin(by, suggested.first, shared, finished);
     }
 }

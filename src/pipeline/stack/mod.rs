@@ -4,6 +4,7 @@ mod encrypted;
 mod followed;
 mod headless;
 mod inside;
+mod keyless;
 mod layer;
 mod midstream;
 mod onward;

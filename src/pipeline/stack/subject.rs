@@ -1,5 +1,6 @@
 //! Whose record the facts of a connection go to.
 
+use super::keyless::{self, Suggested};
 use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
@@ -109,6 +110,21 @@ impl Subject {
         session.handshake.mid_stream = Some(found);
         session.searching = Sides::from_fn(|_| Some(at));
         self.replace(session, pending, shared, finished);
+    }
+
+    /// The connection is over and nobody could read it: what the sizes of its
+    /// records suggest is a session, marked as inferred.
+    pub(super) fn infer(&mut self, shared: &mut Shared) {
+        let Self::Attempt(attempt) = self else { return };
+        match keyless::suggested(&attempt.leg) {
+            None => {}
+            Some(Suggested::Unanswered(request)) => attempt.unanswered = Some(request),
+            Some(Suggested::WithAnother(found)) => attempt.unproven = Some(Box::new(found)),
+            Some(Suggested::Session(found)) => {
+                let (id, leg) = self.next_session(shared);
+                *self = Self::Session(Box::new(Session::inferred(id, leg, found)));
+            }
+        }
     }
 
     fn next_session(&mut self, shared: &mut Shared) -> (u32, Leg) {

@@ -4,6 +4,7 @@ mod finding;
 mod gathered;
 mod legs;
 mod session;
+mod tls;
 
 use std::io::{self, Write};
 

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::legs::{legs, translated};
+use super::tls::{heartbeat, tls};
 use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
@@ -74,7 +75,7 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
             "client": ping(&session.pings.client, &pings.client),
             "server": ping(&session.pings.server, &pings.server),
         })),
-        "heartbeat": null,
+        "heartbeat": heartbeat(session),
         "latency": null,
         "tcp": tcp(session),
         "legs": legs(session, report),
@@ -123,33 +124,6 @@ fn via(session: &Session, secrets: Secrets) -> Json {
     })
 }
 
-/// What is known of the encryption; null in the clear.
-fn tls(session: &Session) -> Json {
-    let Some(tls) = &session.leg.tls else {
-        return match session.is_inferred() {
-            true => json!({
-                "version": null, "cipher": null, "sni": null, "alpn": null, "resumed": null,
-                "decrypted": false, "undecrypted_reason": "no-client-hello",
-            }),
-            false => Json::Null,
-        };
-    };
-    let hello = tls.client_hello.as_ref().map(|(hello, _)| hello);
-    let chosen = tls.server_hello.as_ref();
-    json!({
-        "version": tls.version(),
-        "cipher": chosen.map(|chosen| &chosen.suite),
-        "sni": hello.and_then(|hello| hello.server_name.as_deref()),
-        "alpn": tls.alpn.as_ref().map(|(alpn, _)| alpn),
-        "resumed": chosen.map(|chosen| chosen.resumed),
-        "decrypted": tls.is_decrypted(),
-        "undecrypted_reason": tls.undecrypted().map(|(reason, _)| reason.name()),
-        "key_updates": sides(&tls.key_updates, |count| json!(count)),
-        "records_lost": sides(&tls.records_lost, |count| json!(count)),
-        "close_notify": sides(&tls.close_notify, |at| json!(at.map(|at| at.number))),
-    })
-}
-
 fn handshake(session: &Session, secrets: Secrets) -> Json {
     let handshake = &session.handshake;
     let leg = &session.leg;
@@ -194,13 +168,17 @@ fn found_by(session: &Session) -> Option<Json> {
     Some(json!({
         "proof": proof,
         "confidence": confidence,
-        "began": if found.lost { "in a gap" } else { "before the capture" },
+        "began": match (session.keyless.is_some(), found.lost) {
+            (true, _) => "in the capture, encrypted",
+            (false, true) => "in a gap",
+            (false, false) => "before the capture",
+        },
         "first_packet": session.found_at().number,
         "skipped_bytes": sides(&found.skipped, |bytes| json!(bytes)),
     }))
 }
 
-fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
+pub(super) fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
     json!({"client": shape(&values.client), "server": shape(&values.server)})
 }
 
@@ -254,7 +232,7 @@ fn ping(ledger: &PingLedger, verdict: &PingVerdict) -> Json {
     })
 }
 
-fn distribution(values: &Distribution) -> Json {
+pub(super) fn distribution(values: &Distribution) -> Json {
     if values.count() == 0 {
         return Json::Null;
     }
