@@ -24,6 +24,7 @@ pub use connection::Connection;
 pub use extension::Extension;
 pub use head::{Headers, Request, Response};
 pub use proxied::{Proxied, ProxyFault};
+pub use socks::SocksRefusal;
 pub use upgrade::{
     Agreement, DeflateParameters, HandshakeBreach, check_request, check_response,
     offered_extensions, offered_subprotocols,
@@ -105,6 +106,15 @@ pub enum Event {
     ConnectRefused {
         /// The response.
         response: Box<Response>,
+    },
+    /// A SOCKS server refused a tunnel.
+    SocksRefused {
+        /// Whom the client wants: `host:port`.
+        target: String,
+        /// The first packet of the conversation.
+        asked: PacketRef,
+        /// What the server said.
+        refusal: SocksRefusal,
     },
     /// From here on the connection is a tunnel: both directions go on as
     /// [`Output::Stream`], which a layer that knows nothing of it yet has to read.

@@ -107,6 +107,9 @@ fn word(event: &Event) -> String {
             tunnel.target.as_deref().unwrap_or("?"),
             tunnel.opened.map(|at| at.number)
         ),
+        Event::SocksRefused {
+            target, refusal, ..
+        } => format!("no tunnel to {target} {}", refusal.reply),
         Event::Exchange => "exchange".to_owned(),
         Event::NotHttp {
             direction,
@@ -983,6 +986,11 @@ fn an_answer_from_before_a_request_behind_a_gap_is_another_ones() {
     ]);
     assert_eq!(
         seen,
-        ["client head lost", "ask /ws", "connect ? Some(1)", "upgraded"]
+        [
+            "client head lost",
+            "ask /ws",
+            "connect ? Some(1)",
+            "upgraded"
+        ]
     );
 }
