@@ -20,6 +20,7 @@ mod rare;
 mod record;
 pub mod redact;
 mod rtt;
+mod segments;
 mod selector;
 mod signs;
 mod stalls;
