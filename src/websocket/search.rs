@@ -133,10 +133,11 @@ impl Search {
     /// Nothing more comes: what is likely has to do.
     pub(super) fn on_end(&mut self, out: &mut impl FnMut(Event)) -> Option<Found> {
         let found = self.look(false).or_else(|| {
-            let likely = |candidate: &&Box<Candidate>| {
+            let likely = |candidate: &&Candidate| {
                 candidate.confidence().is_some() && self.holds(candidate.start)
             };
-            let best = self.candidates.values().filter(likely);
+            let all = self.candidates.values().map(AsRef::as_ref);
+            let best = all.filter(likely);
             best.max_by_key(|candidate| candidate.chance)
                 .map(|candidate| (candidate.start, u64::MAX))
         });
@@ -155,8 +156,8 @@ impl Search {
 
     /// Nothing came, or what came last could be frames.
     pub(super) fn is_plausible(&self) -> bool {
-        let fits = |candidate: &Box<Candidate>| candidate.fits_segments && candidate.chance > 0;
-        self.looked == 0 || self.candidates.values().any(fits)
+        let fits = |candidate: &Candidate| candidate.fits_segments && candidate.chance > 0;
+        self.looked == 0 || self.candidates.values().any(|candidate| fits(candidate))
     }
 
     /// Bytes of memory held.

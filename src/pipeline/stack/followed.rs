@@ -133,11 +133,13 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
-        if subject.awaits_answer() && segment.wire_len > 0 && segment.flags.ack() {
-            if let Some((end, acked)) = tcp.place_of(direction, segment) {
-                let at = segment.at;
-                subject.on_crossing(direction, Crossed { at, end, acked });
-            }
+        if subject.awaits_answer()
+            && segment.wire_len > 0
+            && segment.flags.ack()
+            && let Some((end, acked)) = tcp.place_of(direction, segment)
+        {
+            let at = segment.at;
+            subject.on_crossing(direction, Crossed { at, end, acked });
         }
         let mut fed = false;
         tcp.on_segment(direction, segment, &mut |output| match output {
