@@ -1,6 +1,7 @@
 //! A stream inside a stream: what CONNECT does to a connection (RFC 9110, section 9.3.6).
 
-use super::connection::{Connection, Mode, Phase, Place, Question};
+use super::connection::{Connection, Mode, Place};
+use super::half::{Phase, Question};
 use super::{Event, Output};
 use crate::stream::{Direction, Gap, PacketRef, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};

@@ -5,10 +5,12 @@ use std::mem;
 
 use super::body::Body;
 use super::connect::Asked;
-use super::connection::{Connection, Mode, Phase, Place, Question};
+use super::connection::{Connection, Mode, Place};
 use super::excerpt::Excerpt;
 use super::gather::Gather;
-use super::parse::{self, Head, RequestLine, StatusLine, text};
+use super::half::{Phase, Question};
+use super::line::{RequestLine, StatusLine};
+use super::parse::{self, Head, text};
 use super::{Event, Lookalike, Output, Request, Response, upgrade};
 use crate::stream::{Direction, Gap, GapCause, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};

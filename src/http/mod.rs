@@ -2,15 +2,18 @@
 //! opening handshake (RFC 6455, section 4) on any port.
 
 mod body;
+mod breach;
 mod connect;
 mod connection;
 mod excerpt;
 mod exchange;
 mod extension;
 mod gather;
+mod half;
 mod head;
 mod hold;
 mod lenient;
+mod line;
 mod loss;
 mod parse;
 mod proxied;
@@ -19,15 +22,15 @@ mod socks;
 mod start;
 mod upgrade;
 
+pub use breach::HandshakeBreach;
 pub use connect::{Tunnel, TunnelKind};
 pub use connection::Connection;
-pub use extension::Extension;
+pub use extension::{DeflateParameters, Extension};
 pub use head::{Headers, Request, Response};
 pub use proxied::{Proxied, ProxyFault};
 pub use socks::SocksRefusal;
 pub use upgrade::{
-    Agreement, DeflateParameters, HandshakeBreach, check_request, check_response,
-    offered_extensions, offered_subprotocols,
+    Agreement, check_request, check_response, offered_extensions, offered_subprotocols,
 };
 
 #[cfg(test)]

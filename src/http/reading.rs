@@ -3,9 +3,10 @@
 use std::mem;
 
 use super::body::{Body, Step};
-use super::connection::{Connection, Mode, Phase, Place, rest_of};
+use super::connection::{Connection, Mode, Place, rest_of};
 use super::excerpt::Excerpt;
 use super::gather::{Gather, Gathered};
+use super::half::Phase;
 use super::start::{Start, classify, may_begin_head};
 use super::{Event, Lookalike, Output, parse};
 use crate::stream::{Chunk, Direction, PacketRef, StreamEvent};

@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::connect::{Tunnel, TunnelKind};
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::gather::Gather;
+use super::half::Phase;
 use super::start::Start;
 use super::{Event, Lookalike, Output};
 use crate::stream::{Chunk, Direction, PacketRef};

@@ -26,7 +26,7 @@ use crate::source::{Input, KeyLogSummary, Packet, read_key_log};
 use crate::stream::PacketRef;
 use crate::tcp::Age;
 use crate::time::Timestamp;
-use crate::tls::Keys;
+use crate::tls::{Keys, PrivateKey, PrivateKeyError};
 use crate::websocket::Wants;
 use attempts::Attempts;
 use clock::Watch;
@@ -142,6 +142,17 @@ impl Analyzer {
     pub fn add_keys(&mut self, text: &[u8]) -> KeyLogSummary {
         let keys = Arc::make_mut(&mut self.shared.keys);
         read_key_log(text, |secret| keys.add(secret))
+    }
+
+    /// Takes the RSA private key of a server in PEM, before the packets that it opens.
+    ///
+    /// # Errors
+    /// It holds none that can be used.
+    pub fn add_private_key(&mut self, pem: &[u8]) -> Result<(), PrivateKeyError> {
+        let key = PrivateKey::from_pem(pem)?;
+        Arc::make_mut(&mut self.shared.keys).add_private_key(key);
+        self.shared.capture.tls.private_keys += 1;
+        Ok(())
     }
 
     /// From here on records wait, within a limit, for keys that are not known.

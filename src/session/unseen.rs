@@ -11,10 +11,20 @@ impl Session {
         let missing =
             |gap: &FrameGap| gap.direction == sender && gap.cause != GapCause::BeganMidStream;
         self.lost_sync[sender].is_some()
+            || self.found[sender.reverse()]
+                .is_some_and(|(first, _)| self.passed_over_since(sender, first))
             || self.resyncs[sender].unread > 0
             || self.is_inferred()
             || self.frame_gaps.iter().any(missing)
             || self.leg.last_packet[sender].is_none()
+    }
+
+    /// Bytes of this sender, of which the opening handshake is missing, were
+    /// passed over after `from`: its first frame that could be told came later.
+    pub fn passed_over_since(&self, sender: Direction, from: PacketRef) -> bool {
+        let mid_stream = self.handshake.mid_stream;
+        let skipped = mid_stream.map_or(0, |found| found.skipped[sender]);
+        skipped > 0 && self.found[sender].is_some_and(|(at, _)| at > from)
     }
 
     /// The place of this sender's next frame was lost, and not found again.

@@ -74,6 +74,17 @@ impl Held {
         }));
     }
 
+    /// Calls the direction of all that is held by its other name.
+    pub(super) fn reverse(&mut self) {
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Bytes(bytes) => bytes.direction = bytes.direction.reverse(),
+                Piece::Gap(gap) => gap.direction = gap.direction.reverse(),
+                Piece::End(direction, _) => *direction = direction.reverse(),
+            }
+        }
+    }
+
     /// Takes the oldest piece out.
     pub(super) fn pop(&mut self) -> Option<Piece> {
         let piece = self.pieces.pop_front()?;

@@ -2,10 +2,15 @@
 
 mod encrypted;
 mod followed;
+mod headless;
+mod inside;
+mod layer;
 mod midstream;
+mod onward;
 mod order;
 mod quality;
 mod rhythm;
+mod sides;
 mod sought;
 mod subject;
 #[cfg(test)]

@@ -278,6 +278,14 @@ impl Subject {
         if let Some((reason, at)) = leg.tls.as_ref().and_then(|tls| tls.undecrypted()) {
             let closed = &mut shared.capture.tls.closed;
             closed.entry(reason).or_default().add(at, stream);
+            let tls = leg.tls.as_deref();
+            if reason == tls::Undecrypted::NoKey
+                && let Some(tls) = tls
+            {
+                let totals = &mut shared.capture.tls;
+                totals.not_rsa += u64::from(!tls.uses_rsa_key_exchange());
+                totals.foreign_private_key += u64::from(tls.foreign_private_key.is_some());
+            }
         }
     }
 
