@@ -28,6 +28,7 @@ pub use connection::Connection;
 pub use extension::{DeflateParameters, Extension};
 pub use head::{Headers, Request, Response};
 pub use proxied::{Proxied, ProxyFault};
+pub use socks::SocksRefusal;
 pub use upgrade::{
     Agreement, check_request, check_response, offered_extensions, offered_subprotocols,
 };
@@ -108,6 +109,15 @@ pub enum Event {
     ConnectRefused {
         /// The response.
         response: Box<Response>,
+    },
+    /// A SOCKS server refused a tunnel.
+    SocksRefused {
+        /// Whom the client wants: `host:port`.
+        target: String,
+        /// The first packet of the conversation.
+        asked: PacketRef,
+        /// What the server said.
+        refusal: SocksRefusal,
     },
     /// From here on the connection is a tunnel: both directions go on as
     /// [`Output::Stream`], which a layer that knows nothing of it yet has to read.

@@ -107,6 +107,9 @@ fn word(event: &Event) -> String {
             tunnel.target.as_deref().unwrap_or("?"),
             tunnel.opened.map(|at| at.number)
         ),
+        Event::SocksRefused {
+            target, refusal, ..
+        } => format!("no tunnel to {target} {}", refusal.reply),
         Event::Exchange => "exchange".to_owned(),
         Event::NotHttp {
             direction,

@@ -148,6 +148,7 @@ impl Handshake {
             | Event::ConnectRefused { .. }
             | Event::Tunnelled(_)
             | Event::TunnelSeen(_)
+            | Event::SocksRefused { .. }
             | Event::HeadLost { .. } => {}
         }
     }

@@ -22,6 +22,7 @@ mod record;
 pub mod redact;
 mod rtt;
 mod sealed;
+mod segments;
 mod selector;
 mod signs;
 mod stalls;
@@ -61,7 +62,7 @@ pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 // report take them from here and know no layer.
 pub use crate::http::{
     Agreement, DeflateParameters, HandshakeBreach, Lookalike, Proxied, ProxyFault, Request,
-    Response, Tunnel, TunnelKind,
+    Response, SocksRefusal, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
 pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};

@@ -1,8 +1,8 @@
 //! What is left of segments that newer ones pushed out of [`Recent`](super::recent::Recent):
 //! enough to know a copy that comes behind a whole burst.
 
-use super::recent::DUPLICATE_NANOS;
 use super::sample::mix;
+use super::trace::DUPLICATE_NANOS;
 use crate::packet::Segment;
 
 /// Rationale: the kernel of a capturing host takes at most 64 packets of an interface at a

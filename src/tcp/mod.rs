@@ -15,6 +15,7 @@ mod patience;
 mod recent;
 mod rtt;
 mod sample;
+mod trace;
 mod window;
 
 pub use age::Age;

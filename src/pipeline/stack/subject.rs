@@ -371,6 +371,11 @@ fn on_attempt(attempt: &mut Attempt, event: &http::Event) {
         http::Event::Exchange => attempt.exchanges += 1,
         http::Event::ConnectRequested { request } => attempt.connects.asked(request),
         http::Event::ConnectRefused { response } => attempt.connects.refused(response),
+        http::Event::SocksRefused {
+            target,
+            asked,
+            refusal,
+        } => attempt.connects.refused_by_socks(target, *asked, *refusal),
         http::Event::RefusalBody { excerpt } => attempt.connects.refusal_body(excerpt),
         _ => {}
     }

@@ -7,7 +7,7 @@ use crate::packet::Segment;
 use crate::stream::PacketRef;
 use crate::tcp::Age;
 use crate::tcp::held::Origin;
-use crate::tcp::recent::Surroundings;
+use crate::tcp::trace::Surroundings;
 
 /// What a payload is to a bystander.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
