@@ -2,7 +2,9 @@
 //!
 //! Facts only. What they mean, and every threshold, is `diagnosis`' business.
 
+mod application;
 mod attempt;
+mod beats;
 mod capture;
 mod certificate;
 mod clock;
@@ -10,6 +12,7 @@ mod counts;
 mod distribution;
 mod handshake;
 mod keepalive;
+mod latency;
 mod leg;
 mod legs;
 mod pattern;
@@ -24,7 +27,9 @@ mod tls;
 mod translated;
 mod tunnel;
 
+pub use application::{Application, ErrorGroup, Opening, Promise, Subscription};
 pub use attempt::Attempt;
+pub use beats::{Beat, BeatLedger};
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
@@ -34,6 +39,7 @@ pub use counts::{FrameCounts, MessageCounts};
 pub use distribution::Distribution;
 pub use handshake::{FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
+pub use latency::{Answered, Latency, Method, Request as Asked};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
 pub use record::{Record, RecordKind};
@@ -54,6 +60,7 @@ pub use crate::http::{
 pub use crate::tcp::Reset;
 pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};
 pub use crate::websocket::Confidence as FrameConfidence;
+pub use crate::websocket::subprotocol::{Contract, Fault, Id, Protocol, Source, Word};
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
 use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
@@ -74,6 +81,8 @@ pub enum Noted {
     },
     /// A Pong.
     Pong(PongKind),
+    /// A reply to a request.
+    Reply(Answered),
     /// Nothing that anyone asks for.
     Nothing,
 }
@@ -189,6 +198,11 @@ pub struct Session {
     pub ends: Sides<Option<StreamEnd>>,
     /// Masking keys of the client's first frames, at most 16.
     pub masks: Vec<([u8; 4], PacketRef)>,
+    /// What its messages say, where their protocol is known.
+    pub application: Option<Box<Application>>,
+    /// The newest packet at which bytes of a direction turned out to be missing
+    /// or unreadable: what may have been in them came before.
+    pub blind: Sides<Option<PacketRef>>,
     /// Its first messages in outline, by which its other leg is told.
     pub outline: Outline,
     /// Its place among the legs of a proxy, where several were captured; set when the capture is at its end.
@@ -244,6 +258,8 @@ impl Session {
             frame_gaps: Vec::new(),
             ends: Sides::default(),
             masks: Vec::new(),
+            application: None,
+            blind: Sides::default(),
             outline: Outline::default(),
             joined: None,
             far_side: None,
@@ -266,6 +282,9 @@ impl Session {
     /// the stream of the messages.
     pub fn on_acked(&mut self, direction: Direction, upto: u64, at: PacketRef) {
         self.pings[direction].on_acked(upto, at);
+        if let Some(application) = &mut self.application {
+            application.on_acked(direction, upto, at);
+        }
     }
 
     /// Takes a fact of the opening handshake.
@@ -285,7 +304,16 @@ impl Session {
                 self.most_fragments[sender] = self.most_fragments[sender].max(message.fragments);
                 if message.complete {
                     self.last_message[sender] = Some(message.last);
+                } else {
+                    self.on_blind(sender, message.available);
                 }
+                if let Some(application) = &mut self.application {
+                    application.on_message(message);
+                }
+            }
+            E::Said(said) => {
+                let answered = Application::apply(&mut self.application, said);
+                return answered.map_or(Noted::Nothing, Noted::Reply);
             }
             E::Ping(ping) => {
                 let frame = &ping.frame;
@@ -326,6 +354,7 @@ impl Session {
                 at,
                 in_step,
             } => {
+                self.on_blind(*direction, *at);
                 if self.frame_gaps.len() < 16 {
                     let (direction, cause, at, in_step) = (*direction, *cause, *at, *in_step);
                     self.frame_gaps.push(FrameGap {
@@ -337,6 +366,7 @@ impl Session {
                 }
             }
             E::LostSync { direction, at } => {
+                self.on_blind(*direction, *at);
                 self.lost_sync[*direction].get_or_insert(*at);
                 self.searching[*direction] = Some(*at);
             }
@@ -346,15 +376,22 @@ impl Session {
                 skipped,
                 confidence,
                 ..
-            } => self.on_resynced(*direction, (*at, *confidence), *skipped),
-            E::Unread {
-                direction, bytes, ..
             } => {
+                self.on_blind(*direction, *at);
+                self.on_resynced(*direction, (*at, *confidence), *skipped);
+            }
+            E::Unread {
+                direction,
+                bytes,
+                at,
+            } => {
+                self.on_blind(*direction, *at);
                 self.ended_adrift[*direction] |= self.searching[*direction].take().is_some();
                 let unread = &mut self.resyncs[*direction].unread;
                 *unread = unread.saturating_add(*bytes);
             }
             E::ContextLost { direction, at } => {
+                self.on_blind(*direction, *at);
                 self.context_lost[*direction].get_or_insert(*at);
             }
             E::End {
@@ -368,6 +405,11 @@ impl Session {
             }
         }
         Noted::Nothing
+    }
+
+    fn on_blind(&mut self, direction: Direction, at: PacketRef) {
+        let blind = &mut self.blind[direction];
+        *blind = (*blind).max(Some(at));
     }
 
     fn on_frame(&mut self, frame: &websocket::Frame) {

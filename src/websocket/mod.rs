@@ -22,6 +22,7 @@ mod quiet;
 mod recognition;
 mod resync;
 mod search;
+pub mod subprotocol;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -36,6 +37,7 @@ pub use recognition::{Recognised, Recognition};
 use crate::stream::{Direction, GapCause, PacketRef, Sides, StreamEvent};
 use half::Half;
 use quiet::Said;
+use subprotocol::{Detection, Hint};
 
 /// The opcodes of RFC 6455, section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,6 +130,9 @@ pub struct Parameters {
     pub deflate: Option<Deflate>,
     /// What to keep of messages.
     pub wants: Wants,
+    /// What the handshake tells of the protocol inside the messages; `None`
+    /// where nobody wants to know.
+    pub hint: Option<Hint>,
 }
 
 /// Both directions of a WebSocket connection, from the first byte after the
@@ -138,6 +143,8 @@ pub struct Connection {
     /// What each direction said, while frames of the other are looked for in a
     /// connection without a handshake.
     said: Option<Box<Sides<Said>>>,
+    /// While it is being found out what the messages are.
+    detection: Option<Box<Detection>>,
 }
 
 impl Connection {
@@ -146,6 +153,7 @@ impl Connection {
         Self {
             halves: Sides::from_fn(|direction| Half::new(direction, &parameters)),
             said: None,
+            detection: matches!(parameters.hint, Some(Hint::None)).then(Box::default),
         }
     }
 
@@ -156,12 +164,33 @@ impl Connection {
         Self {
             halves: Sides::from_fn(|direction| Half::mid_stream(direction, wants)),
             said: Some(Box::default()),
+            detection: Some(Box::default()),
         }
     }
 
     /// Takes the next bytes, gap or end of one direction and hands what shows
     /// in it to `out`, in stream order.
     pub fn on_stream(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
+        self.on_frames(event, out);
+        if self.detection.is_some() {
+            self.detect(matches!(event, StreamEvent::End(..)), out);
+        }
+    }
+
+    /// Looks at messages that came, to find out what is spoken.
+    #[cold]
+    fn detect(&mut self, ended: bool, out: &mut impl FnMut(Event)) {
+        let listeners = Sides {
+            client: &mut self.halves.client.listener,
+            server: &mut self.halves.server.listener,
+        };
+        let detection = self.detection.as_mut();
+        if !detection.is_some_and(|detection| detection.judge(listeners, ended, out)) {
+            self.detection = None;
+        }
+    }
+
+    fn on_frames(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
         let Some(mut said) = self.said.take() else {
             return self.read(event, out);
         };
@@ -230,6 +259,9 @@ impl Connection {
         for direction in Direction::BOTH {
             self.halves[direction].finish(out);
         }
+        if self.detection.is_some() {
+            self.detect(true, out);
+        }
     }
 }
 
@@ -241,6 +273,9 @@ pub enum Event {
     Frame(Frame),
     /// A data message ended: its last fragment came, or something cut it off.
     Message(Message),
+    /// What a message says in its protocol; comes after the message itself, and
+    /// of the first ones when it is known what is spoken.
+    Said(subprotocol::Said),
     /// A Ping frame, whole.
     Ping(Control),
     /// A Pong frame, whole.
