@@ -24,6 +24,10 @@ pub struct Thresholds {
     pub slow_handshake: Duration,
     /// An upgrade request without an answer counts as unanswered after this, if nobody ended the connection before.
     pub no_response: Duration,
+    /// A request counts as unanswered after this many times what the slowest replies took ...
+    pub reply_times: u32,
+    /// ... but not before this much time.
+    pub reply_floor: Duration,
     /// Both Close frames were sent, and the transport stays: it lingers beyond this.
     pub linger: Duration,
 }
@@ -40,6 +44,8 @@ impl Default for Thresholds {
             long_idle: Duration::from_secs(30),
             slow_handshake: Duration::from_secs(1),
             no_response: Duration::from_secs(5),
+            reply_times: 3,
+            reply_floor: Duration::from_secs(1),
             linger: Duration::from_secs(1),
         }
     }
