@@ -63,7 +63,7 @@ pub struct RequestVerdict {
     /// Too young to tell, or the reply may hide in what the capture lacks or in
     /// what isn't looked at.
     pub outstanding: u64,
-    /// How long one has to have waited to count as unanswered.
+    /// How long one has to have waited to count as unanswered, whatever was answered meanwhile.
     pub deadline: Duration,
     /// Up to here: the first sign of the session's end, or that of the capture.
     pub end: PacketRef,
@@ -90,10 +90,21 @@ pub fn judge_requests(
     verdict.deadline = thresholds
         .reply_floor
         .max(slow.saturating_mul(thresholds.reply_times));
+    let longest = latency.times.max().unwrap_or_default();
+    let median = latency.times.median().unwrap_or_default();
+    let overtaken = thresholds
+        .reply_overtaken
+        .max(longest)
+        .max(median.saturating_mul(thresholds.reply_medians));
+    let settled = session.ended == Some(crate::session::Ended::Settled);
     for request in latency.waiting(asker) {
         let waited = end.time.saturating_since(request.last.time);
         let hidden = may_hide_answer(session, asker.reverse(), request.at);
-        if waited >= verdict.deadline && !hidden {
+        // Later ones were answered, and the session ended in the meantime.
+        let passed_over = settled
+            && latency.last_answered[asker].is_some_and(|at| at > request.last)
+            && waited >= overtaken;
+        if (waited >= verdict.deadline || passed_over) && !hidden {
             verdict.unanswered.push(*request);
         } else {
             verdict.outstanding += 1;

@@ -292,7 +292,8 @@ impl Application {
                 let contract = Contract {
                     sender,
                     every,
-                    deadline: every,
+                    // Rationale: clients and brokers grant as much again.
+                    deadline: every.saturating_mul(2),
                     any_message: true,
                 };
                 self.promise(contract, heard.first);

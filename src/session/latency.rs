@@ -99,6 +99,8 @@ pub struct Latency {
     pub uncorrelated: u64,
     /// Replies whose id was a string where the request's was a number, or the other way round: the first.
     pub id_type_changed: Option<PacketRef>,
+    /// The newest request of each asker that has a reply.
+    pub last_answered: Sides<Option<PacketRef>>,
     /// How long replies took.
     pub times: Distribution,
     /// The slowest, worst first: at most 5.
@@ -225,6 +227,8 @@ impl Latency {
             acked: request.acked.filter(|acked| *acked <= replied),
         };
         self.answered[asker] += 1;
+        let newest = &mut self.last_answered[asker];
+        *newest = (*newest).max(Some(request.last));
         self.failed += u64::from(failed);
         self.times.record(answered.took);
         self.of_method(&answered, failed);

@@ -1,6 +1,7 @@
 //! The report for people: verdict first, then what it rests on.
 
 mod findings;
+mod latency;
 mod sessions;
 mod style;
 mod unread;
@@ -29,6 +30,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
     sessions::sessions(report, style, out)?;
     ways::ways(report, style, out)?;
     sessions::heartbeat(report, style, out)?;
+    latency::latency(report, style, out)?;
     findings::findings(report, style, out)?;
     next_steps(report, out)
 }

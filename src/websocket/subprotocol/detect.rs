@@ -4,7 +4,10 @@ use super::fact::Heard;
 use super::generic::{self, Glimpse};
 use super::listener::{Held, Listener};
 use super::speaker::Speaker;
-use super::{Protocol, Source, engineio, graphql, jsonrpc, mqtt, stomp};
+use super::{
+    Protocol, Source, actioncable, centrifugo, ddp, engineio, graphql, homeassistant, jsonrpc,
+    jupyter, mqtt, nats, ocpp, phoenix, pusher, signalr, sockjs, stomp, wamp,
+};
 use crate::stream::{Direction, Sides};
 use crate::websocket::{Event, Opcode};
 
@@ -46,6 +49,11 @@ fn negotiated(name: &str) -> Option<Protocol> {
         "v10.stomp" | "v11.stomp" | "v12.stomp" | "stomp" => Protocol::Stomp,
         "mqtt" | "mqttv3.1" => Protocol::Mqtt,
         "jsonrpc" | "jsonrpc-2.0" | "json-rpc" => Protocol::JsonRpc,
+        "centrifuge-json" | "centrifuge-protobuf" => Protocol::Centrifugo,
+        "actioncable-v1-json" | "actioncable-v1.1-json" => Protocol::ActionCable,
+        "v1.kernel.websocket.jupyter.org" => Protocol::Jupyter,
+        name if name.starts_with("wamp.2.") => Protocol::Wamp,
+        name if name.starts_with("ocpp1.") || name.starts_with("ocpp2.") => Protocol::Ocpp,
         _ => return None,
     })
 }
@@ -59,7 +67,21 @@ fn in_url(target: &str) -> Option<Protocol> {
             false => Protocol::EngineIo,
         });
     }
-    path.contains("/devtools/").then_some(Protocol::JsonRpc)
+    let ends = |tail: &str| path.trim_end_matches('/').ends_with(tail);
+    // SockJS: `/<server>/<session>/websocket`, the server being three digits.
+    let mut parts = path.trim_end_matches('/').rsplit('/');
+    let last = parts.next();
+    let server = parts.nth(1);
+    let digits = server.is_some_and(|s| s.len() == 3 && s.bytes().all(|b| b.is_ascii_digit()));
+    Some(match path {
+        _ if last == Some("websocket") && has("vsn=") => Protocol::Phoenix,
+        _ if last == Some("websocket") && digits => Protocol::SockJs,
+        _ if ends("/connection/websocket") => Protocol::Centrifugo,
+        _ if path.contains("/app/") && has("protocol=") && has("client=") => Protocol::Pusher,
+        _ if path.contains("/api/kernels/") && ends("/channels") => Protocol::Jupyter,
+        _ if path.contains("/devtools/") => Protocol::JsonRpc,
+        _ => return None,
+    })
 }
 
 /// How well a message fits a protocol.
@@ -86,6 +108,8 @@ pub(in crate::websocket) struct Detection {
     judged: Sides<usize>,
     /// Hits by protocol.
     hits: Vec<(Protocol, Sides<u8>)>,
+    /// Messages that look like JSON or like a heartbeat.
+    worth_reading: usize,
     /// The message count at which echoed ids are looked for next.
     next: usize,
 }
@@ -118,7 +142,9 @@ impl Detection {
             (most, full)
         };
         let (most, full) = counts;
-        let last = ended || full || most >= WATCHED;
+        // Rationale: who says something structured does it in one of twenty messages.
+        let nothing = most >= SNIFFED && self.worth_reading == 0;
+        let last = ended || full || nothing || most >= WATCHED;
         if most < SNIFFED.max(self.next) && !last {
             return true;
         }
@@ -126,7 +152,9 @@ impl Detection {
         if most >= self.next {
             self.next = WATCHED;
         }
-        let found = {
+        let found = if nothing {
+            None
+        } else {
             let one = client
                 .held()
                 .into_iter()
@@ -155,7 +183,11 @@ impl Detection {
             settle(
                 client,
                 server,
-                || speakers.next().unwrap_or(Speaker::JsonRpc),
+                || {
+                    speakers
+                        .next()
+                        .unwrap_or_else(|| Speaker::of(Protocol::Generic))
+                },
                 Protocol::Generic,
                 out,
             );
@@ -184,27 +216,28 @@ impl Detection {
 
     fn sniff_one(&mut self, heard: &Heard, bytes: &[u8]) -> Option<Protocol> {
         let direction = heard.direction;
-        if heard.opcode == Opcode::Binary && mqtt::sniff(bytes) == Hit::Unique {
-            return Some(Protocol::Mqtt);
+        if heard.opcode == Opcode::Binary {
+            let all = [
+                (Protocol::Mqtt, mqtt::sniff(bytes)),
+                (Protocol::Nats, nats::sniff(bytes)),
+            ];
+            let mut found = all.into_iter().filter(|(_, hit)| *hit == Hit::Unique);
+            return found.next().map(|(protocol, _)| protocol);
         }
         if heard.opcode != Opcode::Text {
             return None;
         }
-        let (dialect, graphql) = graphql::sniff(bytes);
-        let graphql = (
-            match dialect {
-                graphql::Dialect::Transport => Protocol::GraphqlTransportWs,
-                graphql::Dialect::Legacy => Protocol::GraphqlWs,
-            },
-            graphql,
-        );
-        let all = [
-            (Protocol::JsonRpc, jsonrpc::sniff(bytes)),
-            graphql,
-            (Protocol::EngineIo, engineio::sniff(direction, bytes)),
-            (Protocol::Stomp, stomp::sniff(bytes)),
-        ];
-        all.into_iter()
+        let start = bytes.trim_ascii_start().first();
+        let structured = matches!(start, Some(b'{' | b'['));
+        if structured || generic::beat(bytes).is_some() {
+            self.worth_reading += 1;
+        }
+        let hits = match start {
+            Some(b'{') => of_object(direction, bytes),
+            Some(b'[') => of_array(direction, bytes),
+            _ => of_text(direction, bytes),
+        };
+        hits.into_iter()
             .find(|(protocol, hit)| self.count(*protocol, *hit, direction))
             .map(|(protocol, _)| protocol)
     }
@@ -228,6 +261,51 @@ impl Detection {
             _ => hits.client.saturating_add(hits.server) >= 2,
         }
     }
+}
+
+/// What each protocol makes of a message.
+type Hits = Vec<(Protocol, Hit)>;
+
+fn of_object(direction: Direction, bytes: &[u8]) -> Hits {
+    let (dialect, graphql) = graphql::sniff(bytes);
+    let dialect = match dialect {
+        graphql::Dialect::Transport => Protocol::GraphqlTransportWs,
+        graphql::Dialect::Legacy => Protocol::GraphqlWs,
+    };
+    vec![
+        (Protocol::JsonRpc, jsonrpc::sniff(bytes)),
+        (dialect, graphql),
+        (Protocol::SignalR, signalr::sniff(bytes)),
+        (Protocol::Phoenix, phoenix::sniff(bytes)),
+        (Protocol::Centrifugo, centrifugo::sniff(direction, bytes)),
+        (Protocol::ActionCable, actioncable::sniff(direction, bytes)),
+        (Protocol::Pusher, pusher::sniff(bytes)),
+        (Protocol::Ddp, ddp::sniff(bytes)),
+        (
+            Protocol::HomeAssistant,
+            homeassistant::sniff(direction, bytes),
+        ),
+        (Protocol::Jupyter, jupyter::sniff(bytes)),
+    ]
+}
+
+fn of_array(direction: Direction, bytes: &[u8]) -> Hits {
+    vec![
+        (Protocol::JsonRpc, jsonrpc::sniff(bytes)),
+        (Protocol::Wamp, wamp::sniff(direction, bytes)),
+        (Protocol::Ocpp, ocpp::sniff(bytes)),
+        (Protocol::Phoenix, phoenix::sniff(bytes)),
+        (Protocol::SockJs, sockjs::sniff(direction, bytes)),
+    ]
+}
+
+fn of_text(direction: Direction, bytes: &[u8]) -> Hits {
+    vec![
+        (Protocol::EngineIo, engineio::sniff(direction, bytes)),
+        (Protocol::Stomp, stomp::sniff(bytes)),
+        (Protocol::SockJs, sockjs::sniff(direction, bytes)),
+        (Protocol::Nats, nats::sniff(bytes)),
+    ]
 }
 
 /// Both directions are known now: what was held is read first, in order.

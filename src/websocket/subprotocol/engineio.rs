@@ -40,7 +40,7 @@ impl EngineIo {
             (b'2', _) => out(Fact::Ping { id: None }),
             (b'3', _) => out(Fact::Pong { id: None }),
             (b'4', _) => {
-                if !self.socket_io && socketio::is_connect(rest) {
+                if !self.socket_io && socketio::is_packet(rest) {
                     self.socket_io = true;
                     out(Fact::Recognised {
                         protocol: Protocol::SocketIo,

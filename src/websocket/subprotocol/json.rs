@@ -34,6 +34,13 @@ impl<'a> Value<'a> {
         }
     }
 
+    pub(super) const fn array(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
     /// A whole number that isn't negative.
     pub(super) fn count(self) -> Option<u64> {
         match self {
@@ -371,6 +378,12 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         self.0.read(Scan::value)
     }
+}
+
+/// The first `N` elements of an array.
+pub(super) fn first<const N: usize>(bytes: &[u8]) -> [Option<Value<'_>>; N] {
+    let mut elements = elements(bytes);
+    std::array::from_fn(|_| elements.next())
 }
 
 /// Chosen members of an object.

@@ -14,6 +14,11 @@ use crate::websocket::Event;
 /// behind a long result is counted as not looked at. The copy and the scan of
 /// this much cost a few microseconds.
 const LOOKED_AT: usize = 16 << 10;
+/// How much of a message is held while it isn't known what is spoken.
+///
+/// Rationale: protocols show in their first words; of longer messages the rest is
+/// counted as not looked at.
+const BEGINNING: usize = 2 << 10;
 /// What is held of a direction while it isn't known what is spoken.
 ///
 /// Rationale: 64 messages of some hundred bytes; two of these for each session
@@ -82,7 +87,8 @@ impl Listener {
     pub(in crate::websocket) const fn room(&self) -> usize {
         match &self.state {
             State::Deaf => 0,
-            State::Holding(_) | State::Speaking(..) => LOOKED_AT,
+            State::Holding(_) => BEGINNING,
+            State::Speaking(..) => LOOKED_AT,
         }
     }
 

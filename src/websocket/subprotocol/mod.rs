@@ -5,21 +5,33 @@
 //! says; else what its first messages show. A session of which none of that
 //! tells anything costs nothing from then on.
 
+mod actioncable;
 mod auth;
+mod centrifugo;
+mod ddp;
 mod detect;
 mod engineio;
 mod fact;
 mod generic;
 mod graphql;
+mod homeassistant;
 mod json;
 mod jsonrpc;
+mod jupyter;
 mod listener;
 mod mqtt;
+mod nats;
+mod ocpp;
+mod phoenix;
+mod pusher;
+mod signalr;
 mod socketio;
+mod sockjs;
 mod speaker;
 mod stomp;
 #[cfg(test)]
 mod tests;
+mod wamp;
 mod words;
 
 pub(super) use detect::Detection;
@@ -45,6 +57,30 @@ pub enum Protocol {
     Stomp,
     /// MQTT 3.1 to 5.
     Mqtt,
+    /// SignalR of ASP.NET Core.
+    SignalR,
+    /// WAMP v2.
+    Wamp,
+    /// OCPP-J.
+    Ocpp,
+    /// Phoenix channels.
+    Phoenix,
+    /// Centrifugo.
+    Centrifugo,
+    /// Action Cable of Rails.
+    ActionCable,
+    /// Pusher channels.
+    Pusher,
+    /// SockJS with something inside that is not known.
+    SockJs,
+    /// DDP of Meteor.
+    Ddp,
+    /// Home Assistant.
+    HomeAssistant,
+    /// Jupyter kernels.
+    Jupyter,
+    /// NATS.
+    Nats,
     /// None that is known: ids that are echoed, words that are pings.
     Generic,
 }
@@ -60,6 +96,18 @@ impl Protocol {
             Self::EngineIo => "engine.io",
             Self::Stomp => "stomp",
             Self::Mqtt => "mqtt",
+            Self::SignalR => "signalr",
+            Self::Wamp => "wamp",
+            Self::Ocpp => "ocpp",
+            Self::Phoenix => "phoenix",
+            Self::Centrifugo => "centrifugo",
+            Self::ActionCable => "actioncable",
+            Self::Pusher => "pusher",
+            Self::SockJs => "sockjs",
+            Self::Ddp => "ddp",
+            Self::HomeAssistant => "home-assistant",
+            Self::Jupyter => "jupyter",
+            Self::Nats => "nats",
             Self::Generic => "generic",
         }
     }
@@ -72,16 +120,20 @@ impl Protocol {
             Self::SocketIo | Self::EngineIo => "acknowledgment id",
             Self::Stomp => "receipt",
             Self::Mqtt => "packet identifier",
+            Self::SignalR => "invocation id",
+            Self::Wamp => "request id",
+            Self::Ocpp => "message id",
+            Self::Phoenix => "ref and topic",
+            Self::Centrifugo => "command id",
+            Self::ActionCable => "channel identifier",
+            Self::Pusher => "channel",
+            Self::SockJs => "none",
+            Self::Ddp => "method or subscription id",
+            Self::HomeAssistant => "command id",
+            Self::Jupyter => "message id",
+            Self::Nats => "inbox subject",
             Self::Generic => "echoed id",
         }
-    }
-
-    /// Its messages are JSON, but for words that are heartbeats.
-    pub const fn is_json(self) -> bool {
-        matches!(
-            self,
-            Self::JsonRpc | Self::GraphqlTransportWs | Self::GraphqlWs
-        )
     }
 }
 

@@ -101,7 +101,10 @@ impl TrimQuotes for [u8] {
     }
 }
 
-/// A packet that connects to a namespace.
-pub(super) fn is_connect(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'0'] | [b'0', b'{' | b'/', ..])
+/// It looks like a packet: a connection to a namespace, its refusal, or an event.
+pub(super) fn is_packet(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [b'0'] | [b'0', b'{' | b'/', ..] | [b'2', b'[', b'"', ..] | [b'4', b'{' | b'/', ..]
+    )
 }

@@ -170,13 +170,16 @@ fn request(frame: &Frame<'_>, out: &mut Out<'_>) {
 }
 
 pub(super) fn sniff(bytes: &[u8]) -> Hit {
-    let (command, rest) = line(bytes);
     let ends = bytes.trim_ascii_end().last() == Some(&0);
+    if !ends {
+        return Hit::No;
+    }
+    let (command, rest) = line(bytes);
     let connects = rest.starts_with(b"accept-version:")
         || Frame::read(bytes).header("accept-version").is_some();
     match command {
-        b"CONNECT" | b"STOMP" if ends && connects => Hit::Unique,
-        b"CONNECTED" if ends && Frame::read(bytes).header("version").is_some() => Hit::Unique,
+        b"CONNECT" | b"STOMP" if connects => Hit::Unique,
+        b"CONNECTED" if Frame::read(bytes).header("version").is_some() => Hit::Unique,
         b"CONNECT" | b"CONNECTED" | b"SEND" | b"SUBSCRIBE" | b"MESSAGE" | b"RECEIPT" if ends => {
             Hit::Hint
         }

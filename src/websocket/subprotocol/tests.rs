@@ -360,13 +360,13 @@ fn mqtt_packets_are_a_stream_whatever_messages_carry_them() {
         .client(MQTT_CLIENT)
         .server(MQTT_SERVER);
     let expected = &MQTT_TOLD[..12];
-    let facts = |talk: &Talk| -> Vec<String> {
+    let bare = |talk: &Talk| -> Vec<String> {
         let told = talk.told();
         told.iter()
             .map(|told| told.split_once(' ').map_or("", |(_, fact)| fact).to_owned())
             .collect()
     };
-    assert_eq!(facts(&talk), expected);
+    assert_eq!(bare(&talk), expected);
     let mut bytewise = Talk::new(Some("mqtt"), None).binary();
     for byte in MQTT_CLIENT {
         bytewise = bytewise.client([*byte]);
@@ -374,7 +374,7 @@ fn mqtt_packets_are_a_stream_whatever_messages_carry_them() {
     for byte in MQTT_SERVER {
         bytewise = bytewise.server([*byte]);
     }
-    assert_eq!(facts(&bytewise), expected);
+    assert_eq!(bare(&bytewise), expected);
 }
 
 #[test]
@@ -440,7 +440,12 @@ fn what_says_nothing_known_is_not_listened_to_for_long() {
     assert_eq!(talk.listeners.server.buffered(), 0);
 }
 
-const NEGOTIATED: [Option<&str>; 6] = [
+const NEGOTIATED: [Option<&str>; 11] = [
+    Some("wamp.2.json"),
+    Some("ocpp1.6"),
+    Some("centrifuge-json"),
+    Some("actioncable-v1-json"),
+    Some("v1.kernel.websocket.jupyter.org"),
     None,
     Some("jsonrpc"),
     Some("graphql-ws"),
@@ -477,4 +482,376 @@ fn durations_of_contracts_do_not_overflow() {
         &said.fact,
         Fact::Contract(contract) if contract.deadline > Duration::from_secs(1)
     )));
+}
+
+/// What is told, without what each listener says when it begins.
+fn facts(talk: &Talk) -> Vec<String> {
+    let begins = |told: &String| told.split(' ').nth(1) == Some("is");
+    let told = talk.told().into_iter();
+    told.filter(|told| !begins(told)).collect()
+}
+
+#[test]
+fn signalr_completions_answer_their_invocations() {
+    let talk = Talk::unknown()
+        .client("{\"protocol\":\"json\",\"version\":1}\u{1e}")
+        .server("{}\u{1e}{\"type\":6}\u{1e}")
+        .client("{\"type\":1,\"invocationId\":\"3\",\"target\":\"Send\",\"arguments\":[1]}\u{1e}")
+        .server("{\"type\":1,\"target\":\"News\",\"arguments\":[]}\u{1e}")
+        .server("{\"type\":3,\"invocationId\":\"3\",\"error\":\"No such hub\"}\u{1e}")
+        .server("{\"type\":7,\"error\":\"Connection closed with an error.\"}\u{1e}");
+    assert_eq!(talk.protocol(), Some((Protocol::SignalR, Source::Sniffed)));
+    let expected = [
+        "1 begins",
+        "2 accepted",
+        "2 beat",
+        "3 request 3 Send",
+        "4 notification News",
+        "5 reply 3 failed:  \"No such hub\"",
+        "6 error:  \"Connection closed with an error.\"",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn signalr_in_messagepack_is_read_too() {
+    let talk = Talk::unknown()
+        .client("{\"protocol\":\"messagepack\",\"version\":1}\u{1e}")
+        .binary()
+        .client(b"\x0b\x95\x01\x80\xa13\xa4Send\x90\x02\x91\x06")
+        .server(b"\x0a\x95\x03\x80\xa13\x01\xa3bad");
+    let expected = [
+        "1 begins",
+        "2 request 3 Send",
+        "2 beat",
+        "3 reply 3 failed:  \"bad\"",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn wamp_errors_name_the_type_of_their_request() {
+    let talk = Talk::new(Some("wamp.2.json"), None)
+        .client(r#"[1,"realm1",{"roles":{}}]"#)
+        .server(r#"[2,9129137332,{"roles":{}}]"#)
+        .client(r#"[48,7814135,{},"com.app.add",[2,3]]"#)
+        .client(r#"[32,7814135,{},"com.app.topic"]"#)
+        .client(r#"[16,239714735,{},"com.app.topic"]"#)
+        .server(r#"[33,7814135,5512315355]"#)
+        .server(r#"[8,48,7814135,{},"wamp.error.not_authorized",["no right"]]"#)
+        .server(r#"[36,5512315355,4429313566,{}]"#)
+        .server(r#"[3,{},"wamp.error.no_such_realm"]"#);
+    let expected = [
+        "1 begins",
+        "2 accepted",
+        "3 request 7814135 CALL com.app.add",
+        "4 request 7814135 SUBSCRIBE com.app.topic",
+        "4 subscribe com.app.topic",
+        "5 notification com.app.topic",
+        "6 reply 7814135",
+        "7 reply 7814135 failed: wamp.error.not_authorized \"no right\" (auth)",
+        "8 push 5512315355",
+        "9 refused: wamp.error.no_such_realm \"\"",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn ocpp_calls_of_both_sides_are_answered() {
+    let talk = Talk::new(Some("ocpp1.6"), None)
+        .client(r#"[2,"19223201","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]"#)
+        .server(r#"[3,"19223201",{"status":"Accepted","interval":300,"currentTime":"2026-01-01T00:00:00Z"}]"#)
+        .server(r#"[2,"a1","Reset",{"type":"Soft"}]"#)
+        .client(r#"[4,"a1","NotSupported","no reset",{}]"#)
+        .client(r#"[2,"19223202","Heartbeat",{}]"#)
+        .server(r#"[3,"19223202",{"currentTime":"2026-01-01T00:05:00Z"}]"#);
+    let expected = [
+        "1 begins",
+        "1 request 19223201 BootNotification",
+        "2 reply 19223201",
+        "2 accepted",
+        "2 client every 300s, at most 300s",
+        "3 request a1 Reset",
+        "4 reply a1 failed: NotSupported \"no reset\"",
+        "5 ping 19223202",
+        "6 pong 19223202",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn a_charge_point_that_is_not_accepted_is_refused() {
+    let talk = Talk::new(Some("ocpp2.0.1"), None)
+        .client(r#"[2,"1","BootNotification",{"chargingStation":{}}]"#)
+        .server(
+            r#"[3,"1",{"status":"Pending","interval":30,"currentTime":"2026-01-01T00:00:00Z"}]"#,
+        );
+    assert_eq!(
+        facts(&talk).last().map(String::as_str),
+        Some("2 refused: Pending \"\"")
+    );
+}
+
+#[test]
+fn phoenix_replies_name_reference_and_topic() {
+    let talk = Talk::new(None, Some("/socket/websocket?vsn=2.0.0"))
+        .client(r#"["1","2","room:a","phx_join",{}]"#)
+        .server(r#"["1","2","room:a","phx_reply",{"status":"ok","response":{}}]"#)
+        .client(r#"[null,"3","phoenix","heartbeat",{}]"#)
+        .server(r#"[null,"3","phoenix","phx_reply",{"status":"ok","response":{}}]"#)
+        .client(r#"["1","4","room:a","shout",{}]"#)
+        .server(r#"["1","4","room:a","phx_reply",{"status":"error","response":{"reason":"unauthorized"}}]"#)
+        .server(r#"["1",null,"room:a","news",{}]"#);
+    let expected = [
+        "1 subscribe room:a",
+        "1 request 2 room:a phx_join room:a",
+        "2 reply 2 room:a",
+        "3 ping 3 phoenix",
+        "4 pong 3 phoenix",
+        "5 request 4 room:a shout room:a",
+        "6 reply 4 room:a failed:  \"unauthorized\" (auth)",
+        "7 push room:a",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn phoenix_objects_of_version_1_are_told_by_their_events() {
+    let talk = Talk::unknown()
+        .client(r#"{"topic":"room:a","event":"phx_join","payload":{},"ref":"1"}"#)
+        .server(r#"{"topic":"room:a","event":"phx_reply","payload":{"status":"ok","response":{}},"ref":"1"}"#);
+    assert_eq!(
+        facts(&talk).last().map(String::as_str),
+        Some("2 reply 1 room:a")
+    );
+}
+
+#[test]
+fn centrifugo_has_many_commands_in_a_message() {
+    let talk = Talk::new(None, Some("/connection/websocket"))
+        .client("{\"id\":1,\"connect\":{\"token\":\"t\"}}\n{\"id\":2,\"subscribe\":{\"channel\":\"news\"}}")
+        .server("{\"id\":1,\"connect\":{\"client\":\"c\",\"version\":\"5\",\"ping\":25,\"pong\":true}}")
+        .server("{\"id\":2,\"error\":{\"code\":103,\"message\":\"permission denied\"}}\n{}")
+        .client("{}")
+        .server("{\"push\":{\"channel\":\"news\",\"pub\":{\"data\":{}}}}");
+    let expected = [
+        "1 begins",
+        "1 request 1 connect",
+        "1 subscribe news",
+        "1 request 2 subscribe news",
+        "2 accepted",
+        "2 server every 25s, at most 35s",
+        "2 reply 1",
+        "3 error: 103 \"permission denied\" (auth)",
+        "3 reply 2 failed: 103 \"permission denied\" (auth)",
+        "3 ping",
+        "4 pong",
+        "5 push news",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn action_cable_confirms_by_identifier() {
+    let talk = Talk::new(Some("actioncable-v1-json"), None)
+        .server(r#"{"type":"welcome"}"#)
+        .client(r#"{"command":"subscribe","identifier":"{\"channel\":\"Chat\"}"}"#)
+        .server(r#"{"type":"ping","message":1700000000}"#)
+        .server(r#"{"identifier":"{\"channel\":\"Chat\"}","type":"confirm_subscription"}"#)
+        .server(r#"{"identifier":"{\"channel\":\"Chat\"}","message":{"a":1}}"#)
+        .server(r#"{"type":"disconnect","reason":"unauthorized","reconnect":false}"#);
+    let identifier = r#"{\"channel\":\"Chat\"}"#;
+    let expected = [
+        "1 accepted".to_owned(),
+        format!("2 request {identifier} subscribe"),
+        format!("2 subscribe {identifier}"),
+        "3 beat".to_owned(),
+        format!("4 reply {identifier}"),
+        format!("4 subscribed {identifier}"),
+        format!("5 push {identifier}"),
+        "6 error: unauthorized \"\" (auth)".to_owned(),
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn pusher_data_may_be_an_object_in_a_string() {
+    let talk = Talk::new(None, Some("/app/key?protocol=7&client=js&version=8"))
+        .server(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":120}"}"#)
+        .client(r#"{"event":"pusher:subscribe","data":{"auth":"","channel":"c"}}"#)
+        .server(r#"{"event":"pusher_internal:subscription_succeeded","data":"{}","channel":"c"}"#)
+        .client(r#"{"event":"pusher:ping","data":{}}"#)
+        .server(r#"{"event":"pusher:pong","data":"{}"}"#)
+        .server(r#"{"event":"pusher:error","data":{"code":4009,"message":"Connection not authorized"}}"#);
+    let expected = [
+        "1 accepted",
+        "1 server every 120s, at most 150s",
+        "2 request c pusher:subscribe",
+        "2 subscribe c",
+        "3 reply c",
+        "3 subscribed c",
+        "4 ping",
+        "5 pong",
+        "6 error: 4009 \"Connection not authorized\" (auth)",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn sockjs_is_unwrapped() {
+    let talk = Talk::new(None, Some("/stomp/042/abcdefgh/websocket"))
+        .server("o")
+        .client(r#"["CONNECT\naccept-version:1.2\nheart-beat:0,0\n\n\u0000"]"#)
+        .server(r#"a["CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\u0000"]"#)
+        .client(r#"["SEND\nreceipt:7\ndestination:/q\n\nx\u0000"]"#)
+        .server(r#"a["RECEIPT\nreceipt-id:7\n\n\u0000"]"#)
+        .server("h")
+        .server(r#"c[2010,"Another connection still open"]"#);
+    assert_eq!(
+        talk.protocol().map(|(protocol, _)| protocol),
+        Some(Protocol::Stomp)
+    );
+    let told = facts(&talk);
+    for expected in [
+        "1 accepted",
+        "2 begins",
+        "3 accepted",
+        "4 request 7 SEND /q",
+        "5 reply 7",
+        "6 beat",
+        "7 error: 2010 \"Another connection still open\"",
+    ] {
+        assert!(
+            told.iter().any(|told| told == expected),
+            "{expected}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn ddp_methods_and_subscriptions_are_numbered_apart() {
+    let talk = Talk::unknown()
+        .client(r#"{"msg":"connect","version":"1","support":["1"]}"#)
+        .server(r#"{"msg":"connected","session":"s"}"#)
+        .client(r#"{"msg":"sub","id":"1","name":"tasks","params":[]}"#)
+        .client(r#"{"msg":"method","id":"1","method":"add","params":[]}"#)
+        .server(r#"{"msg":"added","collection":"tasks","id":"x","fields":{}}"#)
+        .server(r#"{"msg":"ready","subs":["1"]}"#)
+        .server(r#"{"msg":"result","id":"1","error":{"error":403,"reason":"Access denied"}}"#)
+        .server(r#"{"msg":"ping"}"#)
+        .client(r#"{"msg":"pong"}"#);
+    let expected = [
+        "1 begins",
+        "2 accepted",
+        "3 request 1 sub tasks",
+        "3 subscribe 1",
+        "4 request 1 add",
+        "5 push tasks",
+        "6 reply 1",
+        "6 subscribed 1",
+        "7 reply 1 failed:  \"Access denied\" (auth)",
+        "8 ping",
+        "9 pong",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+#[test]
+fn home_assistant_commands_have_results_and_events() {
+    let talk = Talk::unknown()
+        .server(r#"{"type":"auth_required","ha_version":"2026.1.0"}"#)
+        .client(r#"{"type":"auth","access_token":"x"}"#)
+        .server(r#"{"type":"auth_ok","ha_version":"2026.1.0"}"#)
+        .client(r#"{"id":18,"type":"subscribe_events","event_type":"state_changed"}"#)
+        .server(r#"[{"id":18,"type":"result","success":true,"result":null},{"id":18,"type":"event","event":{}}]"#)
+        .client(r#"{"id":19,"type":"ping"}"#)
+        .server(r#"{"id":19,"type":"pong"}"#)
+        .client(r#"{"id":20,"type":"call_service"}"#)
+        .server(r#"{"id":20,"type":"result","success":false,"error":{"code":"not_found","message":"Service not found"}}"#);
+    let expected = [
+        "2 begins",
+        "3 accepted",
+        "4 subscribe 18",
+        "4 request 18 subscribe_events",
+        "5 reply 18",
+        "5 push 18",
+        "6 ping 19",
+        "7 pong 19",
+        "8 request 20 call_service",
+        "9 reply 20 failed: not_found \"Service not found\"",
+    ];
+    assert_eq!(facts(&talk), expected);
+}
+
+/// A message in the binary form of Jupyter's first protocol version.
+fn jupyter(parts: [&str; 5]) -> Vec<u8> {
+    let mut offset = 8 * (parts.len() as u64 + 2);
+    let mut words = vec![parts.len() as u64 + 1, offset];
+    for part in parts {
+        offset += part.len() as u64;
+        words.push(offset);
+    }
+    let mut message: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
+    message.extend(parts.concat().bytes());
+    message
+}
+
+#[test]
+fn jupyter_replies_name_their_parents() {
+    let talk = Talk::unknown()
+        .client(r#"{"header":{"msg_id":"m1","msg_type":"execute_request"},"parent_header":{},"metadata":{},"content":{},"channel":"shell"}"#)
+        .server(r#"{"header":{"msg_id":"k1","msg_type":"status"},"parent_header":{"msg_id":"m1"},"content":{},"channel":"iopub"}"#)
+        .server(r#"{"header":{"msg_id":"k2","msg_type":"execute_reply"},"parent_header":{"msg_id":"m1"},"content":{"status":"error","ename":"NameError","evalue":"name 'x' is not defined"},"channel":"shell"}"#);
+    let expected = [
+        "1 request m1 execute_request",
+        "2 push status",
+        "3 reply m1 failed: NameError \"name 'x' is not defined\"",
+    ];
+    assert_eq!(facts(&talk), expected);
+    let packed = Talk::new(Some("v1.kernel.websocket.jupyter.org"), None)
+        .binary()
+        .client(jupyter([
+            "shell",
+            r#"{"msg_id":"m1","msg_type":"execute_request"}"#,
+            "{}",
+            "{}",
+            "{}",
+        ]))
+        .server(jupyter([
+            "shell",
+            r#"{"msg_id":"k2","msg_type":"execute_reply"}"#,
+            r#"{"msg_id":"m1"}"#,
+            "{}",
+            r#"{"status":"ok"}"#,
+        ]));
+    assert_eq!(
+        facts(&packed),
+        ["1 request m1 execute_request", "2 reply m1"]
+    );
+}
+
+#[test]
+fn nats_requests_are_answered_at_their_inbox() {
+    let talk = Talk::unknown()
+        .server("INFO {\"server_id\":\"N\",\"max_payload\":1048576}\r\n")
+        .client("CONNECT {\"verbose\":false}\r\nPING\r\n")
+        .server("PONG\r\n")
+        .client("SUB _INBOX.a.* 1\r\nPUB time.now _INBOX.a.1 6\r\nPING\r\n")
+        .client("\r\nPUB log 0\r\n\r\n")
+        .server(
+            "MSG _INBOX.a.1 1 2\r\nhi\r\nMSG news 2 0\r\n\r\n-ERR 'Authorization Violation'\r\n",
+        );
+    let expected = [
+        "1 accepted",
+        "2 begins",
+        "2 ping",
+        "3 pong",
+        "4 subscribe _INBOX.a.*",
+        "4 request _INBOX.a.1 time.now",
+        "5 notification log",
+        "6 reply _INBOX.a.1",
+        "6 push news",
+        "6 error:  \"Authorization Violation\" (auth)",
+    ];
+    assert_eq!(facts(&talk), expected);
 }
