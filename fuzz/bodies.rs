@@ -401,7 +401,7 @@ fn at(number: u64) -> PacketRef {
         time: Timestamp::from_nanos(i64::try_from(number).unwrap_or(0) * 1_000_000),
         number,
         source: 0,
-        epoch: 0,
+        epoch: Default::default(),
     }
 }
 

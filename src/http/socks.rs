@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::connect::{Tunnel, TunnelKind};
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::gather::Gather;
+use super::half::Phase;
 use super::start::Start;
 use super::{Lookalike, Output};
 use crate::stream::{Chunk, Direction, PacketRef};
@@ -279,8 +280,8 @@ impl Connection {
                 if stands {
                     let tunnel = Tunnel {
                         kind: dialogue.kind,
-                        target: dialogue.target,
-                        asked: dialogue.asked,
+                        target: Some(dialogue.target),
+                        asked: Some(dialogue.asked),
                         opened: Some(chunk.seen),
                     };
                     self.enter(tunnel, chunk.seen, out);

@@ -95,14 +95,18 @@ pub(super) fn way(session: &Session, secrets: Secrets) -> Option<String> {
     let mut proxy = session.leg.server.to_string();
     let mut parts: Vec<String> = Vec::new();
     for tunnel in &session.leg.via {
-        let target = secrets.authority(&tunnel.target);
+        let target = tunnel.target.as_deref();
+        let target = target.map(|target| secrets.authority(target));
         let verb = match tunnel.kind {
             TunnelKind::Connect => "CONNECT",
             TunnelKind::Socks4 => "SOCKS4",
             TunnelKind::Socks5 => "SOCKS5",
         };
-        parts.push(format!("through the proxy {proxy} ({verb} {target})"));
-        proxy = target.into_owned();
+        let whom = target
+            .as_deref()
+            .unwrap_or("to an address that was not captured");
+        parts.push(format!("through the proxy {proxy} ({verb} {whom})"));
+        proxy = target.map_or_else(|| "behind it".to_owned(), |target| target.into_owned());
     }
     let proxied = session.leg.proxied.as_ref();
     parts.extend(proxied.map(|(header, _)| proxy_header(header)));
@@ -145,6 +149,7 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
+        (Kind::Unknown, Some(code)) => format!("closed {code}, one side seen"),
         (Kind::Abnormal | Kind::Open, _)
             if ended
                 && Direction::BOTH

@@ -7,6 +7,7 @@ use crate::http::{Proxied, Tunnel};
 use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
 use crate::tcp::{Event, Reset};
 
+use super::rare::Rare;
 use super::rtt::RttSeries;
 use super::stalls::{Silence, Unacked, ZeroWindow, keep};
 
@@ -105,7 +106,7 @@ pub struct Leg {
     /// Round trips between the capture point and each side.
     pub rtt: Sides<RttSeries>,
     /// Zero windows, by the side that advertised them.
-    pub zero_window: Sides<ZeroWindow>,
+    pub zero_window: Sides<Rare<ZeroWindow>>,
     /// The first FIN of each sender.
     pub fin: Sides<Option<PacketRef>>,
     /// Resets: the first 16.
@@ -311,6 +312,7 @@ impl Leg {
     fn keep_silence(&mut self, silence: Silence) {
         let place = self.silences.partition_point(|s| s.len >= silence.len);
         if place < 3 {
+            self.silences.reserve_exact(1);
             self.silences.insert(place, silence);
             self.silences.truncate(3);
         }
@@ -409,7 +411,8 @@ impl Leg {
     pub fn far_end(&self) -> String {
         self.via
             .last()
-            .map_or_else(|| self.server.to_string(), |tunnel| tunnel.target.clone())
+            .and_then(|tunnel| tunnel.target.clone())
+            .unwrap_or_else(|| self.server.to_string())
     }
 
     /// The newest packet of either side.

@@ -27,6 +27,8 @@ pub struct Tls {
     pub certificates: Sides<Option<(Vec<Certificate>, PacketRef)>>,
     /// The server asked for a certificate of the client.
     pub certificate_request: Option<PacketRef>,
+    /// What the client encrypted for the server, where none of the private keys is the server's.
+    pub foreign_private_key: Option<PacketRef>,
     /// The end of each side's handshake, where it could be read.
     pub finished: Sides<Option<PacketRef>>,
     /// How often each side changed its keys.
@@ -112,6 +114,14 @@ impl Tls {
                 at,
             } => self.certificates[*direction] = Some((chain.clone(), *at)),
             Event::CertificateRequest { at } => self.certificate_request = Some(*at),
+            Event::ForeignPrivateKey { at } => {
+                self.foreign_private_key.get_or_insert(*at);
+            }
+            Event::Resumed { .. } => {
+                if let Some(chosen) = &mut self.server_hello {
+                    chosen.resumed = true;
+                }
+            }
             Event::Finished { direction, at } => {
                 self.finished[*direction].get_or_insert(*at);
             }
@@ -216,6 +226,13 @@ impl Tls {
     pub fn legacy_version(&self) -> Option<(&'static str, PacketRef)> {
         let chosen = self.server_hello.as_ref()?;
         (chosen.hello.version < 0x0303).then_some((version_name(chosen.hello.version), chosen.at))
+    }
+
+    /// The client made up the secret and encrypted it for the server's RSA key
+    /// (RFC 5246, section 7.4.7.1), so that this key opens all.
+    pub fn uses_rsa_key_exchange(&self) -> bool {
+        let chosen = self.server_hello.as_ref();
+        chosen.is_some_and(|chosen| chosen.suite.starts_with("TLS_RSA_WITH_"))
     }
 
     /// The highest version that the client offers.

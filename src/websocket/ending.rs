@@ -2,7 +2,8 @@
 
 use super::assembly::{Assembly, Place, Reading};
 use super::deflate::{Inflater, Stop};
-use super::half::{Half, Open, State};
+use super::half::{Half, State};
+use super::open::Open;
 use super::subprotocol::Heard;
 use super::{Breach, CloseFrame, Confidence, Control, Event, Opcode, Wants};
 use crate::stream::PacketRef;

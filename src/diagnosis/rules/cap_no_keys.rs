@@ -18,7 +18,8 @@ opened and ended can.
 ## What usually causes it
 Each connection has one of these reasons; `data` counts them.
 - `no-key`: no secret for its client random is in a key log given with `--keys` or inside the capture.
-- `no-client-hello`: the connection began before the capture did. The ClientHello names the keys; without it none is found.
+- `no-client-hello`: the connection began before the capture did. The ClientHello names the keys; without it all that are given are tried,
+  which needs the ServerHello or, in TLS 1.3, one of the first 65,536 records of each side. None opened it.
 - `gap`: packets of the handshake are missing that decide on the keys.
 - `wrong-key`: there are secrets for this connection, but they open nothing: the log is damaged, or has only part of its secrets.
 - `unsupported-suite`: a cipher suite or version that isn't read.
@@ -33,6 +34,8 @@ Each connection has one of these reasons; `data` counts them.
 - `no-client-hello`: begin to capture before the client connects, or let it reconnect.
 - `gap`: capture with a larger buffer, the full packet length, and both directions.
 - `wrong-key`: take the key log of the same run; some programs overwrite it.
+- The server's RSA private key (`--keys key.pem`) opens connections whose suite begins with `TLS_RSA_`, and no others: with (EC)DHE and in
+  TLS 1.3 it only signs. `data.not_rsa` and `data.foreign_private_key` say why a key that was given didn't help.
 - Or capture behind the proxy that terminates TLS.
 
 ## References
@@ -67,6 +70,9 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     )
     .data("connections", Value::Count(unread))
     .advice(advice(&closed));
+    if tls.private_keys > 0 {
+        finding = about_private_keys(finding, tls.not_rsa, tls.foreign_private_key);
+    }
     let mut streams = Vec::new();
     for (reason, tally) in &closed {
         finding = finding.data(reason.name(), Value::Count(tally.count));
@@ -80,6 +86,32 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         finding.tcp_stream = Some(stream);
     }
     findings.push(finding);
+}
+
+/// Why a private key opened nothing.
+fn about_private_keys(mut finding: Finding, not_rsa: u64, foreign: u64) -> Finding {
+    let sure = Confidence::Certain;
+    if not_rsa > 0 {
+        finding = finding.data("not_rsa", Value::Count(not_rsa)).cause(
+            sure,
+            format!(
+                "a private key opens only RSA key exchange (TLS_RSA_ suites); {} agreed on another key exchange (ECDHE, or any of TLS 1.3): only a key log helps",
+                counted(not_rsa, "connection")
+            ),
+        );
+    }
+    if foreign > 0 {
+        finding = finding
+            .data("foreign_private_key", Value::Count(foreign))
+            .cause(
+                sure,
+                format!(
+                    "the private key isn't that of the certificate which the server showed on {}",
+                    counted(foreign, "connection")
+                ),
+            );
+    }
+    finding
 }
 
 fn in_words(reason: Undecrypted) -> &'static str {
@@ -101,7 +133,7 @@ fn advice(closed: &BTreeMap<Undecrypted, Tally>) -> String {
                 "set SSLKEYLOGFILE before the client or the server starts and give that file with --keys FILE, or put it into the capture (editcap --inject-secrets tls,FILE)"
             }
             Undecrypted::NoClientHello => {
-                "begin to capture before the client connects: no key opens a connection without its ClientHello"
+                "begin to capture before the client connects; without its ClientHello a key log opens a connection only if it has the ServerHello, or in TLS 1.3"
             }
             Undecrypted::Gap => "capture both directions without loss, from the first packet on",
             Undecrypted::WrongKey => "give the key log of the same run, whole",

@@ -82,6 +82,8 @@ mod tls_close_without_notify;
 mod tls_legacy_version;
 mod tls_no_response;
 
+pub(super) use hs_data_before_101::BY_ACKNOWLEDGMENT;
+
 use super::Rule;
 
 /// All rules, in the order of the catalogue.

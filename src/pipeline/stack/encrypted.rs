@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::followed::{self, Layer};
+use super::inside::Inside;
 use super::sought::Acked;
 use super::subject::Subject;
 use crate::http;
@@ -23,7 +23,7 @@ pub(super) struct Encrypted {
     tls: tls::Connection,
     /// Reads the same bytes: what is no TLS may be HTTP that was sent to the wrong port.
     beside: Option<Box<http::Connection>>,
-    inside: Layer,
+    inside: Inside,
     /// Where the chunks around end that the packets released: the latest, and those
     /// that hold records which wait for keys.
     ends: Sides<VecDeque<(PacketRef, u64)>>,
@@ -43,7 +43,7 @@ impl Default for Encrypted {
         Self {
             tls: tls::Connection::new(WAITING),
             beside: Some(Box::default()),
-            inside: Layer::of_unknown(),
+            inside: Inside::default(),
             ends: Sides::default(),
             marks: Sides::default(),
             acked: Sides::default(),
@@ -85,10 +85,14 @@ impl Encrypted {
             tls::Output::Stream(event) => {
                 mark(marks, ends, &event);
                 for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
+                    inside.read(event, subject, pending, shared, finished);
                 }
             }
         });
+        drop(keys);
+        for session in tls.take_learned() {
+            Arc::make_mut(&mut shared.keys).learn(session);
+        }
         self.acknowledge(subject, pending, shared);
     }
 
@@ -129,7 +133,7 @@ impl Encrypted {
             tls::Output::Stream(event) => {
                 mark(marks, ends, &event);
                 for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
+                    inside.read(event, subject, pending, shared, finished);
                 }
             }
         });
@@ -183,11 +187,11 @@ impl Encrypted {
             tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
             tls::Output::Stream(event) => {
                 for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
+                    inside.read(event, subject, pending, shared, finished);
                 }
             }
         });
-        followed::finish(inside, subject, pending, shared, finished);
+        inside.finish(subject, pending, shared, finished);
         subject.end_tls(shared);
     }
 

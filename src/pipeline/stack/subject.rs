@@ -4,7 +4,7 @@ use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, MidStream, Session};
+use crate::session::{Attempt, Crossed, Ended, Leg, MidStream, Session};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 use crate::websocket::{self, subprotocol::Hint};
 use crate::{tcp, tls};
@@ -43,6 +43,20 @@ impl Subject {
             _ => None,
         };
         Hint::of(chosen, session.handshake.path())
+    }
+
+    /// It has asked for a WebSocket, and the answer is not read.
+    #[inline]
+    pub(super) fn awaits_answer(&self) -> bool {
+        matches!(self, Self::Session(session) if session.handshake.awaits_answer())
+    }
+
+    /// A segment that may cross the answer on its way.
+    #[cold]
+    pub(super) fn on_crossing(&mut self, sender: Direction, segment: Crossed) {
+        if let Self::Session(session) = self {
+            session.on_crossing(sender, segment);
+        }
     }
 
     /// It is another connection's, seen on the other side of an address translation.
@@ -208,6 +222,10 @@ impl Subject {
             } => {
                 self.on_not_http(direction, at, looks_like, shared);
             }
+            http::Event::TunnelSeen(ref tunnel) => {
+                shared.capture.tunnels.count += 1;
+                self.leg().via.push((**tunnel).clone());
+            }
             http::Event::Proxied { ref header, at } => {
                 let leg = self.leg();
                 leg.forwarded_for = header.source;
@@ -239,7 +257,9 @@ impl Subject {
         let leg = self.leg();
         let (client, proxy) = (leg.client.ip(), leg.server);
         let opened = &mut shared.capture.tunnels;
-        opened.add(client, proxy, &tunnel.target, tunnel.asked);
+        if let (Some(target), Some(asked)) = (&tunnel.target, tunnel.asked) {
+            opened.add(client, proxy, target, asked);
+        }
         if let Self::Session(_) = self {
             let attempt = Self::Attempt(Box::new(Attempt::new(self.leg().clone())));
             if let Self::Session(mut before) = std::mem::replace(self, attempt) {
@@ -270,6 +290,14 @@ impl Subject {
         if let Some((reason, at)) = leg.tls.as_ref().and_then(|tls| tls.undecrypted()) {
             let closed = &mut shared.capture.tls.closed;
             closed.entry(reason).or_default().add(at, stream);
+            let tls = leg.tls.as_deref();
+            if reason == tls::Undecrypted::NoKey
+                && let Some(tls) = tls
+            {
+                let totals = &mut shared.capture.tls;
+                totals.not_rsa += u64::from(!tls.uses_rsa_key_exchange());
+                totals.foreign_private_key += u64::from(tls.foreign_private_key.is_some());
+            }
         }
     }
 

@@ -59,6 +59,7 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         // How often it was found again, by proof, and the captured bytes that are in no frame.
         "resynced": sides(&session.resyncs, resyncs),
         "closing": {
+            // Null where nobody can say whether the other side sent a Close frame.
             "kind": closing.kind.name(),
             "ended_by": closing.ended_by.name(),
             "how": closing.how.map(|how| how.name()),
@@ -109,16 +110,16 @@ fn via(session: &Session, secrets: Secrets) -> Json {
     inner_first.fold(Json::Null, |next, (place, tunnel)| {
         let before = place.checked_sub(1).and_then(|place| leg.via.get(place));
         let proxy = match before {
-            Some(before) => secrets.authority(&before.target).into_owned(),
-            None => leg.server.to_string(),
+            Some(before) => before.target.as_deref().map(|target| secrets.authority(target).into_owned()),
+            None => Some(leg.server.to_string()),
         };
         json!({
             "kind": tunnel.kind.name(),
-            "target": secrets.authority(&tunnel.target),
+            "target": tunnel.target.as_deref().map(|target| secrets.authority(target)),
             "proxy": proxy,
-            "request_packet": tunnel.asked.number,
+            "request_packet": tunnel.asked.map(|at| at.number),
             "response_packet": tunnel.opened.map(|at| at.number),
-            "open_ms": tunnel.opened.and_then(|at| at.time.since(tunnel.asked.time)).map(ms),
+            "open_ms": tunnel.opened.zip(tunnel.asked).and_then(|(opened, asked)| opened.time.since(asked.time)).map(ms),
             "next": next,
         })
     })

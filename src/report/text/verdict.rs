@@ -140,7 +140,7 @@ fn quiet_verdict(report: &Report) -> String {
             Kind::Open => &mut open,
             Kind::None if session.may_hide_answer() => &mut answer_lost,
             Kind::None => &mut refused,
-            Kind::Half | Kind::Abnormal => &mut other,
+            Kind::Half | Kind::Unknown | Kind::Abnormal => &mut other,
         };
         *fates += 1;
     }

@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tungstenite::protocol::{Role, WebSocket};
 
+mod bulk;
 mod cuts;
 mod recognition;
 mod resync;
 
 use super::*;
 use crate::stream::Direction::{ClientToServer, ServerToClient};
-use crate::stream::{Chunk, Gap};
+use crate::stream::{Chunk, Gap, Sides, StreamEvent};
 use crate::time::Timestamp;
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -65,7 +66,7 @@ fn packet(number: u64) -> PacketRef {
         time,
         number,
         source: 0,
-        epoch: 0,
+        epoch: Default::default(),
     }
 }
 
