@@ -2,6 +2,7 @@
 
 use super::fact::Heard;
 use super::generic::{self, Glimpse};
+use super::json::members;
 use super::listener::{Held, Listener};
 use super::speaker::Speaker;
 use super::{
@@ -110,8 +111,6 @@ pub(in crate::websocket) struct Detection {
     hits: Vec<(Protocol, Sides<u8>)>,
     /// Messages that look like JSON or like a heartbeat.
     worth_reading: usize,
-    /// The message count at which echoed ids are looked for next.
-    next: usize,
 }
 
 impl Detection {
@@ -145,12 +144,9 @@ impl Detection {
         // Rationale: who says something structured does it in one of twenty messages.
         let nothing = most >= SNIFFED && self.worth_reading == 0;
         let last = ended || full || nothing || most >= WATCHED;
-        if most < SNIFFED.max(self.next) && !last {
+        // Once: it reads all that is held.
+        if !last {
             return true;
-        }
-        self.next = SNIFFED + WATCHED / 2;
-        if most >= self.next {
-            self.next = WATCHED;
         }
         let found = if nothing {
             None
@@ -193,11 +189,9 @@ impl Detection {
             );
             return false;
         }
-        if last {
-            client.give_up();
-            server.give_up();
-        }
-        !last
+        client.give_up();
+        server.give_up();
+        false
     }
 
     fn sniff(&mut self, held: Sides<&Held>) -> Option<Protocol> {
@@ -229,7 +223,7 @@ impl Detection {
         }
         let start = bytes.trim_ascii_start().first();
         let structured = matches!(start, Some(b'{' | b'['));
-        if structured || generic::beat(bytes).is_some() {
+        if structured || self.worth_reading == 0 && generic::beat(bytes).is_some() {
             self.worth_reading += 1;
         }
         let hits = match start {
@@ -266,27 +260,76 @@ impl Detection {
 /// What each protocol makes of a message.
 type Hits = Vec<(Protocol, Hit)>;
 
+/// Members that tell which protocols an object may be of.
+#[derive(Clone, Copy, Default)]
+struct Shape {
+    call: bool,
+    kind: bool,
+    event: bool,
+    message: bool,
+    header: bool,
+    connect: bool,
+    protocol: bool,
+    identifier: bool,
+}
+
+impl Shape {
+    /// Reads the object once, so that most messages are read but once.
+    fn of(bytes: &[u8]) -> Self {
+        let mut shape = Self::default();
+        for (key, _) in members(bytes) {
+            match key {
+                b"jsonrpc" | b"method" | b"result" | b"error" => shape.call = true,
+                b"type" => shape.kind = true,
+                b"event" => shape.event = true,
+                b"msg" => shape.message = true,
+                b"header" => shape.header = true,
+                b"connect" => shape.connect = true,
+                b"protocol" => shape.protocol = true,
+                b"identifier" => shape.identifier = true,
+                _ => {}
+            }
+        }
+        shape
+    }
+}
+
 fn of_object(direction: Direction, bytes: &[u8]) -> Hits {
-    let (dialect, graphql) = graphql::sniff(bytes);
-    let dialect = match dialect {
-        graphql::Dialect::Transport => Protocol::GraphqlTransportWs,
-        graphql::Dialect::Legacy => Protocol::GraphqlWs,
-    };
-    vec![
-        (Protocol::JsonRpc, jsonrpc::sniff(bytes)),
-        (dialect, graphql),
-        (Protocol::SignalR, signalr::sniff(bytes)),
-        (Protocol::Phoenix, phoenix::sniff(bytes)),
-        (Protocol::Centrifugo, centrifugo::sniff(direction, bytes)),
-        (Protocol::ActionCable, actioncable::sniff(direction, bytes)),
-        (Protocol::Pusher, pusher::sniff(bytes)),
-        (Protocol::Ddp, ddp::sniff(bytes)),
-        (
-            Protocol::HomeAssistant,
-            homeassistant::sniff(direction, bytes),
-        ),
-        (Protocol::Jupyter, jupyter::sniff(bytes)),
-    ]
+    let mut hits = Hits::new();
+    let shape = Shape::of(bytes);
+    if shape.call {
+        hits.push((Protocol::JsonRpc, jsonrpc::sniff(bytes)));
+    }
+    if shape.kind {
+        let (dialect, graphql) = graphql::sniff(bytes);
+        let dialect = match dialect {
+            graphql::Dialect::Transport => Protocol::GraphqlTransportWs,
+            graphql::Dialect::Legacy => Protocol::GraphqlWs,
+        };
+        hits.push((dialect, graphql));
+        let found = homeassistant::sniff(direction, bytes);
+        hits.push((Protocol::HomeAssistant, found));
+    }
+    if shape.kind || shape.protocol {
+        hits.push((Protocol::SignalR, signalr::sniff(bytes)));
+    }
+    if shape.kind || shape.identifier {
+        hits.push((Protocol::ActionCable, actioncable::sniff(direction, bytes)));
+    }
+    if shape.event {
+        hits.push((Protocol::Phoenix, phoenix::sniff(bytes)));
+        hits.push((Protocol::Pusher, pusher::sniff(bytes)));
+    }
+    if shape.connect {
+        hits.push((Protocol::Centrifugo, centrifugo::sniff(direction, bytes)));
+    }
+    if shape.message {
+        hits.push((Protocol::Ddp, ddp::sniff(bytes)));
+    }
+    if shape.header {
+        hits.push((Protocol::Jupyter, jupyter::sniff(bytes)));
+    }
+    hits
 }
 
 fn of_array(direction: Direction, bytes: &[u8]) -> Hits {

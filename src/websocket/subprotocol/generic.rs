@@ -39,6 +39,8 @@ const NAMES: [&str; 27] = [
     "parentId",
     "parent_id",
 ];
+/// The longest of these.
+const LONGEST_NAME: usize = 14;
 /// Members that name what a message is.
 const KINDS: [&str; 8] = [
     "type", "op", "event", "action", "msg", "cmd", "method", "command",
@@ -133,6 +135,9 @@ impl Generic {
 /// Hands the ids that the message's members may be to `found`.
 fn ids(bytes: &[u8], found: &mut dyn FnMut(Field, Id)) {
     let mut one = |key: &[u8], value, depth| {
+        if key.len() > LONGEST_NAME || !matches!(value, Value::Text(_) | Value::Number(_)) {
+            return;
+        }
         let name = NAMES.iter().position(|name| name.as_bytes() == key);
         if let (Some(name), Some(id)) = (name, Id::of_json(Some(value))) {
             let name = u8::try_from(name).unwrap_or(u8::MAX);
