@@ -186,6 +186,7 @@ pub(crate) fn websocket(input: &[u8]) {
     let mut connection = websocket::Connection::new(Parameters {
         deflate: (flags & 16 != 0).then_some(deflate),
         wants,
+        hint: (flags & 32 != 0).then(Default::default),
     });
     let mut check = |event| {
         if let websocket::Event::Message(message) = event {

@@ -1,6 +1,6 @@
 //! What a session keeps of what the WebSocket layer tells.
 
-use super::{BreachNote, FrameGap, Noted, Session, StreamEnd};
+use super::{Application, BreachNote, FrameGap, Noted, Session, StreamEnd};
 use crate::session::FrameConfidence;
 use crate::stream::{Direction, PacketRef};
 use crate::websocket;
@@ -21,7 +21,16 @@ impl Session {
                 self.most_fragments[sender] = self.most_fragments[sender].max(message.fragments);
                 if message.complete {
                     self.last_message[sender] = Some(message.last);
+                } else {
+                    self.on_blind(sender, message.available);
                 }
+                if let Some(application) = &mut self.application {
+                    application.on_message(message);
+                }
+            }
+            E::Said(said) => {
+                let answered = Application::apply(&mut self.application, said);
+                return answered.map_or(Noted::Nothing, Noted::Reply);
             }
             E::Ping(ping) => {
                 let frame = &ping.frame;
@@ -67,6 +76,7 @@ impl Session {
                 at,
                 in_step,
             } => {
+                self.on_blind(*direction, *at);
                 if self.frame_gaps.len() < 16 {
                     let (direction, cause, at, in_step) = (*direction, *cause, *at, *in_step);
                     self.frame_gaps.push(FrameGap {
@@ -78,6 +88,7 @@ impl Session {
                 }
             }
             E::LostSync { direction, at } => {
+                self.on_blind(*direction, *at);
                 self.lost_sync[*direction].get_or_insert(*at);
                 self.searching[*direction] = Some(*at);
             }
@@ -87,15 +98,22 @@ impl Session {
                 skipped,
                 confidence,
                 ..
-            } => self.on_resynced(*direction, (*at, *confidence), *skipped),
-            E::Unread {
-                direction, bytes, ..
             } => {
+                self.on_blind(*direction, *at);
+                self.on_resynced(*direction, (*at, *confidence), *skipped);
+            }
+            E::Unread {
+                direction,
+                bytes,
+                at,
+            } => {
+                self.on_blind(*direction, *at);
                 self.ended_adrift[*direction] |= self.searching[*direction].take().is_some();
                 let unread = &mut self.resyncs[*direction].unread;
                 *unread = unread.saturating_add(*bytes);
             }
             E::ContextLost { direction, at } => {
+                self.on_blind(*direction, *at);
                 self.context_lost[*direction].get_or_insert(*at);
             }
             E::End {
@@ -109,6 +127,11 @@ impl Session {
             }
         }
         Noted::Nothing
+    }
+
+    fn on_blind(&mut self, direction: Direction, at: PacketRef) {
+        let blind = &mut self.blind[direction];
+        *blind = (*blind).max(Some(at));
     }
 
     fn on_frame(&mut self, frame: &websocket::Frame) {

@@ -372,7 +372,7 @@ impl PingLedger {
 }
 
 /// Keeps the three largest, largest first.
-fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
+pub(super) fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
     let place = worst.partition_point(|kept| size(kept) >= size(&item));
     if place < 3 {
         worst.insert(place, item);

@@ -2,7 +2,9 @@
 //!
 //! Facts only. What they mean, and every threshold, is `diagnosis`' business.
 
+mod application;
 mod attempt;
+mod beats;
 mod capture;
 mod certificate;
 mod clock;
@@ -13,6 +15,7 @@ mod frames;
 mod handshake;
 mod keepalive;
 mod keyless;
+mod latency;
 mod leg;
 mod legs;
 mod notes;
@@ -32,7 +35,9 @@ mod translated;
 mod tunnel;
 mod unseen;
 
+pub use application::{Application, ErrorGroup, Opening, Promise, Subscription};
 pub use attempt::Attempt;
+pub use beats::{Beat, BeatLedger};
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
@@ -44,6 +49,7 @@ pub use distribution::Distribution;
 pub use handshake::{EarlyData, FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use keyless::{Beats, Keyless};
+pub use latency::{Answered, Latency, Method, Request as Asked};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
 pub use notes::{BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
@@ -67,6 +73,7 @@ pub use crate::http::{
 pub use crate::tcp::Reset;
 pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};
 pub use crate::websocket::Confidence as FrameConfidence;
+pub use crate::websocket::subprotocol::{Contract, Fault, Id, Protocol, Source, Word};
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
 use crate::stream::{Direction, PacketRef, Sides};
@@ -135,6 +142,11 @@ pub struct Session {
     pub ends: Sides<Option<StreamEnd>>,
     /// Masking keys of the client's first frames, at most 16.
     pub masks: Vec<([u8; 4], PacketRef)>,
+    /// What its messages say, where their protocol is known.
+    pub application: Option<Box<Application>>,
+    /// The newest packet at which bytes of a direction turned out to be missing
+    /// or unreadable: what may have been in them came before.
+    pub blind: Sides<Option<PacketRef>>,
     /// Its first messages in outline, by which its other leg is told.
     pub outline: Outline,
     /// Its place among the legs of a proxy, where several were captured; set when the capture is at its end.
@@ -193,6 +205,8 @@ impl Session {
             frame_gaps: Vec::new(),
             ends: Sides::default(),
             masks: Vec::new(),
+            application: None,
+            blind: Sides::default(),
             outline: Outline::default(),
             joined: None,
             far_side: None,
@@ -219,6 +233,9 @@ impl Session {
         let ledger = &mut self.pings[direction];
         if !ledger.is_untouched() {
             ledger.on_acked(upto, at);
+        }
+        if let Some(application) = &mut self.application {
+            application.on_acked(direction, upto, at);
         }
     }
 

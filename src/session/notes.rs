@@ -1,6 +1,6 @@
 //! The small facts that a session lists.
 
-use super::{Breach, Exchange, PongKind};
+use super::{Answered, Breach, Exchange, PongKind};
 use crate::stream::{Direction, GapCause, PacketRef};
 
 /// What the session made of a WebSocket fact.
@@ -15,6 +15,8 @@ pub enum Noted {
     },
     /// A Pong.
     Pong(PongKind),
+    /// A reply to a request.
+    Reply(Answered),
     /// Nothing that anyone asks for.
     Nothing,
 }

@@ -222,7 +222,12 @@ impl Half {
             self.cut_message(out);
         }
         if self.message.is_none() {
-            let started = self.start_message(frame);
+            let mut started = self.start_message(frame);
+            started.message.begun = arrival.released;
+            let room = self.listener.room();
+            if room > 0 {
+                started.lend(std::mem::take(&mut self.spare), room);
+            }
             self.message = Some(started);
             // Its first fragments came before frames were found again.
             if frame.opcode == Opcode::Continuation

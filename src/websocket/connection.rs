@@ -4,6 +4,7 @@ use super::found::Found;
 use super::half::Half;
 use super::quiet::Unsettled;
 use super::search::{Last, Search};
+use super::subprotocol::{Detection, Hint};
 use super::{Event, Parameters, Wants};
 use crate::stream::{Direction, Sides, StreamEvent};
 
@@ -14,6 +15,8 @@ pub struct Connection {
     halves: Sides<Half>,
     /// While frames of a direction are looked for in a connection without a handshake.
     unsettled: Option<Box<Unsettled>>,
+    /// While it is being found out what the messages are.
+    detection: Option<Box<Detection>>,
 }
 
 impl Connection {
@@ -22,6 +25,7 @@ impl Connection {
         Self {
             halves: Sides::from_fn(|direction| Half::new(direction, &parameters)),
             unsettled: None,
+            detection: matches!(parameters.hint, Some(Hint::None)).then(Box::default),
         }
     }
 
@@ -32,12 +36,33 @@ impl Connection {
         Self {
             halves: Sides::from_fn(|direction| Half::mid_stream(direction, wants)),
             unsettled: Some(Box::default()),
+            detection: Some(Box::default()),
         }
     }
 
     /// Takes the next bytes, gap or end of one direction and hands what shows
     /// in it to `out`, in stream order.
     pub fn on_stream(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
+        self.on_frames(event, out);
+        if self.detection.is_some() {
+            self.detect(matches!(event, StreamEvent::End(..)), out);
+        }
+    }
+
+    /// Looks at messages that came, to find out what is spoken.
+    #[cold]
+    fn detect(&mut self, ended: bool, out: &mut impl FnMut(Event)) {
+        let listeners = Sides {
+            client: &mut self.halves.client.listener,
+            server: &mut self.halves.server.listener,
+        };
+        let detection = self.detection.as_mut();
+        if !detection.is_some_and(|detection| detection.judge(listeners, ended, out)) {
+            self.detection = None;
+        }
+    }
+
+    fn on_frames(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {
         let Some(mut unsettled) = self.unsettled.take() else {
             return self.read(event, out);
         };
@@ -163,6 +188,9 @@ impl Connection {
         }
         for direction in Direction::BOTH {
             self.halves[direction].finish(out);
+        }
+        if self.detection.is_some() {
+            self.detect(true, out);
         }
     }
 }

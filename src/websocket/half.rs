@@ -7,6 +7,7 @@ use super::ending::settle_text;
 use super::open::Open;
 use super::resync::Habits;
 use super::search::{Last, Search};
+use super::subprotocol::{Hint, Listener};
 use super::{Deflate, Event, Opcode, Parameters, Wants};
 use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef};
 
@@ -38,6 +39,10 @@ pub(super) struct Half {
     pub(super) adrift: bool,
     /// What a search has to know of the frames so far.
     pub(super) habits: Habits,
+    /// What reads the protocol inside the messages.
+    pub(super) listener: Listener,
+    /// An empty buffer for the beginning of the next message, which is read for that.
+    pub(super) spare: Vec<u8>,
 }
 
 /// Where in the stream of frames we stand.
@@ -76,6 +81,10 @@ impl Half {
             doubted: false,
             adrift: false,
             habits: Habits::default(),
+            listener: parameters
+                .hint
+                .map_or_else(Listener::default, Hint::listener),
+            spare: Vec::new(),
         }
     }
 
@@ -84,6 +93,7 @@ impl Half {
         let parameters = Parameters {
             deflate: Some(Deflate::default()),
             wants,
+            hint: Some(Hint::None),
         };
         let mut this = Self::new(direction, &parameters);
         this.inflater.lose_context();
@@ -196,6 +206,8 @@ impl Half {
         control
             .saturating_add(message)
             .saturating_add(self.inflater.buffered())
+            .saturating_add(self.spare.capacity())
+            .saturating_add(self.listener.buffered())
     }
 
     /// Reads payload bytes; returns the bytes after them.

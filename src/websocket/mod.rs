@@ -28,6 +28,7 @@ mod resync;
 mod search;
 mod segments;
 mod skim;
+pub mod subprotocol;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -133,6 +134,9 @@ pub struct Parameters {
     pub deflate: Option<Deflate>,
     /// What to keep of messages.
     pub wants: Wants,
+    /// What the handshake tells of the protocol inside the messages; `None`
+    /// where nobody wants to know.
+    pub hint: Option<subprotocol::Hint>,
 }
 
 /// What the WebSocket layer noticed.
@@ -143,6 +147,9 @@ pub enum Event {
     Frame(Frame),
     /// A data message ended: its last fragment came, or something cut it off.
     Message(Message),
+    /// What a message says in its protocol; comes after the message itself, and
+    /// of the first ones when it is known what is spoken.
+    Said(subprotocol::Said),
     /// A Ping frame, whole.
     Ping(Control),
     /// A Pong frame, whole.

@@ -48,7 +48,12 @@ pub(super) fn on_http(
             };
             if let Some(deflate) = deflate {
                 let (deflate, wants) = (deflate.map(parameters_of), shared.options.wants);
-                let parameters = websocket::Parameters { deflate, wants };
+                let hint = Some(subject.hint(&event));
+                let parameters = websocket::Parameters {
+                    deflate,
+                    wants,
+                    hint,
+                };
                 let websocket = Box::new(websocket::Connection::new(parameters));
                 *above = Some(Box::new(Layer::WebSocket(websocket)));
             }

@@ -7,7 +7,7 @@ use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{Attempt, Crossed, Ended, Leg, MidStream, Session};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
-use crate::websocket;
+use crate::websocket::{self, subprotocol::Hint};
 use crate::{tcp, tls};
 
 /// Whose record the facts go to.
@@ -32,6 +32,18 @@ impl Subject {
         names
             .any(|name| name.trim() == "permessage-deflate")
             .then(http::DeflateParameters::default)
+    }
+
+    /// What the handshake tells of the protocol inside the messages.
+    pub(super) fn hint(&self, event: &http::Event) -> Hint {
+        let Self::Session(session) = self else {
+            return Hint::None;
+        };
+        let chosen = match event {
+            http::Event::Upgraded { agreement, .. } => agreement.subprotocol.as_deref(),
+            _ => None,
+        };
+        Hint::of(chosen, session.handshake.path())
     }
 
     /// It has asked for a WebSocket, and the answer is not read.

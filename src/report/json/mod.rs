@@ -1,5 +1,6 @@
 //! `--format json` and `jsonl`: schema 1, as docs and scripts have it.
 
+mod application;
 mod finding;
 mod gathered;
 mod legs;

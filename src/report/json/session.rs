@@ -2,8 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use super::application::{heartbeat, latency};
 use super::legs::{legs, translated};
-use super::tls::{heartbeat, tls};
+use super::tls::tls;
 use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
@@ -49,7 +50,8 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
         // What an answer that wasn't captured settled isn't known.
         "extensions": (session.handshake.response.is_some() || !session.handshake.is_upgraded())
             .then_some(&agreement.extensions),
-        "application": null,
+        "application": session.application.as_ref().map(|known| known.protocol.name()),
+        "application_source": session.application.as_ref().map(|known| known.source.name()),
         "handshake": handshake(session, secrets),
         "frames": readable.then(|| sides(&session.frames, frames)),
         "messages": readable.then(|| sides(&session.messages, messages)),
@@ -75,8 +77,8 @@ pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
             "client": ping(&session.pings.client, &pings.client),
             "server": ping(&session.pings.server, &pings.server),
         })),
-        "heartbeat": heartbeat(session),
-        "latency": null,
+        "heartbeat": heartbeat(reported, report),
+        "latency": latency(reported, report),
         "tcp": tcp(session),
         "legs": legs(session, report),
         "translated": translated(session),

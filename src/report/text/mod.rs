@@ -2,6 +2,7 @@
 
 mod findings;
 mod heartbeat;
+mod latency;
 mod sessions;
 mod style;
 mod unread;
@@ -30,6 +31,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
     sessions::sessions(report, style, out)?;
     ways::ways(report, style, out)?;
     heartbeat::heartbeat(report, style, out)?;
+    latency::latency(report, style, out)?;
     findings::findings(report, style, out)?;
     next_steps(report, out)
 }
