@@ -7,6 +7,7 @@ use crate::http::{Proxied, Tunnel};
 use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
 use crate::tcp::{Event, Reset};
 
+use super::flow::{Acknowledged, Flow};
 use super::rtt::RttSeries;
 use super::stalls::{Silence, Unacked, ZeroWindow, keep};
 
@@ -62,6 +63,10 @@ pub struct Leg {
     newest_packet: Option<PacketRef>,
     /// The packet before the newest one, whoever sent it.
     pub previous_packet: Option<PacketRef>,
+    /// The packet before the newest one of each sender.
+    heard_before: Sides<Option<PacketRef>>,
+    /// How each sender's payload flowed.
+    pub flow: Sides<Box<Flow>>,
     /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
     pub syns: Sides<Vec<PacketRef>>,
     /// All of them.
@@ -137,6 +142,8 @@ impl Leg {
             last_packet: Sides::default(),
             newest_packet: None,
             previous_packet: None,
+            heard_before: Sides::default(),
+            flow: Sides::default(),
             syns: Sides::default(),
             syn_count: Sides::default(),
             established: None,
@@ -175,7 +182,7 @@ impl Leg {
         if self.newest_packet.is_none_or(|newest| newest <= at) {
             self.previous_packet = self.newest_packet;
             self.newest_packet = Some(at);
-            self.last_packet[direction] = Some(at);
+            self.heard_before[direction] = self.last_packet[direction].replace(at);
         } else {
             self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         }
@@ -198,11 +205,20 @@ impl Leg {
                 self.on_syn(direction, at);
             }
             Event::Payload { direction, at, len } => self.on_payload(direction, at, len),
-            Event::Retransmission { direction, at, .. } => {
+            Event::Retransmission {
+                direction,
+                at,
+                len,
+                acked,
+                ..
+            } => {
                 self.retransmissions[direction] += 1;
                 self.last_retransmission[direction] = Some(at);
-                self.unacked[direction].sent_again(at);
+                self.unacked[direction].sent_again(at, len);
+                self.flow[direction].on_again(at, acked);
             }
+            Event::Spurious { direction, .. } => self.flow[direction].on_spurious(),
+            Event::Bin { direction, bin } => self.flow[direction].on_bin(&bin),
             Event::OutOfOrder { direction, .. } => self.out_of_order[direction] += 1,
             Event::Duplicate { at, .. } => {
                 self.duplicates += 1;
@@ -211,7 +227,7 @@ impl Leg {
             // A matter of the capture's clocks.
             Event::AckedEarly { .. } => {}
             Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
-            Event::Probe { direction, .. } => self.probes[direction] += 1,
+            Event::Probe { direction, at } => self.on_probe(direction, at),
             Event::Acked {
                 direction,
                 at,
@@ -226,6 +242,7 @@ impl Leg {
                 // An acknowledgment of a FIN, or of a probe, covers no payload.
                 let covered = self.last_delivered[direction].map(|(payload, _)| payload);
                 let rest = self.last_payload[direction].filter(|last| covered < Some(*last));
+                self.on_acknowledged(direction, at, covers.filter(|_| rest.is_none()), rest);
                 self.unacked[direction].acknowledged(rest);
             }
             Event::RoundTrip {
@@ -245,6 +262,45 @@ impl Leg {
                 self.sent_after_reset[direction].get_or_insert(at);
             }
         }
+    }
+
+    fn on_probe(&mut self, direction: Direction, at: PacketRef) {
+        self.probes[direction] += 1;
+        let window = &mut self.zero_window[direction.reverse()];
+        match window.since {
+            Some(_) => window.probes += 1,
+            None => self.flow[direction].on_keep_alive(at),
+        }
+    }
+
+    /// `newest` is what it covers, where that is all.
+    fn on_acknowledged(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        newest: Option<PacketRef>,
+        rest: Option<PacketRef>,
+    ) {
+        let peer = direction.reverse();
+        let acked = Acknowledged {
+            at,
+            all: rest.is_none(),
+            newest,
+            heard: self.heard_before[peer],
+            mss: self.longest_segment(direction),
+        };
+        // Rationale: half of the shortest round trip is too short for any.
+        let soonest = self.rtt[peer].min().unwrap_or_default() / 2;
+        self.flow[direction].on_acked(&self.unacked[direction], acked, soonest);
+    }
+
+    /// What a segment of this sender may hold: what its peer announced, without which 536 bytes
+    /// are the rule (RFC 9293, section 3.7.1).
+    pub fn longest_segment(&self, sender: Direction) -> u32 {
+        // Rationale: the timestamps option takes 12 bytes of each segment.
+        const OPTIONS: u32 = 12;
+        let announced = self.mss[sender.reverse()].unwrap_or(536);
+        u32::from(announced).saturating_sub(OPTIONS)
     }
 
     fn on_syn(&mut self, direction: Direction, at: PacketRef) {
@@ -280,6 +336,10 @@ impl Leg {
         if let Some(last) = self.last_payload_any() {
             self.on_silence(at.time.saturating_since(last.time), last, at);
         }
+        let mss = self.longest_segment(direction);
+        self.flow[direction].on_payload(at, len, mss);
+        self.flow[direction.reverse()].on_other(at);
+        self.zero_window[direction.reverse()].on_payload(at, len);
         let unacked = &mut self.unacked[direction];
         if unacked.first.is_none() {
             unacked.first = Some(at);
@@ -363,6 +423,8 @@ impl Leg {
     pub fn swap_sides(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
         self.last_packet.swap();
+        self.heard_before.swap();
+        self.flow.swap();
         self.syns.swap();
         self.syn_count.swap();
         self.first_payload.swap();

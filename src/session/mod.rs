@@ -3,16 +3,20 @@
 //! Facts only. What they mean, and every threshold, is `diagnosis`' business.
 
 mod attempt;
+mod cadence;
 mod capture;
 mod certificate;
 mod clock;
 mod counts;
+mod delivery;
 mod distribution;
+mod flow;
 mod handshake;
 mod keepalive;
 mod leg;
 mod legs;
 mod pattern;
+mod queue;
 mod record;
 pub mod redact;
 mod rtt;
@@ -25,17 +29,21 @@ mod translated;
 mod tunnel;
 
 pub use attempt::Attempt;
+pub use cadence::{Cadence, Pause};
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
+pub use delivery::{Delivery, HeldUp};
 pub use distribution::Distribution;
+pub use flow::{Flow, HeldBack, KeepAlives, Recovery, SteadyRate};
 pub use handshake::{FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
+pub use queue::{Behind, Queue};
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
@@ -166,6 +174,12 @@ pub struct Session {
     pub breach_counts: Vec<(Breach, Direction, u64)>,
     /// The first Close frame of each sender.
     pub close: Sides<Option<Box<CloseFrame>>>,
+    /// When each sender's messages were acknowledged.
+    pub delivery: Sides<Delivery>,
+    /// What came behind each sender's large messages.
+    pub queue: Sides<Queue>,
+    /// The rhythm of each sender's messages.
+    pub cadence: Sides<Cadence>,
     /// What the pinging side's Pings met with.
     pub pings: Sides<PingLedger>,
     /// Frames of a direction can't be told any more from here on.
@@ -233,6 +247,9 @@ impl Session {
             breaches: Vec::new(),
             breach_counts: Vec::new(),
             close: Sides::default(),
+            delivery: Sides::default(),
+            queue: Sides::default(),
+            cadence: Sides::default(),
             pings: Sides::default(),
             lost_sync: Sides::default(),
             found: Sides::default(),
@@ -266,6 +283,8 @@ impl Session {
     /// the stream of the messages.
     pub fn on_acked(&mut self, direction: Direction, upto: u64, at: PacketRef) {
         self.pings[direction].on_acked(upto, at);
+        let lost = self.leg.flow[direction].last_lost;
+        self.delivery[direction].on_acked(upto, at, lost);
     }
 
     /// Takes a fact of the opening handshake.
@@ -282,6 +301,9 @@ impl Session {
                 let sender = message.direction;
                 self.messages[sender].add(message);
                 self.outline.add(sender, message.first, message.len);
+                self.delivery[sender].on_message(message.end, message.last);
+                self.queue[sender].on_message(message);
+                self.cadence[sender].on_message(message.available);
                 self.most_fragments[sender] = self.most_fragments[sender].max(message.fragments);
                 if message.complete {
                     self.last_message[sender] = Some(message.last);
@@ -375,6 +397,7 @@ impl Session {
         self.surely_framed |= frame.confidence == FrameConfidence::Certain;
         self.frames[sender].add(frame.opcode, frame.payload_len);
         self.last_frame[sender] = Some((frame.opcode, frame.at));
+        self.queue[sender].on_frame(frame);
         if !frame.opcode.is_control() {
             let largest = &mut self.largest_announced[sender];
             if largest.is_none_or(|(len, _)| frame.payload_len > len) {
