@@ -14,6 +14,7 @@ mod heartbeat;
 mod lacks;
 mod legs;
 mod path;
+mod path_mtu;
 mod provenance;
 mod refusal;
 mod responder;
