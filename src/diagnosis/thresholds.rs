@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::timeouts::Timeouts;
+
 /// All thresholds, in one place, so that they can be shown and changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
@@ -26,6 +28,8 @@ pub struct Thresholds {
     pub no_response: Duration,
     /// Both Close frames were sent, and the transport stays: it lingers beyond this.
     pub linger: Duration,
+    /// The timers of others that are known.
+    pub timeouts: &'static Timeouts,
 }
 
 impl Default for Thresholds {
@@ -41,6 +45,7 @@ impl Default for Thresholds {
             slow_handshake: Duration::from_secs(1),
             no_response: Duration::from_secs(5),
             linger: Duration::from_secs(1),
+            timeouts: Timeouts::built_in(),
         }
     }
 }

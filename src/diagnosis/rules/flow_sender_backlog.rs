@@ -18,6 +18,9 @@ waited. TCP shows only what was released later, so the figure is a lower bound.
 ## What usually causes it
 - No backpressure: `send` is called however much is buffered.
 
+## How to tell them apart
+- The same amount after each stop: a limit of the sender's, so some of it was dropped or merged. An amount that grows with the stop: no limit.
+
 ## What to do
 Look at `bufferedAmount` (browsers), the return value of `send` or `drain` (Node, Python), or the write deadline (Go) before sending more; drop
 or merge outdated messages.

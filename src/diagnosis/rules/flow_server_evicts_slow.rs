@@ -16,7 +16,11 @@ pub(super) static RULE: Rule = Rule {
 The client's window was closed for a while, and soon after that the server ended the session. Servers protect their memory from slow readers:
 Centrifugo closes with 3008, others with 1008, 1011 or 1013, and uWebSockets (`closeOnBackpressureLimit`) just closes TCP.
 
-## How to tell it from other ends
+## What usually causes it
+- A limit on what the server buffers for one client: messages or bytes that wait, or the time that a write takes.
+- A client that is blocked, paused, or behind a link that is too thin for what it subscribed to.
+
+## How to tell them apart
 - A Close reason that names a Ping: the deadline of the heartbeat, although the client may have missed it for the same reason.
 - The window had been open again for long: the end has another cause.
 

@@ -20,7 +20,7 @@ sender wait, however urgent they are; with a slow link for seconds. Heartbeat de
 1. Large messages sent in one frame.
 2. A thin link (`net-bandwidth-limited`), which makes the wait long.
 
-## How sure it is
+## How to tell them apart
 - Likely where a Pong came right behind the large message and its Ping had come before that message's end.
 - Possible where other small frames follow right behind: they may have been made only then.
 

@@ -21,8 +21,10 @@ other side delays that acknowledgment, since it hopes for an answer to send alon
 - A library that writes the frame's header and its payload separately, on a socket without `TCP_NODELAY`.
 - A proxy between that turns one write into two.
 
-## How to tell it from a slow path
-- The time is what is left when the round trip is taken off, and the second piece follows the acknowledgment at once.
+## How to tell them apart
+- The time is what is left when the round trip is taken off, and the second piece follows the acknowledgment at once: a slow
+  path shows neither.
+- The first piece has 2 to 14 bytes, a frame's header: the library. Otherwise what stands between.
 
 ## What to do
 Set `TCP_NODELAY` on the side that waits (`data.sender`), or write each frame with one call.

@@ -21,7 +21,7 @@ is well. A Ping needs no handler of the application: if even Pongs stay out, the
 2. Garbage collection, swapping, CPU time taken by others.
 3. A proxy in front whose backend connection stalled.
 
-## How sure it is
+## How to tell them apart
 - Possible with one session: other work may have gone first for it alone.
 - Likely when three sessions of the server or more stood still at the same time (`data.sessions`).
 

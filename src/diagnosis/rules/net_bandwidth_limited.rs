@@ -16,7 +16,11 @@ pub(super) static RULE: Rule = Rule {
 A large message went at one steady rate while the receiver's window stayed open and nothing was lost: the path carries no more
 (`data.bytes_per_second`). What was sent behind it had to wait.
 
-## How to tell it from other brakes
+## What usually causes it
+- A thin link: mobile networks, a slow uplink, a VPN, a shaped or policed port.
+- Other traffic that shares the link.
+
+## How to tell them apart
 - The window full or closed: the receiver (`flow-slow-consumer`, `flow-zero-window`).
 - Losses: `net-loss`.
 - The round trip grew while the message went (`data.rtt_growth_ms`): a queue filled before the thin link.

@@ -80,7 +80,7 @@ fn found(case: &Case<'_>, dead: &DeadPath) -> Finding {
             format!("only the direction from the {sender} is dark: the {other} is still heard");
         finding = finding.cause(Confidence::Likely, cause);
     }
-    if let Some(expired) = expired(case.session) {
+    if let Some(expired) = expired(case.session, case.thresholds.timeouts) {
         let cause = format!(
             "a device forgot the flow: {} of silence stand before it",
             span(expired.silence)

@@ -14,6 +14,12 @@ pub(super) static RULE: Rule = Rule {
 During the silence that ended the session one side sent TCP keep-alives. They carry no data: a proxy that works on HTTP or WebSocket never sees
 them, since its TCP answers them. They keep devices awake that track flows (NAT, network load balancers, firewalls), nothing else.
 
+## What usually causes it
+- `SO_KEEPALIVE` was switched on in the hope that it keeps the session alive, or is a library's default.
+
+## How to tell them apart
+- A timer that counts packets (`close-1006-flow-expired`) would not have struck while keep-alives ran: the one that did counts data.
+
 ## What to do
 Send WebSocket Pings (RFC 6455, section 5.5.2) or messages of the application at least twice within the timer's time.
 
