@@ -86,7 +86,7 @@ fn the_page_of_timers_is_not_stale() {
 fn holds(name: &str, page: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&path, page).unwrap();
+        fs::write(&path, page).expect("docs/ can be written");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
