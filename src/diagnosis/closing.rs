@@ -121,7 +121,8 @@ fn farewells(session: &Session) -> Vec<Terminator> {
 fn terminator(session: &Session) -> Option<Terminator> {
     let leg = &session.leg;
     let fins = Direction::BOTH.into_iter().filter_map(|direction| {
-        leg.fin[direction].map(|at| Terminator {
+        let seen = leg.fin[direction].or_else(|| leg.unseen_fin(direction));
+        seen.map(|at| Terminator {
             direction,
             at,
             reset: None,
@@ -143,7 +144,8 @@ fn terminator(session: &Session) -> Option<Terminator> {
         .into_iter()
         .chain(fins)
         .chain(resets)
-        .min_by_key(|t| t.at)
+        // A FIN that the capture lacks came before the packet that acknowledges it.
+        .min_by_key(|t| (t.at, !t.is_unseen(session)))
 }
 
 /// The records that have the sizes of a Close frame and its answer, where nothing can be read.
@@ -240,6 +242,11 @@ fn who(session: &Session, end: &Terminator) -> EndedBy {
 }
 
 impl Terminator {
+    /// A FIN that the capture lacks; its packet is the one that acknowledges it.
+    pub(super) fn is_unseen(&self, session: &Session) -> bool {
+        self.how() == How::Fin && session.leg.unseen_fin(self.direction).is_some()
+    }
+
     /// A reset of a host that has no such socket any more: the end came before
     /// it, and the capture doesn't show how.
     pub(super) fn of_no_socket(&self, session: &Session) -> bool {

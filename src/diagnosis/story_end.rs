@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::closing::close_of;
 use super::ending::Terminator;
-use super::ends::End;
+use super::ends::{End, Reading};
 use super::legs::{self, by_id, proxy_name};
 use super::wording::span;
-use super::{Evidence, Finding, Overview, Value};
-use crate::session::{Party, Story};
+use super::{Confidence, Evidence, Finding, Kind, Overview, Value};
+use crate::session::{Origin, Party, SignKind, Story};
 use crate::stream::Direction;
 
 /// The story of a proxy's legs, as far as its end goes.
@@ -43,7 +44,7 @@ pub(super) fn join<'a>(ends: Vec<End<'a>>, overview: &Overview<'a>) -> Vec<End<'
 }
 
 fn place(end: &End<'_>) -> usize {
-    legs::joined(end.session).map_or(0, |joined| joined.place)
+    legs::joined(end.hit).map_or(0, |joined| joined.place)
 }
 
 fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>> {
@@ -58,6 +59,11 @@ fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>
     let main = ends
         .iter()
         .position(|end| sender(end) == origin.party)
+        .or_else(|| {
+            // That leg can't be read, but its FIN or reset is the first of all.
+            ends.insert(0, unread_end(&origin, ends.first()?, overview)?);
+            Some(0)
+        })
         .unwrap_or(0);
     let others = ends.iter().enumerate().filter(|(index, _)| *index != main);
     let others = others
@@ -80,7 +86,51 @@ fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>
     Some(end)
 }
 
+/// The FIN or reset that began the end, on a leg whose frames the capture lacks; what `read`
+/// shows of another leg says that no Close frame passed there either.
+fn unread_end<'a>(origin: &Origin, read: &End<'a>, overview: &Overview<'a>) -> Option<End<'a>> {
+    let story = &legs::joined(read.session)?.story;
+    let hit = by_id(overview.sessions, story.legs.get(origin.place)?.session)?;
+    let mut closing = close_of(hit);
+    let terminator = closing.terminator?;
+    let begins = terminator.at == origin.sign.at && origin.sign.kind != SignKind::Close;
+    if !begins || !matches!(closing.kind, Kind::Open | Kind::Abnormal) {
+        return None;
+    }
+    let last = hit
+        .leg
+        .last_payload_any()
+        .filter(|last| *last <= terminator.at);
+    closing.idle_from = last;
+    closing.idle = last.and_then(|last| terminator.at.time.since(last.time));
+    Some(End {
+        session: read.session,
+        hit,
+        closing,
+        terminator,
+        reading: Reading::Side,
+        proxy: None,
+        legs: None,
+        together: 0,
+        age: None,
+    })
+}
+
 impl End<'_> {
+    /// How sure the end is of a leg that may hide frames: another leg, read to its end, shows
+    /// that no Close frame passed.
+    pub(super) fn certainty_of_others(&self) -> Confidence {
+        let read = self
+            .legs
+            .as_ref()
+            .is_some_and(|legs| !legs.others.is_empty());
+        let whole = |side| !self.session.may_hide_frames(side);
+        match read && self.session.id != self.hit.id && Direction::BOTH.into_iter().all(whole) {
+            true => Confidence::Likely,
+            false => Confidence::Possible,
+        }
+    }
+
     /// The finding with the other legs' ends, its packets in the order of the capture.
     pub(super) fn told(&self, mut finding: Finding) -> Finding {
         if let Some(legs) = &self.legs {

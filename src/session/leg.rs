@@ -114,6 +114,8 @@ pub struct Leg {
     pub zero_window: Sides<Rare<ZeroWindow>>,
     /// The first FIN of each sender.
     pub fin: Sides<Option<PacketRef>>,
+    /// The newest acknowledgment of one more than each sender's last byte, where no FIN was captured.
+    pub(super) acked_past_end: Sides<Option<PacketRef>>,
     /// Resets: the first 16.
     pub resets: Vec<Reset>,
     /// A claimed sender of a reset went on sending: the first such packet.
@@ -168,6 +170,7 @@ impl Leg {
             rtt: Sides::default(),
             zero_window: Sides::default(),
             fin: Sides::default(),
+            acked_past_end: Sides::default(),
             resets: Vec::new(),
             sent_after_reset: Sides::default(),
             gaps: Vec::new(),

@@ -59,6 +59,7 @@ impl Leg {
             }
             // A matter of the capture's clocks.
             Event::AckedEarly { .. } => {}
+            Event::AckedPastEnd { direction, at } => self.acked_past_end[direction] = Some(at),
             Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
             Event::Probe { direction, at } => self.on_probe(direction, at),
             Event::Acked {
@@ -266,6 +267,7 @@ impl Leg {
         self.rtt.swap();
         self.zero_window.swap();
         self.fin.swap();
+        self.acked_past_end.swap();
         self.sent_after_reset.swap();
         let conflicts = self.conflicts.iter_mut().map(|(direction, _)| direction);
         let resets = self.resets.iter_mut().map(|reset| &mut reset.direction);

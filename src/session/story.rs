@@ -251,9 +251,11 @@ fn first_sign(session: &Session) -> Option<Sign> {
         let at = session.close[direction].as_ref()?.control.frame.at;
         Some((at, direction, SignKind::Close))
     });
-    let fins = Direction::BOTH
-        .into_iter()
-        .filter_map(|direction| Some((leg.fin[direction]?, direction, SignKind::Fin)));
+    // A FIN that the capture lacks came before the packet that acknowledges it.
+    let fins = Direction::BOTH.into_iter().flat_map(|direction| {
+        let seen = leg.fin[direction].or_else(|| leg.unseen_fin(direction));
+        seen.map(|at| (at, direction, SignKind::Fin))
+    });
     let resets = leg
         .resets
         .iter()
@@ -262,7 +264,7 @@ fn first_sign(session: &Session) -> Option<Sign> {
     let (at, direction, kind) = closes
         .chain(fins)
         .chain(resets)
-        .min_by_key(|(at, ..)| *at)?;
+        .min_by_key(|(at, direction, _)| (*at, leg.unseen_fin(*direction).is_none()))?;
     let disowned = kind == SignKind::Reset && leg.sent_after_reset[direction].is_some();
     Some(Sign {
         direction,

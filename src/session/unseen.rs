@@ -1,15 +1,40 @@
 //! What of a session nobody can show: what may be missing, and how sure what was found is.
 
+use super::Leg;
 use super::{FoundBy, FrameConfidence, FrameGap, Session};
 use crate::stream::{Direction, Gap, GapCause, PacketRef};
+
+impl Leg {
+    /// A FIN of this sender that the capture lacks: the peer acknowledged one more than all
+    /// that was seen, nothing more came, and the peer then ended its own direction. The
+    /// packet with the acknowledgment.
+    pub fn unseen_fin(&self, sender: Direction) -> Option<PacketRef> {
+        let at = self.acked_past_end[sender]?;
+        let more = self.last_payload[sender].is_some_and(|last| last > at);
+        let answered = self.fin[sender.reverse()].is_some_and(|fin| fin >= at);
+        (self.fin[sender].is_none() && !more && answered).then_some(at)
+    }
+
+    /// All that the capture lacks of this sender is the one number of a FIN.
+    fn lacks_only_fin(&self, sender: Direction) -> bool {
+        let of_it = |gap: &&Gap| gap.direction == sender && gap.cause == GapCause::NotCaptured;
+        let mut gaps = self.gaps.iter().filter(of_it);
+        self.unseen_fin(sender).is_some()
+            && !self.gaps_left_out()
+            && gaps.next().is_none_or(|gap| gap.len == Some(1))
+            && gaps.next().is_none()
+    }
+}
 
 impl Session {
     /// Frames of this sender may have passed that nobody can show: bytes are
     /// missing, the decoder lost its place, or the direction was never captured.
     /// What passed before the capture began doesn't count.
     pub fn may_hide_frames(&self, sender: Direction) -> bool {
-        let missing =
-            |gap: &FrameGap| gap.direction == sender && gap.cause != GapCause::BeganMidStream;
+        let only_fin = self.leg.lacks_only_fin(sender);
+        let missing = |gap: &FrameGap| {
+            gap.direction == sender && gap.cause != GapCause::BeganMidStream && !only_fin
+        };
         self.lost_sync[sender].is_some()
             || self.found[sender.reverse()]
                 .is_some_and(|(first, _)| self.passed_over_since(sender, first))
@@ -49,8 +74,8 @@ impl Session {
     /// This sender's last frames are not in the capture, or can't be told: a
     /// Close frame, which is the last one, may be among them.
     pub fn may_hide_close_at_end(&self, sender: Direction) -> bool {
-        self.ended_adrift[sender]
-            || self.searching[sender].is_some()
+        let adrift = self.ended_adrift[sender] || self.searching[sender].is_some();
+        (adrift && !self.leg.lacks_only_fin(sender))
             || self
                 .keyless
                 .as_deref()

@@ -111,6 +111,14 @@ pub enum Event {
         /// The packet with the acknowledgment.
         acked: PacketRef,
     },
+    /// One more than the last byte seen was acknowledged, and no FIN was captured: if nothing
+    /// more comes, it stands for one.
+    AckedPastEnd {
+        /// Whose stream.
+        direction: Direction,
+        /// The packet with the acknowledgment.
+        at: PacketRef,
+    },
     /// A round trip between the capture point and the side that acknowledged.
     RoundTrip {
         /// Whose segment was acknowledged; the time is that from the capture

@@ -154,6 +154,12 @@ impl Connection {
                 covers,
             }));
         }
+        if ack.past_end {
+            out(Output::Fact(Event::AckedPastEnd {
+                direction: sent,
+                at: segment.at,
+            }));
+        }
     }
 
     fn on_window(

@@ -53,10 +53,11 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 fn found(end: &End<'_>) -> Finding {
     let idle = end.closing.idle.unwrap_or_default();
     let word = end.terminator.word();
-    let fin = Evidence::new(
-        end.terminator.at,
-        format!("{word}, server to client, no Close frame before it"),
-    );
+    let shown = match end.terminator.is_unseen(end.hit) {
+        true => "acknowledges a FIN, server to client, that the capture lacks".to_owned(),
+        false => format!("{word}, server to client, no Close frame before it"),
+    };
+    let fin = Evidence::new(end.terminator.at, shown);
     let who = end.ender();
     let summary = format!(
         "{who} closed TCP with a {word} and without a Close frame, {} after the last payload{}",

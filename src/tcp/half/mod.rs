@@ -78,6 +78,8 @@ pub(super) struct Ack {
     pub(super) advanced_to: Option<u64>,
     pub(super) covers: Option<PacketRef>,
     pub(super) round_trip: Option<u64>,
+    /// It reaches one past the last byte seen, where no FIN was: as for one that was not captured.
+    pub(super) past_end: bool,
 }
 
 impl Half {
@@ -178,6 +180,7 @@ impl Half {
             advanced_to,
             covers: settled.covers,
             round_trip: settled.round_trip,
+            past_end: self.fin.is_none() && self.highest > 0 && upto == known,
         })
     }
 

@@ -384,6 +384,7 @@ fn told(event: &Event) -> String {
             };
             (reset.at, reset.direction, what.to_owned())
         }
+        Event::AckedPastEnd { direction, at } => (at, direction, "acked past its end".to_owned()),
         Event::SentAfterReset { direction, at } => (at, direction, "sent after reset".to_owned()),
     };
     format!("{} {} {what}", at.number, arrow(direction))
