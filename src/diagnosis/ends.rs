@@ -9,12 +9,13 @@ use std::time::Duration;
 use super::api::refuses_answer;
 use super::closing::close_of;
 use super::ending::Terminator;
+use super::legs;
 use super::path::{dead_path, expired, front_of};
 use super::story_end::{Legs, join};
 use super::timeouts::{Counts, Timeout, Timeouts, whole_seconds};
 use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
-use crate::session::{Ended, Session};
-use crate::stream::{Direction, PacketRef};
+use crate::session::{Ended, Session, StoryLeg};
+use crate::stream::{Direction, GapCause, PacketRef};
 
 /// Rationale: timers are set in seconds; a shorter silence says nothing.
 const SHORTEST_TIMER: Duration = Duration::from_millis(900);
@@ -90,6 +91,7 @@ pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
     let mut ends = join(ends, overview);
     count_together(&mut ends);
     judge_timers(&mut ends, overview.thresholds.timeouts);
+    doubt_timers(&mut ends, overview);
     ends
 }
 
@@ -213,6 +215,35 @@ fn judge_timers(ends: &mut [End<'_>], timeouts: &'static Timeouts) {
     }
 }
 
+/// A proxy's timer is a guess where another connection, which may be its other leg, ended
+/// right before and is not captured whole: nobody could join the two.
+fn doubt_timers(ends: &mut [End<'_>], overview: &Overview<'_>) {
+    let torn: Vec<(&Session, PacketRef)> = overview
+        .sessions
+        .iter()
+        .filter(|session| legs::joined(session).is_none())
+        .filter(|session| session.leg.has_loss(GapCause::NotCaptured))
+        .filter_map(|session| Some((session, StoryLeg::of(session).sign?.at)))
+        .collect();
+    for end in ends {
+        let at = end.terminator.at;
+        let may_be_leg = |(other, ended): &(&Session, PacketRef)| {
+            let (own, other) = (&end.hit.leg, &other.leg);
+            let apart = at.time.saturating_since(ended.time);
+            own.tcp_stream != other.tcp_stream
+                && own.server != other.server
+                && *ended <= at
+                && apart <= TOGETHER
+        };
+        let torn = end.proxy.is_some() && torn.iter().any(may_be_leg);
+        if let Reading::Idle(timer) = &mut end.reading
+            && (torn || end.hit.leg.has_loss(GapCause::NotCaptured))
+        {
+            timer.confidence = Confidence::Possible;
+        }
+    }
+}
+
 fn spread_of(ends: &[End<'_>], which: &[usize]) -> Duration {
     let times = || {
         which
@@ -239,7 +270,9 @@ fn is_cluster(values: &[f64]) -> bool {
 /// A FIN or reset of the server's side, or of a proxy on the leg behind it.
 fn may_be_timer(end: &End<'_>) -> bool {
     let theirs = end.terminator.direction == Direction::ServerToClient || end.proxy.is_some();
-    end.reading == Reading::Side && theirs
+    // A proxy that followed another's end had no timer that ran out.
+    let followed = end.proxy_followed().is_some();
+    end.reading == Reading::Side && theirs && !followed
 }
 
 /// The reading of an end that may be a timer's.
@@ -340,8 +373,12 @@ impl End<'_> {
             return Confidence::Possible;
         }
         if Direction::BOTH.into_iter().any(hides) {
-            Confidence::Possible
-        } else if self.terminator.of_no_socket(self.hit) || self.may_go_on() {
+            return self.certainty_of_others();
+        }
+        if self.terminator.is_unseen(self.hit)
+            || self.terminator.of_no_socket(self.hit)
+            || self.may_go_on()
+        {
             Confidence::Likely
         } else {
             Confidence::Certain

@@ -348,6 +348,110 @@ mod tests {
         assert_eq!(told.only("close-1006-idle-timeout").evidence.len(), 3);
     }
 
+    const BACKENDS_101: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+    fn who(told: &Told) -> Vec<EndedBy> {
+        ends(told).into_iter().map(|(by, _)| by).collect()
+    }
+
+    #[test]
+    fn a_backend_whose_101_was_not_captured_ends_first_all_the_same() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .behind(|s| {
+                let asked = s.handshake().request("");
+                asked.uncaptured(ServerToClient, BACKENDS_101.as_bytes())
+            })
+            .accept(NGINX)
+            .text(ClientToServer, "hi")
+            .behind(|s| s.text(ClientToServer, "hi"))
+            .wait_s(5.0)
+            .behind(|s| s.fin(ServerToClient).fin(ClientToServer))
+            .fin(ServerToClient)
+            .told();
+        assert_eq!(loud(&told), ["close-1006-peer-fin", "cap-packet-loss"]);
+        let finding = told.only("close-1006-peer-fin");
+        assert_eq!(finding.confidence, Confidence::Likely);
+        assert!(finding.summary.starts_with("the backend"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_fin_that_was_not_captured_and_is_acknowledged_came_first() {
+        let told = proxied()
+            .wait_s(5.0)
+            .behind(|s| s.uncaptured(ServerToClient, &[0]).fin(ClientToServer))
+            .fin(ServerToClient)
+            .told();
+        assert_eq!(who(&told).first(), Some(&EndedBy::Server));
+        assert_eq!(loud(&told), ["close-1006-peer-fin", "cap-packet-loss"]);
+        let finding = told.only("close-1006-peer-fin");
+        assert_eq!(finding.confidence, Confidence::Likely);
+        assert!(told.of("close-1006-idle-timeout").is_empty());
+    }
+
+    #[test]
+    fn more_than_one_byte_acknowledged_is_no_fin() {
+        let told = proxied()
+            .wait_s(5.0)
+            .behind(|s| s.uncaptured(ServerToClient, b"ab").fin(ClientToServer))
+            .fin(ServerToClient)
+            .told();
+        assert_eq!(who(&told).first(), Some(&EndedBy::Proxy));
+    }
+
+    #[test]
+    fn a_leg_whose_request_was_not_captured_is_joined_by_the_accept_value() {
+        let told = Script::new()
+            .proxy_dials_from(77)
+            .handshake()
+            .request("")
+            .behind(|s| {
+                let line = b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n";
+                let asked = s.handshake().uncaptured(ClientToServer, line);
+                asked.bytes(ServerToClient, BACKENDS_101.as_bytes())
+            })
+            .accept(NGINX)
+            .text(ClientToServer, "hi")
+            .behind(|s| s.text(ClientToServer, "hi"))
+            .wait_s(5.0)
+            .behind(|s| s.fin(ServerToClient).fin(ClientToServer))
+            .fin(ServerToClient)
+            .told();
+        assert_eq!(who(&told).first(), Some(&EndedBy::Server));
+        assert!(told.of("close-1006-idle-timeout").is_empty());
+    }
+
+    #[test]
+    fn the_accept_value_joins_no_leg_that_was_answered_later() {
+        let told = Script::new()
+            .proxy_dials_from(77)
+            .upgrade_with("", NGINX)
+            .behind(|s| {
+                let line = b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n";
+                let asked = s.handshake().uncaptured(ClientToServer, line);
+                asked.bytes(ServerToClient, BACKENDS_101.as_bytes())
+            })
+            .told();
+        assert!(told.sessions.iter().all(|s| s.joined.is_none()));
+    }
+
+    #[test]
+    fn a_torn_connection_that_ended_right_before_leaves_a_timer_possible() {
+        let told = Script::new()
+            .proxy_dials_from(77)
+            .upgrade_with("", NGINX)
+            .behind(|s| s.upgrade().uncaptured(ServerToClient, &[0x81, 0]))
+            .text(ClientToServer, "hi")
+            .wait_s(5.0)
+            .behind(|s| s.fin(ServerToClient))
+            .fin(ServerToClient)
+            .told();
+        let finding = told.only("close-1006-idle-timeout");
+        assert_eq!(finding.confidence, Confidence::Possible);
+    }
+
     #[test]
     fn a_healthy_session_on_two_legs_has_nothing_to_report() {
         let told = proxied()

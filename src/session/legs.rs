@@ -102,11 +102,25 @@ fn key_of(session: &Session) -> Option<&str> {
     session.handshake.request.headers.first("Sec-WebSocket-Key")
 }
 
+/// What the answer to a request that the capture lacks says of that request's key.
+fn accept_alone(session: &Session) -> Option<String> {
+    let response = session.handshake.response.as_ref()?;
+    let accept = response.headers.first("Sec-WebSocket-Accept")?;
+    session.handshake.request_lost.then(|| accept.to_owned())
+}
+
 fn link_by_key(sessions: &[&Session], links: &mut Links) {
-    let mut keys: Vec<(&str, usize)> = sessions
+    // One key gives one Sec-WebSocket-Accept (RFC 6455, section 4.2.2), so where a request
+    // is missing the answers are compared.
+    let by_accept = sessions.iter().any(|s| accept_alone(s).is_some());
+    let named = |session: &Session| match by_accept {
+        true => accept_alone(session).or_else(|| session.handshake.expected_accept()),
+        false => key_of(session).map(str::to_owned),
+    };
+    let mut keys: Vec<(String, usize)> = sessions
         .iter()
         .enumerate()
-        .filter_map(|(index, session)| Some((key_of(session)?, index)))
+        .filter_map(|(index, session)| Some((named(session)?, index)))
         .collect();
     keys.sort_unstable();
     for group in keys.chunk_by(|(a, _), (b, _)| a == b) {
@@ -129,8 +143,9 @@ fn link_group(sessions: &[&Session], group: &[usize], links: &mut Links) {
         let fronts = group.iter().filter_map(|front| {
             let within = sessions
                 .get(*front)
-                .filter(|other| front != back && passes_on(other, session))?;
-            Some((began(within), *front))
+                .filter(|other| front != back && passes_on(other, session))
+                .filter(|other| encloses(other, session))?;
+            Some((dialled(within), *front))
         });
         // A chain's first leg encloses all others: the innermost is the newest.
         let innermost = fronts.max_by_key(|(began, _)| *began);
@@ -161,6 +176,31 @@ fn link_group(sessions: &[&Session], group: &[usize], links: &mut Links) {
         if let [back] = candidates.as_slice() {
             links.add(front, *back, Proof::Key);
         }
+    }
+}
+
+/// When a leg began: where its request is missing, its first packet has to do.
+fn dialled(session: &Session) -> PacketRef {
+    match session.handshake.request_lost {
+        true => session.leg.first,
+        false => began(session),
+    }
+}
+
+/// Where a request is missing: `back` was dialled after `front`, and answered before it.
+fn encloses(front: &Session, back: &Session) -> bool {
+    if !front.handshake.request_lost && !back.handshake.request_lost {
+        return true;
+    }
+    let answers = (&front.handshake.response, &back.handshake.response);
+    let (Some(passed), Some(answer)) = answers else {
+        return false;
+    };
+    let one_clock = passed.first.source == answer.first.source;
+    let within = answer.first < passed.first && dialled(front) <= dialled(back);
+    match one_clock {
+        true => within,
+        false => meets(&front.leg, &back.leg) && !meets(&back.leg, &front.leg),
     }
 }
 
