@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ending::{EndedBy, Farewell, How, Kind, Terminator};
-use super::path::{dead_path, expired, front_of};
+use super::path::{dead_path, expired, front_of, is_undrawn};
 use super::timeouts::Timeouts;
 use super::{Confidence, Provenance, api, legs, reset_provenance};
 use crate::session::{Ended, FoundBy, Session};
@@ -234,6 +234,9 @@ fn who(session: &Session, end: &Terminator) -> EndedBy {
     // Its sender had given up on a path that carried nothing any more.
     if dead_path(session).is_some_and(|dead| dead.sender == end.direction && dead.is_sure()) {
         return EndedBy::Network;
+    }
+    if end.reset.as_ref().is_some_and(is_undrawn) {
+        return EndedBy::Unknown;
     }
     if session.is_open_or_was() && front_of(session, end.direction).is_some() {
         return EndedBy::Proxy;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::timeouts::Timeouts;
 use super::{Confidence, Provenance, reset_provenance};
-use crate::session::Session;
+use crate::session::{Reset, Session};
 use crate::stream::{Direction, PacketRef};
 
 /// Rationale: retransmission timeouts start at 200 ms (Linux) to 1 s (RFC
@@ -151,6 +151,13 @@ fn expired_for(session: &Session, sender: Direction, timeouts: &Timeouts) -> Opt
         reset: reset.map(|reset| reset.at),
         confidence,
     })
+}
+
+/// A bare reset answers a segment (RFC 9293, section 3.5.2), and the capture has none that drew this
+/// one: whose it is can't be told.
+pub(super) fn is_undrawn(reset: &Reset) -> bool {
+    let drew = |at: PacketRef| reset.at.time.saturating_since(at.time) < SHORTEST_EXPIRY;
+    !reset.acknowledges && !reset.answers.is_some_and(drew)
 }
 
 /// What `Server` and `Via` say of intermediaries that answer in their own name.

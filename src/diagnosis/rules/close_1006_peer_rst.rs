@@ -1,6 +1,7 @@
 //! `close-1006-peer-rst`: the server's side reset the connection.
 
 use crate::diagnosis::ends::{self, End, Reading};
+use crate::diagnosis::path::is_undrawn;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Provenance, Rule, Severity, Value,
@@ -76,6 +77,13 @@ fn explained(finding: Finding, end: &End<'_>) -> Finding {
     let Some(reset) = end.terminator.reset else {
         return finding;
     };
+    let finding = match is_undrawn(&reset) {
+        true => finding.cause(
+            Confidence::Possible,
+            "a device on the path, or the server's host, had forgotten the silent flow (close-1006-flow-expired): a bare reset answers a segment, and the capture lacks it",
+        ),
+        false => finding,
+    };
     let leg = &end.hit.leg;
     let reading = reset_provenance(end.hit, &reset);
     let confidence = if reading.sure {
@@ -147,6 +155,21 @@ mod tests {
         assert_eq!(finding.confidence.name(), "certain");
         let kind = Value::Text("aborted-socket".to_owned());
         assert!(finding.data.contains(&("kind", kind)));
+    }
+
+    fn bare(seconds: f64) -> crate::diagnosis::Finding {
+        let script = Script::new().upgrade().text(ClientToServer, "hi");
+        let told = script.wait_s(seconds).bare_rst(ServerToClient).told();
+        told.only("close-1006-peer-rst").clone()
+    }
+
+    #[test]
+    fn a_bare_reset_that_nothing_drew_may_be_anybodys() {
+        let finding = bare(2.0);
+        assert_eq!(finding.confidence.name(), "possible");
+        let first = &finding.causes[0].text;
+        assert!(first.contains("close-1006-flow-expired"), "{first}");
+        assert_eq!(bare(0.1).confidence.name(), "likely");
     }
 
     #[test]
