@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::path::front_of;
 use super::{Confidence, EndedBy, Finding, Subject, Value};
-use crate::session::{Joined, Party, Proof, Request, Role, Session};
+use crate::session::{Headers, Joined, Party, Proof, Role, Session};
 use crate::stream::Direction;
 
 /// The session's place in its story, where conclusions may rest on it.
@@ -66,7 +66,7 @@ pub(super) fn before<'a>(session: &Session, sessions: &'a [Session]) -> Option<&
     by_id(sessions, previous.session)
 }
 
-/// How a request left a proxy, against how it came: names of header fields in
+/// How a request or an answer left a proxy, against how it came: names of header fields in
 /// lower case. Values may be secret and stay out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadChanges {
@@ -78,11 +78,11 @@ pub struct HeadChanges {
     pub added: Vec<String>,
 }
 
-/// What a proxy made of a request.
-pub fn head_changes(came: &Request, left: &Request) -> HeadChanges {
-    let fields = |request: &Request| {
+/// What a proxy made of a head.
+pub fn head_changes(came: &Headers, left: &Headers) -> HeadChanges {
+    let fields = |headers: &Headers| {
         let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, value) in &request.headers.0 {
+        for (name, value) in &headers.0 {
             let values = fields.entry(name.to_ascii_lowercase()).or_default();
             values.push(value.trim().to_owned());
         }
@@ -481,7 +481,9 @@ mod tests {
         );
         assert_eq!(
             finding.causes.first().map(|cause| cause.text.as_str()),
-            Some("the client had ended its leg first, with a Close frame; nginx followed")
+            Some(
+                "the client had ended its leg first, with a Close frame; nginx followed, and did not pass the Close frame on"
+            )
         );
         assert_eq!(finding.causes.len(), 1, "{finding:?}");
     }

@@ -75,8 +75,8 @@ pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
 pub use crate::http::{
-    Agreement, DeflateParameters, HandshakeBreach, Lookalike, Proxied, ProxyFault, Request,
-    Response, SocksRefusal, Tunnel, TunnelKind,
+    Agreement, DeflateParameters, HandshakeBreach, Headers, Lookalike, Proxied, ProxyFault,
+    Request, Response, SocksRefusal, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
 pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};

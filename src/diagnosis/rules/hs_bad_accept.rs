@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use crate::diagnosis::lacks::unless_unpaired;
+use crate::diagnosis::legs::{behind, proxy_name};
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::session::Session;
+use crate::stream::PacketRef;
 
 pub(super) static RULE: Rule = Rule {
     id: "hs-bad-accept",
@@ -56,8 +58,18 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         .filter_map(|session| Some((session.handshake.expected_accept()?, session.id)))
         .collect();
     for (session, kind, what) in wrong {
-        findings.extend(finding(session, kind, what, &owners));
+        let back = behind(session, overview.sessions);
+        let spoilt = back.and_then(|back| spoilt_in_proxy(session, back));
+        findings.extend(finding(session, kind, what, &owners, spoilt));
     }
+}
+
+/// The backend's own answer, where its value was right for the key that the client sent too.
+fn spoilt_in_proxy<'a>(front: &Session, back: &'a Session) -> Option<(&'a Session, PacketRef)> {
+    let answer = back.handshake.response.as_ref()?;
+    let right = front.handshake.expected_accept()?;
+    let accept = answer.headers.first("Sec-WebSocket-Accept")?.trim();
+    (answer.status == 101 && accept == right).then_some((back, answer.first))
 }
 
 fn finding(
@@ -65,6 +77,7 @@ fn finding(
     kind: &'static str,
     what: &str,
     owners: &HashMap<String, u32>,
+    spoilt: Option<(&Session, PacketRef)>,
 ) -> Option<Finding> {
     let handshake = &session.handshake;
     let response = handshake.response.as_ref()?;
@@ -100,6 +113,28 @@ fn finding(
     } else {
         finding
     };
+    if let Some((back, right)) = spoilt {
+        let did = match kind {
+            "accept-missing" => "took Sec-WebSocket-Accept out of the answer",
+            _ => "changed Sec-WebSocket-Accept in the answer",
+        };
+        let (proxy, server) = (proxy_name(session), back.leg.server);
+        let mut finding = finding
+            .evidence(
+                right,
+                format!("{}: the backend's 101, with the right value", back.name()),
+            )
+            .data("in_proxy", Value::Flag(true))
+            .cause(
+                Confidence::Certain,
+                format!("{proxy} {did} of the backend {server}, which is right"),
+            );
+        finding.tcp_stream = None;
+        finding.evidence.sort_by_key(|evidence| evidence.at);
+        return Some(finding.advice(format!(
+            "let {proxy} pass the fields of the 101 on as they are"
+        )));
+    }
     let finding = match owner {
         Some(id) => finding
             .data("matches", Value::Text(format!("s{id}")))
@@ -182,6 +217,43 @@ mod tests {
                 .told()
                 .of("hs-bad-accept")
                 .is_empty()
+        );
+    }
+
+    const WITHOUT: &[u8] =
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+
+    fn without_accept(backend: fn(Script) -> Script) -> crate::diagnosis::Finding {
+        let script = Script::new().handshake().request("");
+        let told = script
+            .behind(|s| backend(s.handshake().request("")))
+            .bytes(ServerToClient, WITHOUT)
+            .told();
+        let mut of = told.of("hs-bad-accept").into_iter();
+        of.next().expect("it is found").clone()
+    }
+
+    #[test]
+    fn a_value_that_the_proxy_took_out_is_the_proxys_fault() {
+        let finding = without_accept(|s| s.accept(""));
+        assert_eq!(finding.causes.len(), 1);
+        let first = &finding.causes[0];
+        assert!(
+            first
+                .text
+                .starts_with("the proxy took Sec-WebSocket-Accept out")
+        );
+        assert_eq!(first.confidence.name(), "certain");
+    }
+
+    #[test]
+    fn a_value_that_the_backend_never_sent_is_not() {
+        let finding = without_accept(|s| s.bytes(ServerToClient, WITHOUT));
+        assert!(!finding.data.contains(&("in_proxy", Value::Flag(true))));
+        assert!(
+            finding.causes[0]
+                .text
+                .contains("not written by a WebSocket server")
         );
     }
 }

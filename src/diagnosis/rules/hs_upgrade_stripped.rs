@@ -97,7 +97,7 @@ fn alone(session: &Session, findings: &mut Vec<Finding>) {
 /// The request on both sides of the proxy.
 fn between_legs(front: &Session, back: &Session) -> Finding {
     let (came, left) = (&front.handshake.request, &back.handshake.request);
-    let changes = head_changes(came, left);
+    let changes = head_changes(&came.headers, &left.headers);
     let mut now = Vec::new();
     for name in ["Upgrade", "Connection"] {
         let key = name.to_ascii_lowercase();

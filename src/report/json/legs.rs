@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::diagnosis::{confidence_of, head_changes, not_passed_on, pings_passed};
 use crate::report::Report;
 use crate::report::when::ms;
-use crate::session::{Joined, Session};
+use crate::session::{Headers, Joined, Session};
 use crate::stream::Direction::{ClientToServer, ServerToClient};
 
 /// `legs` of a session: null where its connection is the only one of it that was captured.
@@ -44,13 +44,19 @@ fn to_next(session: &Session, joined: &Joined, report: &Report) -> Json {
         session.handshake.seen_request(),
         next.handshake.seen_request(),
     );
-    let request = came.zip(left).map(|(came, left)| {
-        let changes = head_changes(came, left);
-        json!({"removed": changes.removed, "changed": changes.changed, "added": changes.added})
-    });
+    let request = came
+        .zip(left)
+        .map(|(came, left)| changed(&came.headers, &left.headers));
+    // An answer goes the other way.
+    let answers = (&next.handshake.response, &session.handshake.response);
+    let response = match answers {
+        (Some(came), Some(left)) => Some(changed(&came.headers, &left.headers)),
+        _ => None,
+    };
     json!({
         "session": next.name(),
         "request": request,
+        "response": response,
         "pings_passed": {
             "client": pings_passed(session, next, ClientToServer),
             "server": pings_passed(next, session, ServerToClient),
@@ -60,6 +66,11 @@ fn to_next(session: &Session, joined: &Joined, report: &Report) -> Json {
             "server": not_passed_on(next, session, ServerToClient),
         },
     })
+}
+
+fn changed(came: &Headers, left: &Headers) -> Json {
+    let changes = head_changes(came, left);
+    json!({"removed": changes.removed, "changed": changes.changed, "added": changes.added})
 }
 
 /// `translated` of a session: the same connection on the other side of a NAT.
