@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use crate::diagnosis::lacks::unless_unpaired;
+use crate::diagnosis::legs::{behind, joined, proxy_name};
 use crate::diagnosis::{
-    Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Value, refusal_of,
+    Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Value, confidence_of,
+    refusal_of,
 };
 use crate::session::redact::{REPLACEMENT, Secrets};
 use crate::session::{Ended, Request, Session};
@@ -63,7 +65,8 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             continue; // `hs-http-status` says so.
         }
         let last_word = newest.id == session.id && session.ended == Some(Ended::Settled);
-        findings.extend(finding(session, last_word));
+        let back = behind(session, overview.sessions);
+        findings.extend(finding(session, last_word, back));
     }
 }
 
@@ -90,7 +93,23 @@ fn place(request: &Request) -> &'static str {
     }
 }
 
-fn finding(session: &Session, last_word: bool) -> Option<Finding> {
+/// The credentials that came to the proxy and didn't leave it, where the backend refused for that.
+fn dropped_in_proxy(front: &Session, back: &Session) -> Vec<&'static str> {
+    let (came, left) = (&front.handshake.request, &back.handshake.request);
+    let seen = !front.handshake.request_lost && !back.handshake.request_lost;
+    if !seen || back.handshake.status() != front.handshake.status() {
+        return Vec::new();
+    }
+    let gone =
+        |name: &&str| came.headers.first(name).is_some() && left.headers.first(name).is_none();
+    ["Authorization", "Cookie"]
+        .into_iter()
+        .filter(gone)
+        .collect()
+}
+
+/// `back` is the proxy's leg to the backend, where it was captured.
+fn finding(session: &Session, last_word: bool, back: Option<&Session>) -> Option<Finding> {
     let handshake = &session.handshake;
     let response = handshake.response.as_ref()?;
     let place = place(&handshake.request);
@@ -133,6 +152,28 @@ fn finding(session: &Session, last_word: bool) -> Option<Finding> {
         Some(scheme) => finding.data("wants", Value::Text(scheme.chars().take(32).collect())),
         None => finding,
     };
+    let dropped = back.map_or(Vec::new(), |back| dropped_in_proxy(session, back));
+    if let (Some(back), false) = (back, dropped.is_empty()) {
+        let names = dropped.join(" and ");
+        let sure = joined(session).map_or(Confidence::Possible, |j| confidence_of(j.story.proof));
+        let (proxy, server) = (proxy_name(session), back.leg.server);
+        let mut finding = finding
+            .evidence(
+                back.handshake.request.last,
+                format!("{}: the request without {names}", back.name()),
+            )
+            .data(
+                "dropped",
+                Value::List(dropped.iter().map(|name| (*name).to_owned()).collect()),
+            )
+            .cause(
+                sure,
+                format!("{proxy} dropped {names} from the request to the backend {server}"),
+            );
+        finding.tcp_stream = None;
+        finding.evidence.sort_by_key(|evidence| evidence.at);
+        return Some(finding.advice(format!("let {proxy} pass {names} on to the backend")));
+    }
     let finding = match place {
         "none" => finding
             .cause(
@@ -199,5 +240,36 @@ mod tests {
             .told();
         assert!(told.of("auth-rejected").is_empty());
         assert_eq!(told.only("hs-http-status").severity.name(), "error");
+    }
+
+    fn refused_behind(left: &str) -> crate::diagnosis::Finding {
+        let answer = |s: Script| s.answer("401 Unauthorized", "Server: nginx\r\n", "");
+        let came = "Authorization: Bearer s3cr3t-value-42\r\nCookie: a=1\r\n";
+        let script = Script::new().handshake().request(came);
+        let told = answer(script.behind(|s| answer(s.handshake().request(left)))).told();
+        told.only("auth-rejected").clone()
+    }
+
+    #[test]
+    fn credentials_that_the_proxy_dropped_are_told_of_the_proxy() {
+        let finding = refused_behind("");
+        let cause = &finding.causes[0];
+        assert!(
+            cause
+                .text
+                .starts_with("nginx dropped Authorization and Cookie from")
+        );
+        assert_eq!(
+            (cause.confidence.name(), finding.causes.len()),
+            ("certain", 1)
+        );
+        assert!(!format!("{finding:?}").contains("s3cr3t-value-42"));
+    }
+
+    #[test]
+    fn credentials_that_the_proxy_passed_on_may_have_run_out() {
+        let passed = "Authorization: Bearer s3cr3t-value-42\r\nCookie: a=1\r\n";
+        let first = &refused_behind(passed).causes[0];
+        assert_eq!(first.text, "the token or session has run out");
     }
 }

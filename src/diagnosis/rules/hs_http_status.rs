@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::auth_origin_rejected::is_host_rewritten;
 use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::legs::{before, behind, joined};
 use crate::diagnosis::refusal::{body_of, is_stripped_between, shown};
@@ -13,7 +14,8 @@ use crate::diagnosis::{
     confidence_of, refusal_of, responder_of,
 };
 use crate::session::redact::Secrets;
-use crate::session::{Attempt, Response, Session};
+use crate::session::{Attempt, Response, Session, SignKind, StoryLeg};
+use crate::stream::Direction;
 use crate::stream::PacketRef;
 
 pub(super) static RULE: Rule = Rule {
@@ -112,8 +114,9 @@ fn finding(
     // Where another finding names the cause, this one only keeps the status.
     let stripped = back.is_some_and(|back| is_stripped_between(session, back))
         || before(session, overview.sessions).is_some_and(|f| is_stripped_between(f, session));
+    let rewritten = back.is_some_and(|back| is_host_rewritten(session, back));
     let severity = match (later, refusal) {
-        (None, Refusal::Status) if !stripped => Severity::Error,
+        (None, Refusal::Status) if !stripped && !rewritten => Severity::Error,
         _ => Severity::Info,
     };
     let finding = Finding::new(&RULE, session, unless_unpaired(session), request, summary)
@@ -135,6 +138,11 @@ fn finding(
             .advice("nothing: the second request went through"),
         None => {
             let finding = match said {
+                // What the leg behind shows needs no guess at why a gateway has nothing to pass on.
+                Some(said) if matches!(response.status, 502 | 504) => {
+                    let advice = said.advice(own_name, back);
+                    return Some(said.told(finding, session, back).advice(advice));
+                }
                 Some(said) => said.told(finding, session, back),
                 None => with_upstream(finding, session, response, overview),
             };
@@ -190,14 +198,24 @@ struct Behind {
 fn from_behind(front: &Session, back: &Session, proxy: &str) -> Behind {
     let server = back.leg.server;
     let Some(answer) = &back.handshake.response else {
-        let reset = back.leg.resets.first().map(|reset| reset.at);
-        let ended = back.leg.fin.server.or(reset);
-        let (what, at) = match (ended, reset) {
-            (Some(at), None) => ("closes without an answer", at),
-            (_, Some(at)) => ("resets without an answer", at),
-            (None, None) => ("gives no answer", back.handshake.request.last),
+        let asked = back.handshake.request.last;
+        let end = StoryLeg::of(back).sign;
+        let (what, at) = match end.map(|end| (end.direction, end.kind, end.at)) {
+            // Its own FIN only answers that of the proxy then.
+            Some((Direction::ClientToServer, _, at)) => {
+                ("gave no answer until the proxy gave up", at)
+            }
+            Some((_, SignKind::Reset, at)) => ("resets without an answer", at),
+            Some((_, _, at)) => ("closes without an answer", at),
+            None => ("gives no answer", asked),
         };
-        let cause = format!("the upstream {server} {what}");
+        let cause = match end.filter(|end| end.direction == Direction::ClientToServer) {
+            Some(end) => format!(
+                "the upstream {server} gave no answer for {}, and {proxy} gave up",
+                span(end.at.time.saturating_since(asked.time))
+            ),
+            None => format!("the upstream {server} {what}"),
+        };
         let by = None;
         return Behind {
             by,
@@ -233,6 +251,20 @@ fn from_behind(front: &Session, back: &Session, proxy: &str) -> Behind {
 }
 
 impl Behind {
+    fn advice(&self, proxy: &str, back: Option<&Session>) -> String {
+        match back {
+            Some(back) if back.handshake.is_upgraded() => format!(
+                "look in the log of {proxy}: the upstream {} accepted the upgrade",
+                back.leg.server
+            ),
+            Some(back) => format!(
+                "look at the upstream {}: it took the connection and the request",
+                back.leg.server
+            ),
+            None => reading_of(502).advice.to_owned(),
+        }
+    }
+
     fn told(self, finding: Finding, session: &Session, back: Option<&Session>) -> Finding {
         let Some(back) = back else { return finding };
         let confidence =
@@ -341,6 +373,7 @@ fn causes(
 mod tests {
     use crate::diagnosis::{Finding, Severity, Value};
     use crate::script::Script;
+    use crate::stream::Direction::{ClientToServer, ServerToClient};
 
     fn refused(status: &str, fields: &str, body: &str) -> Finding {
         let told = Script::new()
@@ -434,6 +467,48 @@ mod tests {
                 .told()
                 .of("hs-http-status")
                 .is_empty()
+        );
+    }
+
+    /// The first cause of a gateway's answer, where the backend did this.
+    fn gateway(status: &str, backend: fn(Script) -> Script) -> Finding {
+        let script = Script::new().handshake().request("");
+        let told = script
+            .behind(|s| backend(s.handshake().request("")))
+            .answer(status, "Server: nginx\r\n", "")
+            .told();
+        told.only("hs-http-status").clone()
+    }
+
+    #[test]
+    fn an_upstream_that_stays_silent_didnt_close() {
+        let both = |s: Script| s.wait_s(60.0).fin(ClientToServer).fin(ServerToClient);
+        let finding = gateway("504 Gateway Time-out", both);
+        let texts: Vec<&str> = finding.causes.iter().map(|c| c.text.as_str()).collect();
+        assert_eq!(texts.len(), 1);
+        assert!(
+            texts[0].contains("gave no answer for 60.0 s, and nginx gave up"),
+            "{texts:?}"
+        );
+    }
+
+    #[test]
+    fn an_upstream_that_closes_first_did() {
+        let finding = gateway("502 Bad Gateway", |s| {
+            s.fin(ServerToClient).fin(ClientToServer)
+        });
+        assert!(finding.causes[0].text.ends_with("closes without an answer"));
+    }
+
+    #[test]
+    fn an_upstream_that_accepted_was_reached() {
+        let finding = gateway("502 Bad Gateway", |s| s.accept(""));
+        let text = format!("{:?}", finding.causes);
+        assert!(text.contains("answered 101"), "{text}");
+        assert!(!text.contains("can't reach"), "{text}");
+        assert!(
+            finding.advice.contains("accepted the upgrade"),
+            "{finding:?}"
         );
     }
 }
