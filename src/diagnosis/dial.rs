@@ -259,6 +259,12 @@ impl Dial<'_> {
     pub(super) fn whom(&self) -> String {
         let server = self.first.leg.server;
         match (self.hosts(), self.servers.len()) {
+            // Through a tunnel another host than the proxy is meant.
+            (_, 1) if !self.first.leg.via.is_empty() => {
+                let target: String = self.first.leg.far_end();
+                let kept = target.chars().filter(|c| !c.is_control()).take(255);
+                format!("{} through the proxy {server}", kept.collect::<String>())
+            }
             (_, 1) => server.to_string(),
             (1, ports) => format!("{}{ports} ports of {}", self.minimum(), server.ip()),
             (hosts, _) => format!("{}{hosts} hosts", self.minimum()),

@@ -1,7 +1,7 @@
 //! What the TLS handshake of a connection came to, for the rules about it.
 
 use super::wording::span;
-use crate::session::{AlertSeen, Attempt, CertificateProblem, Leg, Tls};
+use crate::session::{AlertSeen, Attempt, CertificateProblem, Leg, Tls, TunnelKind};
 use crate::stream::{Direction, PacketRef};
 use crate::time::Timestamp;
 
@@ -148,5 +148,20 @@ pub(super) fn check_command(leg: &Leg) -> String {
     };
     let name = tls.and_then(Tls::server_name).filter(plain);
     let name = name.map_or(String::new(), |name| format!(" -servername {name}"));
-    format!("openssl s_client -connect {}{name} -showcerts", leg.server)
+    let host = |target: &&str| {
+        target
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c))
+    };
+    // openssl knows no SOCKS: there the target has to do.
+    let to = leg.via.last().and_then(|tunnel| {
+        let target = tunnel.target.as_deref().filter(host)?;
+        let proxy = match (tunnel.kind, leg.via.len()) {
+            (TunnelKind::Connect, 1) => format!(" -proxy {}", leg.server),
+            _ => String::new(),
+        };
+        Some(format!("{target}{proxy}"))
+    });
+    let to = to.unwrap_or_else(|| leg.server.to_string());
+    format!("openssl s_client -connect {to}{name} -showcerts")
 }

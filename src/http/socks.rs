@@ -36,6 +36,8 @@ pub(super) struct Dialogue {
     methods: Vec<u8>,
     target: String,
     asked: PacketRef,
+    /// The packet that names the target.
+    requested: PacketRef,
     /// The reply that refuses the tunnel.
     refused: Option<u8>,
 }
@@ -266,6 +268,7 @@ impl Connection {
             methods: Vec::new(),
             target: String::new(),
             asked: at,
+            requested: at,
             refused: None,
         }));
     }
@@ -282,6 +285,9 @@ impl Connection {
         let gather = &mut self.halves[chunk.direction].gather;
         let mut joined = Vec::new();
         let bytes = gather.with(chunk.bytes, &mut joined);
+        if dialogue.next == Message::Request {
+            dialogue.requested = chunk.seen;
+        }
         let taken = match dialogue.read(bytes) {
             Read::Short => {
                 gather.keep(chunk.bytes, chunk.seen);
@@ -319,7 +325,7 @@ impl Connection {
                     };
                     out(Output::Fact(Event::SocksRefused {
                         target: dialogue.target,
-                        asked: dialogue.asked,
+                        asked: dialogue.requested,
                         refusal,
                     }));
                 }

@@ -284,4 +284,27 @@ mod tests {
         assert!(answered(&[1, 0]).told().of("tls-alert").is_empty());
         assert!(answered(&[1, 112]).told().of("tls-alert").is_empty());
     }
+
+    #[test]
+    fn inside_a_tunnel_the_target_is_named_and_tried_through_the_proxy() {
+        let told = Script::new()
+            .handshake()
+            .bytes(
+                ClientToServer,
+                b"CONNECT ws.test:443 HTTP/1.1\r\nHost: ws.test:443\r\n\r\n",
+            )
+            .bytes(ServerToClient, b"HTTP/1.1 200 OK\r\n\r\n")
+            .bytes(ClientToServer, &client_hello())
+            .bytes(ServerToClient, &record(21, &[2, 40]))
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .told();
+        let finding = told.only("tls-alert");
+        assert!(
+            finding.summary.contains("to ws.test:443 through the proxy"),
+            "{finding:?}"
+        );
+        let command = "-connect ws.test:443 -proxy 10.0.0.2:";
+        assert!(finding.advice.contains(command), "{}", finding.advice);
+    }
 }

@@ -107,6 +107,7 @@ mod tests {
             "{}",
             finding.summary
         );
+        assert_eq!(finding.evidence.first().map(|e| e.at.number), Some(8));
         let kind = ("kind", Value::Text("socks5".to_owned()));
         assert!(finding.data.contains(&kind), "{:?}", finding.data);
     }
