@@ -115,7 +115,10 @@ pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
     let unanswered = handshake.response.is_some()
         && handshake.agreement.subprotocol.is_none()
         && handshake.offered_subprotocols().next().is_some();
-    breached || (insists && unanswered)
+    // Whose frames follow did go on, whatever its like do otherwise.
+    let closes = u64::from(session.close.client.is_some());
+    let went_on = session.frames.client.total() > closes;
+    breached || (insists && unanswered && !went_on)
 }
 
 /// The 101 itself breaks the rules, not only what it agrees to.

@@ -10,9 +10,9 @@ use super::api::refuses_answer;
 use super::closing::close_of;
 use super::ending::Terminator;
 use super::legs;
-use super::path::{dead_path, expired, front_of};
+use super::path::{dead_path, expired, front_of, is_undrawn};
 use super::story_end::{Legs, join};
-use super::timeouts::{Counts, Timeout, Timeouts, whole_seconds};
+use super::timeouts::{Counts, Timeout, Timeouts, is_round, whole_seconds};
 use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
 use crate::session::{Ended, Session, StoryLeg};
 use crate::stream::{Direction, GapCause, PacketRef};
@@ -300,7 +300,9 @@ fn timer(
     if !longest || by_reset {
         return Reading::Side;
     }
-    let regular = whole.is_some() || !rows.is_empty();
+    // Where both legs show that the proxy began by itself, any whole second is enough.
+    let chosen = |seconds: u64| is_round(seconds) || end.of_proxys_own_will();
+    let regular = whole.is_some_and(chosen) || !rows.is_empty();
     // Several that end at once have a common event, unless each fits a timer.
     let event = end.together > 0 && !regular;
     let confidence = match (idle_cluster, end.proxy) {
@@ -369,7 +371,8 @@ impl End<'_> {
         let unproven = self.hit.handshake.request_lost
             && self.hit.frames.client.total() == 0
             && self.terminator.direction == Direction::ClientToServer;
-        if unproven {
+        let undrawn = self.terminator.reset.as_ref().is_some_and(is_undrawn);
+        if unproven || undrawn {
             return Confidence::Possible;
         }
         if Direction::BOTH.into_iter().any(hides) {

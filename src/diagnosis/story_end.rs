@@ -212,10 +212,15 @@ impl End<'_> {
             (Party::Proxy(_), Party::Client) => "the client",
             _ => return None,
         };
-        let sign = legs.story.origin()?.sign.kind.name();
-        let name = legs.name;
+        let sign = legs.story.origin()?.sign.kind;
+        let (name, sign) = (legs.name, (sign.name(), sign == SignKind::Close));
+        let kept = match sign.1 {
+            true => format!("{name} followed, and did not pass the Close frame on"),
+            false => format!("{name} followed"),
+        };
         Some(format!(
-            "{first} had ended its leg first, with a {sign}; {name} followed"
+            "{first} had ended its leg first, with a {}; {kept}",
+            sign.0
         ))
     }
 

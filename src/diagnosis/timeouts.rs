@@ -180,9 +180,28 @@ pub fn whole_seconds(measured: Duration) -> Option<u64> {
     (seconds > 0 && late <= tolerance).then_some(seconds)
 }
 
+/// A number of seconds that people choose: every silence ends near a whole second, and few timers are of 143.
+pub const fn is_round(seconds: u64) -> bool {
+    match seconds {
+        0..60 => seconds.is_multiple_of(5),
+        60..900 => seconds.is_multiple_of(15),
+        _ => seconds.is_multiple_of(60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_choose_round_numbers_of_seconds() {
+        for seconds in [5, 20, 55, 60, 75, 90, 120, 300, 3_600] {
+            assert!(is_round(seconds), "{seconds}");
+        }
+        for seconds in [1, 4, 33, 61, 143, 144, 1_000] {
+            assert!(!is_round(seconds), "{seconds}");
+        }
+    }
 
     fn idle(measured_ms: u64) -> Vec<u64> {
         Timeouts::built_in()

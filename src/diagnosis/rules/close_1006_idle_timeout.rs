@@ -74,6 +74,14 @@ fn found(end: &End<'_>, timer: &Timer) -> Finding {
     for row in timer.rows.iter().take(3) {
         finding = finding.cause(Confidence::Possible, row.candidate());
     }
+    if let Some(proxy) = end.proxy {
+        let lost = format!("{proxy} lost its upstream, whose leg was not captured whole");
+        if !end.of_proxys_own_will() {
+            finding = finding.cause(Confidence::Possible, lost);
+        }
+        let reloaded = format!("{proxy} was reloaded or drained");
+        finding = finding.cause(Confidence::Possible, reloaded);
+    }
     finding.advice(format!(
         "send a Ping at least every {} from either side, or raise {}",
         ping_interval(idle),
@@ -117,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_closes_after_a_whole_second_has_a_timer() {
-        let told = idle(NGINX, 4.0);
+    fn a_proxy_that_closes_after_a_round_number_of_seconds_has_a_timer() {
+        let told = idle(NGINX, 5.0);
         let finding = told.only("close-1006-idle-timeout");
         assert_eq!(finding.confidence.name(), "likely");
         assert_eq!(
@@ -128,8 +136,24 @@ mod tests {
         assert!(told.of("close-1006-peer-fin").is_empty());
     }
 
+    fn told_possible(seconds: f64) -> bool {
+        let told = idle(NGINX, seconds);
+        let finding = told.only("close-1006-idle-timeout");
+        let others: Vec<&str> = finding
+            .causes
+            .iter()
+            .map(|cause| cause.text.as_str())
+            .collect();
+        assert!(
+            others.contains(&"nginx was reloaded or drained"),
+            "{others:?}"
+        );
+        finding.confidence.name() == "possible"
+    }
+
     #[test]
     fn a_proxy_that_closes_after_an_odd_silence_may_have_one() {
+        assert!(told_possible(4.0) && told_possible(143.0) && !told_possible(60.0));
         let told = idle(NGINX, 4.4);
         assert_eq!(
             told.only("close-1006-idle-timeout").confidence.name(),

@@ -199,7 +199,9 @@ fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
         return None;
     };
     let session = report.session(id)?;
-    let client = report.judged(session).closing.sees.client;
+    // The client of a leg behind a proxy is that proxy: the one with an API is at the first leg.
+    let before = report.session(client_leg(session)).unwrap_or(session);
+    let client = report.judged(before).closing.sees.client;
     // Behind a proxy sits the server of another leg, which may have been told
     // something else, or nothing yet.
     let behind = report.session(server_leg(session)).unwrap_or(session);
