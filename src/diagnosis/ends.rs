@@ -345,9 +345,11 @@ impl End<'_> {
 
     /// Who sent the FIN or reset, in words.
     pub(super) fn ender(&self) -> String {
+        if let Some(legs) = &self.legs {
+            return legs.ender();
+        }
         match (self.proxy, self.terminator.direction) {
             (Some(proxy), _) => proxy.to_owned(),
-            (None, Direction::ServerToClient) if self.behind_proxy() => "the backend".to_owned(),
             (None, Direction::ServerToClient) => "the server".to_owned(),
             (None, Direction::ClientToServer) => "the client".to_owned(),
         }

@@ -279,7 +279,9 @@ mod tests {
         assert_eq!(loud(&told), ["close-1006-peer-fin"]);
         let finding = told.only("close-1006-peer-fin");
         assert_eq!(finding.subject, Subject::Session(1));
-        assert!(finding.summary.starts_with("the backend closed TCP"));
+        let backend = &told.sessions[1].leg.server;
+        let names = format!("the backend {backend} closed TCP");
+        assert!(finding.summary.starts_with(&names), "{finding:?}");
         assert!(
             finding
                 .summary
@@ -320,7 +322,7 @@ mod tests {
         assert!(
             told.only("close-1006-peer-fin")
                 .summary
-                .starts_with("nginx closed TCP")
+                .starts_with("nginx 10.0.0.2:8080 closed TCP")
         );
     }
 
@@ -476,7 +478,7 @@ mod tests {
             .told();
         let finding = told.only("close-1006-client-closed-hard");
         assert!(
-            finding.summary.starts_with("nginx ended TCP"),
+            finding.summary.starts_with("nginx 10.0.0.2:8080 ended TCP"),
             "{finding:?}"
         );
         assert_eq!(
@@ -516,6 +518,9 @@ mod tests {
         });
         assert_eq!(by(&middle), all(EndedBy::Proxy));
         assert_eq!(loud(&middle), ["close-1006-peer-fin"]);
+        let named = format!("the proxy {}", middle.sessions[1].leg.server);
+        let summary = &middle.only("close-1006-peer-fin").summary;
+        assert!(summary.starts_with(&named), "{summary}");
         let parties = middle.sessions[0]
             .joined
             .as_ref()

@@ -8,7 +8,7 @@ use super::ends::{End, Reading};
 use super::legs::{self, by_id, proxy_name};
 use super::wording::span;
 use super::{Confidence, Evidence, Finding, Kind, Overview, Value};
-use crate::session::{Origin, Party, SignKind, Story};
+use crate::session::{Origin, Party, SignKind, Story, StoryLeg};
 use crate::stream::Direction;
 
 /// The story of a proxy's legs, as far as its end goes.
@@ -22,8 +22,34 @@ pub(super) struct Legs<'a> {
     pub(super) began: Party,
     /// What the client's leg calls the proxy.
     pub(super) name: &'static str,
+    /// What each proxy is called, from the client's on; by address too where there are several.
+    names: Vec<String>,
     /// How the other legs ended: their sessions, and what ended them.
     pub(super) others: Vec<(u32, Terminator)>,
+}
+
+impl Legs<'_> {
+    /// A party in words: a backend by its address, and a proxy where it is one of several.
+    fn who(&self, party: Party) -> String {
+        match (party, self.story.legs.last()) {
+            (Party::Client, _) => "the client".to_owned(),
+            (Party::Proxy(place), _) => match self.names.get(place) {
+                Some(name) => name.clone(),
+                None => self.name.to_owned(),
+            },
+            (Party::Server, Some(last)) => format!("the backend {}", last.server),
+            (Party::Server, None) => "the backend".to_owned(),
+        }
+    }
+
+    /// Who sent the FIN or reset, always with an address where it isn't the client.
+    pub(super) fn ender(&self) -> String {
+        let one = self.names.len() == 1;
+        match (self.party, self.story.legs.first()) {
+            (Party::Proxy(_), Some(first)) if one => format!("{} {}", self.name, first.server),
+            (party, _) => self.who(party),
+        }
+    }
 }
 
 /// Makes one end of those of a story's legs.
@@ -69,9 +95,20 @@ fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>
     let others = others
         .map(|(_, end)| (end.session.id, end.terminator))
         .collect();
-    let client_leg = story.legs.first().map(|leg| leg.session);
-    let client_leg = client_leg.and_then(|id| by_id(overview.sessions, id));
-    let name = client_leg.map_or("the proxy", proxy_name);
+    let called =
+        |leg: &StoryLeg| by_id(overview.sessions, leg.session).map_or("the proxy", proxy_name);
+    let name = story.legs.first().map_or("the proxy", called);
+    let fronts = story
+        .legs
+        .split_last()
+        .map_or(&[][..], |(_, fronts)| fronts);
+    let names = match fronts {
+        [_] => vec![name.to_owned()],
+        several => several
+            .iter()
+            .map(|leg| format!("{} {}", called(leg), leg.server))
+            .collect(),
+    };
     let mut end = ends.into_iter().nth(main)?;
     let party = sender(&end);
     end.session = shown;
@@ -81,6 +118,7 @@ fn one_of<'a>(mut ends: Vec<End<'a>>, overview: &Overview<'a>) -> Option<End<'a>
         party,
         began: origin.party,
         name,
+        names,
         others,
     });
     Some(end)
@@ -163,11 +201,7 @@ impl End<'_> {
         };
         let all = legs.story.legs.iter();
         let place = all.take_while(|leg| leg.session != session).count();
-        match legs.story.sender(place, end.direction) {
-            Party::Client => "the client".to_owned(),
-            Party::Proxy(_) => legs.name.to_owned(),
-            Party::Server => "the backend".to_owned(),
-        }
+        legs.who(legs.story.sender(place, end.direction))
     }
 
     /// The backend of a proxy ended first, on a leg of its own.
@@ -190,17 +224,18 @@ impl End<'_> {
         let Some(legs) = self.legs.as_ref().filter(|legs| !legs.others.is_empty()) else {
             return String::new();
         };
-        let other = match legs.party {
+        let (place, other) = match legs.party {
             Party::Proxy(_) if legs.began == legs.party => {
                 return "; it ended both legs".to_owned();
             }
             Party::Proxy(_) => return String::new(),
-            Party::Server => "the client's leg",
-            Party::Client => "the leg to the backend",
+            Party::Server => (0, "the client's leg"),
+            Party::Client => (legs.names.len().saturating_sub(1), "the leg to the backend"),
         };
+        let proxy = legs.who(Party::Proxy(place));
         match legs.story.delay() {
-            Some(delay) => format!("; {} ended {other} {} later", legs.name, span(delay)),
-            None => format!("; {} then ended {other}", legs.name),
+            Some(delay) => format!("; {proxy} ended {other} {} later", span(delay)),
+            None => format!("; {proxy} then ended {other}"),
         }
     }
 
@@ -208,19 +243,18 @@ impl End<'_> {
     pub(super) fn proxy_followed(&self) -> Option<String> {
         let legs = self.legs.as_ref()?;
         let first = match (legs.party, legs.began) {
-            (Party::Proxy(_), Party::Server) => "the backend",
-            (Party::Proxy(_), Party::Client) => "the client",
+            (Party::Proxy(_), Party::Server | Party::Client) => legs.who(legs.began),
             _ => return None,
         };
         let sign = legs.story.origin()?.sign.kind;
-        let (name, sign) = (legs.name, (sign.name(), sign == SignKind::Close));
-        let kept = match sign.1 {
-            true => format!("{name} followed, and did not pass the Close frame on"),
-            false => format!("{name} followed"),
+        let name = legs.who(legs.party);
+        let kept = match sign {
+            SignKind::Close => format!("{name} followed, and did not pass the Close frame on"),
+            SignKind::Fin | SignKind::Reset => format!("{name} followed"),
         };
         Some(format!(
             "{first} had ended its leg first, with a {}; {kept}",
-            sign.0
+            sign.name()
         ))
     }
 
