@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::signs::{alike, began, meets, named, names};
+use super::signs::{alike, began, meets, named, names, names_exactly};
 use super::story::{Joined, Proof, Story, StoryLeg};
 use super::{Leg, Session, signs};
 use crate::stream::PacketRef;
@@ -311,6 +311,7 @@ fn proof_of(front: &Session, back: &Session) -> Option<Proof> {
         (true, _, true) | (_, true, true) => Some(Proof::Signs),
         // One client may have several sessions through a proxy: the path has to fit.
         (true, true, false) if same_path => Some(Proof::Signs),
+        (_, true, _) if same_path && names_exactly(back, front) => Some(Proof::Signs),
         (true, true, false) | (false, false, true) => Some(Proof::OneSign),
         (false, true, false) if same_path => Some(Proof::OneSign),
         _ => None,
@@ -479,6 +480,24 @@ mod tests {
         assert_eq!(proof(&told), Some(Proof::Signs));
         let other = rekeyed("X-Forwarded-For: 192.0.2.9\r\n").told();
         assert_eq!(proof(&other), None);
+    }
+
+    #[test]
+    fn a_client_named_with_its_port_is_proof_though_the_proxy_has_two_addresses() {
+        let joined = |more: &str, front: u16| {
+            let head = own_handshake(more);
+            let script = Script::new()
+                .proxy_dials_from(77)
+                .at_port(front)
+                .handshake();
+            let backend = |s: Script| s.handshake().bytes(ClientToServer, head.as_bytes());
+            proof(&script.request("").behind(backend).accept("").told())
+        };
+        let named = "X-Forwarded-For: 10.0.0.1:40001\r\n";
+        assert_eq!(joined(named, 40_001), Some(Proof::Signs));
+        assert_eq!(joined(named, 40_002), Some(Proof::OneSign));
+        let address = "X-Forwarded-For: 10.0.0.1\r\n";
+        assert_eq!(joined(address, 40_001), Some(Proof::OneSign));
     }
 
     #[test]

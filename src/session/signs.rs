@@ -34,6 +34,21 @@ pub(super) fn names(back: &Session, front: &Session) -> bool {
     }
 }
 
+/// The same with the client's port: no other connection of that moment is meant.
+pub(super) fn names_exactly(back: &Session, front: &Session) -> bool {
+    let client = front.leg.client;
+    if let Some(named) = back.leg.forwarded_for {
+        return named == client;
+    }
+    let last = back
+        .handshake
+        .request
+        .headers
+        .list("X-Forwarded-For")
+        .last();
+    last.and_then(|node| node.trim().parse().ok()) == Some(client)
+}
+
 /// The client that the proxy names: each adds its own at the end (RFC 7239, section 4).
 pub(super) fn named(back: &Session) -> Vec<IpAddr> {
     if let Some(client) = back.leg.forwarded_for {

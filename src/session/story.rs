@@ -13,8 +13,8 @@ use crate::time::Timestamp;
 pub enum Proof {
     /// One sign: the proxy names the client, or the messages are alike.
     OneSign,
-    /// Two of three: the addresses meet at the proxy, the proxy names the
-    /// client, the messages are alike.
+    /// Two of three: the addresses meet at the proxy, the proxy names the client, the
+    /// messages are alike; or it names the client with its port, for the same path.
     Signs,
     /// The same Sec-WebSocket-Key while the first request waited for its answer.
     Key,
