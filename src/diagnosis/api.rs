@@ -91,7 +91,7 @@ pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> S
 
 /// The client doesn't take the 101: it breaks the rules, or it lacks the
 /// subprotocol without which some don't go on.
-pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
+pub fn refuses_answer(session: &Session) -> bool {
     let handshake = &session.handshake;
     let client = ClientKind::of(session);
     let unasked = |kind: &str| matches!(kind, "subprotocol-not-offered" | "extension-not-offered");

@@ -120,6 +120,8 @@ pub struct Leg {
     pub unreachable: Vec<Unreachable>,
     /// What TLS showed, where it is spoken.
     pub tls: Option<Box<super::Tls>>,
+    /// What a timeline shows of it, where somebody asked for one.
+    pub timeline: Option<Box<super::Timeline>>,
 }
 
 impl Leg {
@@ -166,6 +168,7 @@ impl Leg {
             missing: Vec::new(),
             unreachable: Vec::new(),
             tls: None,
+            timeline: None,
         }
     }
 
@@ -190,6 +193,9 @@ impl Leg {
 
     /// Takes a fact of TCP.
     pub fn apply(&mut self, event: &Event) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.on_tcp(event);
+        }
         match *event {
             Event::Syn {
                 direction, at, mss, ..
@@ -381,6 +387,9 @@ impl Leg {
         self.zero_window.swap();
         self.fin.swap();
         self.sent_after_reset.swap();
+        if let Some(timeline) = &mut self.timeline {
+            timeline.swap_sides();
+        }
         let conflicts = self.conflicts.iter_mut().map(|(direction, _)| direction);
         let resets = self.resets.iter_mut().map(|reset| &mut reset.direction);
         let gaps = self.gaps.iter_mut().map(|gap| &mut gap.direction);

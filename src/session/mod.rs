@@ -20,6 +20,7 @@ mod selector;
 mod signs;
 mod stalls;
 mod story;
+mod timeline;
 mod tls;
 mod translated;
 mod tunnel;
@@ -41,6 +42,7 @@ pub use rtt::RttSeries;
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
+pub use timeline::{ClosedWindow, Probes, SILENCE, SentAgain, Span, Timeline, Turn, TurnKind};
 pub use tls::{AlertSeen, Chosen, Sealed, Tls, version_name};
 pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
@@ -276,6 +278,9 @@ impl Session {
     /// Takes a fact of the WebSocket layer.
     pub fn on_websocket(&mut self, event: &websocket::Event) -> Noted {
         use websocket::Event as E;
+        if let Some(timeline) = &mut self.leg.timeline {
+            timeline.on_websocket(event);
+        }
         match event {
             E::Frame(frame) => self.on_frame(frame),
             E::Message(message) => {
