@@ -6,17 +6,26 @@ use crate::report::Report;
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
 
-/// `close event 1006, wasClean false, no error event before it`; for either side of the story.
-pub(super) fn told(session: &Session, report: &Report, side: Direction) -> String {
+/// `close event 1006, wasClean false, no error event`; for either side of the
+/// story. `known`: the wire tells that this side learned of the end.
+pub(super) fn told(session: &Session, report: &Report, side: Direction, known: bool) -> String {
     let id = match side {
         Direction::ClientToServer => client_leg(session),
         Direction::ServerToClient => server_leg(session),
     };
     let session = report.session(id).unwrap_or(session);
     let closing = report.judged(session).closing;
-    match side {
+    let told = match side {
         Direction::ClientToServer => client(session, &closing),
         Direction::ServerToClient => server(session, &closing),
+    };
+    let sees = match side {
+        Direction::ClientToServer => closing.sees.client,
+        Direction::ServerToClient => closing.sees.server,
+    };
+    match sees {
+        Some(_) if !known => format!("if it learns of the end, {told}"),
+        _ => told,
     }
 }
 

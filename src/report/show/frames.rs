@@ -50,7 +50,7 @@ fn of_record(record: Record, secrets: Secrets) -> Row {
     row.rank = 60;
     row.tally = tally;
     if likely {
-        row.notes.push("likely: found by its structure".to_owned());
+        row.what.push_str(" (likely)");
         row.data.insert("confidence".to_owned(), json!("likely"));
     }
     row.put("acked_ms", json!(acked.map(ms)))
@@ -101,9 +101,6 @@ fn of_message(message: Message) -> Row {
         ));
         row.weight = Weight::Incident;
     }
-    for id in ids(&message.breaches) {
-        row.notes.push(format!("breaks the rules: {id}"));
-    }
     row.preview = message.payload.map(|bytes| Preview {
         opcode: message.opcode,
         whole: message.complete && bytes.len() as u64 == message.len,
@@ -134,14 +131,10 @@ fn of_close(close: &CloseFrame, known: &[String], secrets: Secrets) -> Row {
         (Some(code), "") => format!("Close {code}"),
         (Some(code), reason) => format!("Close {code} \"{reason}\""),
     };
-    let mut row = Row::new(close.control.frame.at, "close", what)
+    Row::new(close.control.frame.at, "close", what)
         .put("code", json!(close.code))
         .put("reason", json!(reason))
-        .put("breaches", json!(ids(&close.breaches)));
-    for id in ids(&close.breaches) {
-        row.notes.push(format!("breaks the rules: {id}"));
-    }
-    row
+        .put("breaches", json!(ids(&close.breaches)))
 }
 
 fn whole_size(control: &Control) -> String {

@@ -74,10 +74,11 @@ fn session(story: &Story<'_>) -> Json {
 fn at_the_end(story: &Story<'_>) -> Json {
     let side = |side| {
         let why = story.why[side].as_ref();
+        let known = !matches!(why, Some((State::Unknown, _)));
         json!({
             "ready_state": why.and_then(|(state, _)| state.name()),
             "why": why.map(|(_, why)| why),
-            "told": ending::told(story.session, story.report, side),
+            "told": ending::told(story.session, story.report, side, known),
         })
     };
     json!({"client": side(ClientToServer), "server": side(ServerToClient)})

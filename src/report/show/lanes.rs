@@ -256,6 +256,8 @@ fn settle(mut all: Vec<Change>, mut now: Sides<State>) -> Vec<Change> {
         let state = &mut now[change.side];
         let forward = match (*state, change.to) {
             (State::Closed, _) => false,
+            // Who never had a WebSocket has none to close.
+            (State::None, to) => matches!(to, State::Connecting | State::Open),
             (State::Unknown, to) => to != State::Unknown,
             (_, State::Unknown) => true,
             (from, to) => to > from,

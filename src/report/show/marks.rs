@@ -3,7 +3,7 @@
 
 use super::lanes::Change;
 use super::row::{Row, Weight};
-use crate::diagnosis::{Evidence, Finding};
+use crate::diagnosis::{Evidence, Finding, Severity};
 use crate::report::Report;
 use crate::session::Session;
 
@@ -36,7 +36,13 @@ fn mark_one(rows: &mut Vec<Row>, place: usize, finding: &Finding) {
     let count = evidence.len();
     for (number, evidence) in evidence.into_iter().enumerate() {
         let last = number.saturating_add(1) == count;
-        if number >= SHOWN && !last {
+        // Remarks in one place only.
+        let most = if finding.severity == Severity::Info {
+            0
+        } else {
+            SHOWN
+        };
+        if number >= most && !last {
             continue;
         }
         let row = match fitting(rows, evidence) {

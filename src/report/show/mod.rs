@@ -116,6 +116,7 @@ impl Show {
         }
         rows.retain(|row| place.holds(row.at));
         rows.extend(self.end(session));
+        rows.extend(place.next(report));
         for row in &mut rows {
             if let Some(from) = row.from {
                 row.arrow = legs::arrow(session.joined.as_ref(), from);
@@ -125,7 +126,11 @@ impl Show {
         marks::mark(&mut rows, session, report);
         let (start, changes) = lanes::changes(session, place.first, &taken);
         let changes: Vec<_> = changes.into_iter().filter(|c| place.holds(c.at)).collect();
-        let mut why = Sides::default();
+        let nothing = |state| {
+            let unknown = state == State::Unknown;
+            unknown.then(|| (state, "nothing that was captured tells".to_owned()))
+        };
+        let mut why = Sides::from_fn(|side| nothing(start[side]));
         for change in &changes {
             why[change.side] = Some((change.to, change.why.clone()));
         }
@@ -188,6 +193,15 @@ impl Place {
         let first = starts.clone().all(|start| start >= began);
         let from = if first { PacketRef::default() } else { began };
         Self { first, from, to }
+    }
+
+    /// Where another session follows on the same connection.
+    fn next(&self, report: &Report) -> Option<Row> {
+        let to = self.to?;
+        let mut sessions = report.sessions.iter();
+        let next = sessions.find(|other| other.handshake.request.first == to)?;
+        let told = format!("{} begins on the same connection", next.name());
+        Some(Row::new(to, "next-session", told).rank(91))
     }
 
     fn holds(&self, at: PacketRef) -> bool {

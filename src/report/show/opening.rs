@@ -256,7 +256,7 @@ fn response(session: &Session, response: &Response, secrets: Secrets, all: bool)
     let mut row = with_fields(row, session, &response.headers.0, secrets, all);
     if response.status != 101 && !handshake.body.is_empty() {
         let body = String::from_utf8_lossy(&handshake.body);
-        row = row.note(format!("body: {}", secrets.text(&body, &known)));
+        row = row.note(format!("body: {}", secrets.text(body.trim(), &known)));
     }
     breaches(row, &handshake.response_breaches)
         .put("status", json!(response.status))

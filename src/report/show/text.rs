@@ -1,6 +1,7 @@
 //! A timeline for people: a row a packet, in columns.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use super::lanes::State;
 use super::row::{Preview, Row, counted};
@@ -32,7 +33,6 @@ pub(super) fn write(story: &Story<'_>, show: &Show, out: &mut dyn Write) -> io::
         style,
         all: show.all,
         before: None,
-        states: [State::None; 2],
     };
     for row in &story.rows {
         page.row(row, out)?;
@@ -121,7 +121,6 @@ struct Page<'a> {
     all: bool,
     /// The packet of the row before; none where the time has to be said in full.
     before: Option<PacketRef>,
-    states: [State; 2],
 }
 
 impl Page<'_> {
@@ -159,7 +158,7 @@ impl Page<'_> {
     fn packet(&mut self, row: &Row, out: &mut dyn Write) -> io::Result<()> {
         let number = self.number(row.at);
         let time = self.time(row.at);
-        let lanes = self.lanes(row);
+        let lanes = format!("{} {}", row.states.client.sign(), row.states.server.sign());
         let arrow = &row.arrow;
         let lead = format!("{number:<8}{time:>12}  {lanes}  {arrow:<4}  ");
         let room = self.style.width.saturating_sub(INDENT);
@@ -247,41 +246,39 @@ impl Page<'_> {
         let since = before.filter(|before| before.epoch == at.epoch);
         match since.and_then(|before| at.time.since(before.time)) {
             Some(passed) if passed.is_zero() => "+0".to_owned(),
+            Some(passed) if passed < Duration::from_micros(100) => {
+                format!("+{} µs", passed.as_nanos().div_ceil(1_000))
+            }
             Some(passed) => format!("+{}", span(passed)),
             None => clock(at.time),
         }
-    }
-
-    /// Both states; a bar where nothing changed.
-    fn lanes(&mut self, row: &Row) -> String {
-        let now = [row.states.client, row.states.server];
-        self.states = now;
-        let [client, server] = now.map(State::sign);
-        format!("{client} {server}")
     }
 }
 
 fn tail(story: &Story<'_>, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let (session, report) = (story.session, story.report);
     writeln!(out, "\n{}", style.bold("AT THE END"))?;
-    for side in [ClientToServer, ServerToClient] {
-        let who = legs::end(session.joined.as_ref(), side);
-        let state = match &story.why[side] {
-            Some((State::Unknown, why)) => format!("unknown: {why}"),
-            Some((state, _)) => state.name().unwrap_or("no WebSocket").to_owned(),
-            None => "no WebSocket".to_owned(),
+    let joined = session.joined.as_ref();
+    for side in Direction::BOTH {
+        let who = legs::end(joined, side);
+        let (state, known) = match &story.why[side] {
+            Some((State::Unknown, why)) => (format!("unknown: {why}"), false),
+            Some((state, _)) => (state.name().unwrap_or("no WebSocket").to_owned(), true),
+            None => ("no WebSocket".to_owned(), true),
         };
         wrapped(out, style.width, &format!("  {who:<8}"), &state)?;
+        // Of a leg's two ends only one may be an endpoint of the session.
+        if who == side.sender() {
+            let told = ending::told(session, report, side, known);
+            wrapped(out, style.width, "          ", &told)?;
+        }
     }
     for side in Direction::BOTH {
-        let label = format!("  the {}'s application: ", side.sender());
-        let told = ending::told(session, report, side);
-        wrapped(
-            out,
-            style.width,
-            "  ",
-            &format!("{}{told}", label.trim_start()),
-        )?;
+        if legs::end(joined, side) != side.sender() {
+            let told = ending::told(session, report, side, true);
+            let label = format!("  {:<8}", side.sender());
+            wrapped(out, style.width, &label, &format!("on another leg: {told}"))?;
+        }
     }
     let about = marks::about(session, report);
     if about.is_empty() {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::row::{Row, Weight, counted, size};
 use crate::diagnosis::{Provenance, reset_provenance, rule_of, span};
 use crate::session::{Reset, SentAgain, Session, Timeline, Turn, TurnKind, Unreachable};
-use crate::stream::{Direction, GapCause};
+use crate::stream::{Direction, Gap, GapCause};
 
 /// Rationale: what is lost and sent again once or twice is daily life on the internet; it stays in the folds.
 const FEW: u64 = 2;
@@ -14,11 +14,13 @@ pub(super) fn rows(session: &Session) -> Vec<Row> {
     let leg = &session.leg;
     let mut rows = Vec::new();
     if let Some(timeline) = &leg.timeline {
-        rows.extend(trouble(timeline));
+        rows.extend(trouble(session, timeline));
     } else {
         rows.extend(places_lost(session));
     }
-    rows.extend(leg.gaps.iter().map(|gap| {
+    // What the beginning lacks is told there; what stays encrypted, with TLS.
+    let told = |gap: &&Gap| !matches!(gap.cause, GapCause::BeganMidStream | GapCause::NoKeys);
+    rows.extend(leg.gaps.iter().filter(told).map(|gap| {
         let bytes = gap.len.map_or("bytes".to_owned(), size);
         let told = match gap.cause {
             GapCause::NotCaptured if leg.is_acknowledged(gap) => {
@@ -31,11 +33,8 @@ pub(super) fn rows(session: &Session) -> Vec<Row> {
             GapCause::NoKeys => format!("{bytes} stay encrypted"),
         };
         let row = Row::new(gap.at, "gap", told).from(gap.direction).rank(40);
-        let row = match gap.cause {
-            GapCause::BeganMidStream | GapCause::NoKeys => row.plain(),
-            _ => row.incident(),
-        };
-        row.put("cause", json!(gap.cause.name()))
+        row.incident()
+            .put("cause", json!(gap.cause.name()))
             .put("bytes", json!(gap.len))
     }));
     rows.extend(session.breaches.iter().map(|note| {
@@ -51,7 +50,7 @@ pub(super) fn rows(session: &Session) -> Vec<Row> {
     rows
 }
 
-fn trouble(timeline: &Timeline) -> Vec<Row> {
+fn trouble(session: &Session, timeline: &Timeline) -> Vec<Row> {
     let mut rows: Vec<Row> = timeline.again.iter().map(sent_again).collect();
     for window in &timeline.windows {
         let took = window
@@ -71,7 +70,12 @@ fn trouble(timeline: &Timeline) -> Vec<Row> {
             .note(format!("the {receiver} accepts no more data"));
         rows.push(row.put_ms("zero_window_ms", took));
     }
-    rows.extend(timeline.turns.iter().map(turn));
+    // Where a session was found, its first frames are told by that.
+    let news = |turn: &&Turn| {
+        let found = session.found[turn.direction].map(|(at, _)| at);
+        !(found == Some(turn.at) && matches!(turn.what, TurnKind::Found(_)))
+    };
+    rows.extend(timeline.turns.iter().filter(news).map(turn));
     rows
 }
 
@@ -80,7 +84,8 @@ fn sent_again(again: &SentAgain) -> Row {
     let told = match again.count {
         1 => format!("{} sent again", size(again.bytes)),
         count => format!(
-            "sent again {count} times in {}, until #{}",
+            "sent again {} in {}, until #{}",
+            times(count),
             span(took),
             again.last.number
         ),
@@ -97,6 +102,13 @@ fn sent_again(again: &SentAgain) -> Row {
         .put("bytes", json!(again.bytes))
         .put("last_packet", json!(again.last.number))
         .put_ms("lasted_ms", Some(took))
+}
+
+fn times(count: u64) -> String {
+    match count {
+        2 => "twice".to_owned(),
+        _ => format!("{count} times"),
+    }
 }
 
 fn turn(turn: &Turn) -> Row {
