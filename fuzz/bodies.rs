@@ -186,6 +186,7 @@ pub(crate) fn websocket(input: &[u8]) {
     let mut connection = websocket::Connection::new(Parameters {
         deflate: (flags & 16 != 0).then_some(deflate),
         wants,
+        hint: (flags & 32 != 0).then(Default::default),
     });
     let mut check = |event| {
         if let websocket::Event::Message(message) = event {
@@ -400,7 +401,7 @@ fn at(number: u64) -> PacketRef {
         time: Timestamp::from_nanos(i64::try_from(number).unwrap_or(0) * 1_000_000),
         number,
         source: 0,
-        epoch: 0,
+        epoch: Default::default(),
     }
 }
 

@@ -15,6 +15,7 @@
 )]
 
 pub(crate) mod hello;
+mod sealed;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -61,6 +62,8 @@ pub(crate) struct Script {
     translated: Option<(u8, Sides<u32>)>,
     /// Packets of this sender are not in the capture.
     hidden: Sides<bool>,
+    /// Segments that are captured in the reverse of the order in which they were sent.
+    backwards: Option<Vec<(Segment<'static>, Vec<u8>)>>,
 }
 
 /// Which connection, and where it stands.
@@ -158,6 +161,7 @@ impl Script {
             depth: 0,
             translated: None,
             hidden: Sides::default(),
+            backwards: None,
         }
     }
 
@@ -277,6 +281,32 @@ impl Script {
     pub(crate) fn mss(mut self, mss: u16) -> Self {
         self.mss = Some(mss);
         self
+    }
+
+    /// What is played is in the file, and stamped, in the reverse of the order in which it was sent.
+    pub(crate) fn stamped_backwards(self, play: impl FnOnce(Self) -> Self) -> Self {
+        self.backwards(play, true)
+    }
+
+    /// What is played is in the file in the reverse of the order in which it was sent and stamped.
+    pub(crate) fn written_backwards(self, play: impl FnOnce(Self) -> Self) -> Self {
+        self.backwards(play, false)
+    }
+
+    fn backwards(mut self, play: impl FnOnce(Self) -> Self, stamps: bool) -> Self {
+        self.backwards = Some(Vec::new());
+        let mut played = play(self);
+        let segments = played.backwards.take().unwrap_or_default();
+        let places: Vec<PacketRef> = segments.iter().map(|(segment, _)| segment.at).collect();
+        for ((mut segment, payload), place) in segments.into_iter().rev().zip(places) {
+            segment.at.number = place.number;
+            if stamps {
+                segment.at.time = place.time;
+            }
+            segment.payload = &payload;
+            played.analyzer.push_segment(&segment, &mut played.finished);
+        }
+        played
     }
 
     /// Segments carry the timestamps option from now on.
@@ -552,7 +582,7 @@ impl Script {
             time: Timestamp::from_nanos(self.now_us * 1_000),
             number: self.number,
             source: 0,
-            epoch: 0,
+            epoch: Default::default(),
         }
     }
 
@@ -600,6 +630,14 @@ impl Script {
             payload,
             wire_len: wire_len as u32,
         };
+        if let Some(backwards) = &mut self.backwards {
+            let bare = Segment {
+                payload: &[],
+                ..segment
+            };
+            backwards.push((bare, payload.to_vec()));
+            return;
+        }
         self.analyzer.push_segment(&segment, &mut self.finished);
         let Some((host, more)) = self.translated else {
             return;

@@ -7,6 +7,7 @@
 
 mod secret;
 
+use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
 use crate::time::Timestamp;
@@ -102,6 +103,26 @@ impl<T> IndexMut<Direction> for Sides<T> {
     }
 }
 
+/// A time between two settings of the capture's clock, the first one by default.
+///
+/// Never 0 inside, so that an `Option<PacketRef>` is no larger than a [`PacketRef`]:
+/// records of sessions consist of little else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(NonZeroU32);
+
+impl Default for Epoch {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
+}
+
+impl Epoch {
+    /// The one that follows.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// One captured packet: where to look.
 ///
 /// Of two packets that one is less which was captured first: by their times, unless the
@@ -111,7 +132,7 @@ impl<T> IndexMut<Direction> for Sides<T> {
 pub struct PacketRef {
     /// How often a clock was set back before, as far as the analysis noticed. Its times
     /// compare with those of the same epoch only.
-    pub epoch: u32,
+    pub epoch: Epoch,
     /// When the capture saw it.
     pub time: Timestamp,
     /// Wireshark's `frame.number`: from 1, per file.

@@ -50,6 +50,7 @@ fn forget_places(value: &mut Value) {
                 "first_packet",
                 "last_packet",
                 "lost_sync",
+                "close_notify",
                 "filter",
                 "files",
             ] {

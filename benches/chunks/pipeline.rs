@@ -95,7 +95,7 @@ impl Pipeline {
                 time,
                 number: self.packets,
                 source: 0,
-                epoch: 0,
+                epoch: Default::default(),
             };
             if let Some(segment) = Segment::parse(packet) {
                 let bytes = block.cut(start + segment.data, start + len);

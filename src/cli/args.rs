@@ -93,7 +93,7 @@ pub(super) struct InputArgs {
     #[arg(value_name = "FILE", required = true)]
     pub(super) files: Vec<PathBuf>,
 
-    /// Key log (SSLKEYLOGFILE) that opens TLS; secrets inside a pcapng file are found by themselves
+    /// Key log (SSLKEYLOGFILE) that opens TLS, or the server's private key (PEM) for RSA key exchange; secrets inside a pcapng file are found by themselves
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Vec<PathBuf>,
 

@@ -155,7 +155,7 @@ fn life(session: &Session, first: bool, followed: bool, window: Window) -> (Time
     let closing = closing::close_of(session);
     let lasts = match closing.kind {
         Kind::Open => closing.terminator.is_none(),
-        Kind::Clean | Kind::Half | Kind::Abnormal => false,
+        Kind::Clean | Kind::Half | Kind::Unknown | Kind::Abnormal => false,
         // Still waiting for its answer.
         Kind::None => {
             let closed = leg.fin.client.or(leg.fin.server).is_some() || !leg.resets.is_empty();

@@ -8,12 +8,13 @@ use super::args::InputArgs;
 use super::output::complain;
 use crate::pipeline::Analyzer;
 use crate::source::{embedded_key_logs, expand};
+use crate::tls::is_pem;
 
 impl InputArgs {
     /// Tells the analysis every secret that is known before the first packet.
     ///
     /// # Errors
-    /// A key log can't be read.
+    /// A key log or private key can't be read.
     pub(super) fn learn_keys(&self, analyzer: &mut Analyzer, quiet: bool) -> anyhow::Result<()> {
         for path in &self.keys {
             let text = std::fs::read(path).with_context(|| {
@@ -22,6 +23,12 @@ impl InputArgs {
                     path.display()
                 )
             })?;
+            if is_pem(&text) {
+                analyzer
+                    .add_private_key(&text)
+                    .with_context(|| format!("{}: can't use this file", path.display()))?;
+                continue;
+            }
             let read = analyzer.add_keys(&text);
             if quiet {
                 continue;

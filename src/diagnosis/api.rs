@@ -62,9 +62,16 @@ pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> S
     if !session.handshake.is_upgraded() {
         return of_failed_handshake(session, end);
     }
-    // Codes are encrypted.
+    // Codes are encrypted, and what an endpoint refuses too; an end without a code can be told.
     if session.is_inferred() {
-        return Sees::default();
+        return match kind {
+            Kind::Abnormal => Sees {
+                client: seen_by(session, kind, end, Direction::ClientToServer),
+                server: seen_by(session, kind, end, Direction::ServerToClient),
+                client_error_event: None,
+            },
+            Kind::Clean | Kind::Half | Kind::Unknown | Kind::Open | Kind::None => Sees::default(),
+        };
     }
     if refuses_answer(session) {
         let client = ClientKind::of(session);

@@ -6,7 +6,7 @@ use super::ending::{EndedBy, Farewell, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
 use super::{Confidence, Provenance, api, legs, reset_provenance};
 use crate::session::{Ended, FoundBy, Session};
-use crate::stream::{Direction, PacketRef};
+use crate::stream::{Direction, PacketRef, Sides};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub fn close_of(session: &Session) -> Closing {
     let (alone, how) = who_and_how(session, kind, first_close, terminator.as_ref());
     let ended_by = match kind {
         Kind::Clean | Kind::Half | Kind::Abnormal => legs::ended_by(session, alone),
-        Kind::Open | Kind::None => alone,
+        Kind::Unknown | Kind::Open | Kind::None => alone,
     };
     let (idle, idle_from) = idle(session, kind, first_close, terminator.as_ref());
     let sees = api::sees(session, kind, terminator.as_ref());
@@ -64,8 +64,10 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
     }
     match closes {
         // Two records of the size that Close frames have.
-        _ if session.is_inferred() => Kind::Clean,
+        _ if closes_by_size(session).is_some() => Kind::Clean,
         (true, true) => Kind::Clean,
+        (true, false) if session.may_hide_close(Direction::ServerToClient) => Kind::Unknown,
+        (false, true) if session.may_hide_close(Direction::ClientToServer) => Kind::Unknown,
         (true, false) | (false, true) => Kind::Half,
         // How it ended is not in the capture.
         (false, false) if terminator.is_some_and(|end| hides_close(session, end)) => Kind::Open,
@@ -82,7 +84,10 @@ fn kind(session: &Session, terminator: Option<&Terminator>) -> Kind {
 /// nothing more arrived.
 pub(super) fn hides_close(session: &Session, end: &Terminator) -> bool {
     let hides = |side| session.may_hide_close_at_end(side);
-    (hides(end.direction) || hides(Direction::ServerToClient)) && dead_path(session).is_none()
+    // Of a record that nobody could read it isn't known what it was, whoever's.
+    let unread = session.keyless.is_some() && hides(Direction::ClientToServer);
+    (hides(end.direction) || hides(Direction::ServerToClient) || unread)
+        && dead_path(session).is_none()
 }
 
 /// It is over, and nothing that was captured ended it.
@@ -140,14 +145,16 @@ fn terminator(session: &Session) -> Option<Terminator> {
         .min_by_key(|t| t.at)
 }
 
+/// The records that have the sizes of a Close frame and its answer, where nothing can be read.
+pub(super) fn closes_by_size(session: &Session) -> Option<Sides<PacketRef>> {
+    match session.handshake.mid_stream?.by {
+        FoundBy::RecordSizes { close } => close,
+        FoundBy::Frames => None,
+    }
+}
+
 fn first_close(session: &Session) -> Option<Direction> {
-    let inferred = session
-        .handshake
-        .mid_stream
-        .and_then(|found| match found.by {
-            FoundBy::RecordSizes { close } => Some(close),
-            FoundBy::Frames => None,
-        });
+    let inferred = closes_by_size(session);
     let at = |direction: Direction| {
         let read = session.close[direction].as_ref();
         read.map(|close| close.control.frame.at)
@@ -168,6 +175,10 @@ fn who_and_how(
     first_close: Option<Direction>,
     terminator: Option<&Terminator>,
 ) -> (EndedBy, Option<How>) {
+    if kind == Kind::Unknown {
+        let how = terminator.map_or(How::CaptureEnd, Terminator::how);
+        return (EndedBy::Unknown, Some(how));
+    }
     let too_late = late_close(session, kind, first_close, terminator);
     if let (Kind::Clean | Kind::Half, Some(first), None) = (kind, first_close, too_late) {
         let how = match (kind, terminator) {
@@ -314,5 +325,42 @@ mod tests {
         assert_eq!(alert(2).how, Some(How::TlsAlert));
         assert_eq!(alert(2).ended_by, EndedBy::Server);
         assert_eq!(alert(1).how, Some(How::Fin));
+    }
+
+    #[test]
+    fn whether_the_other_side_sent_a_close_frame_is_not_known_where_it_is_unread() {
+        // A header that was not captured, of a frame that runs to the end.
+        let unread = Script::new()
+            .upgrade()
+            .uncaptured(ServerToClient, &[0x82, 0x7f, 0, 0, 0, 0])
+            .bytes(ServerToClient, &[0x55; 900])
+            .close(ClientToServer, 1000, "")
+            .fin(ServerToClient)
+            .told();
+        let closing = close_of(&unread.sessions[0]);
+        assert_eq!(
+            (closing.kind.name(), closing.ended_by),
+            (None, EndedBy::Unknown)
+        );
+        assert!(unread.of("close-handshake-incomplete").is_empty());
+        let seen = Script::new()
+            .upgrade()
+            .text(ServerToClient, "hi")
+            .close(ClientToServer, 1000, "")
+            .fin(ServerToClient)
+            .told();
+        assert_eq!(close_of(&seen.sessions[0]).kind.name(), Some("half"));
+    }
+
+    #[test]
+    fn a_side_that_was_not_captured_may_have_sent_a_close_frame() {
+        let told = Script::new()
+            .only(ClientToServer)
+            .upgrade()
+            .text(ClientToServer, "hi")
+            .close(ClientToServer, 1000, "")
+            .fin(ClientToServer)
+            .told();
+        assert_eq!(close_of(&told.sessions[0]).kind, Kind::Unknown);
     }
 }

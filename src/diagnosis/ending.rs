@@ -8,8 +8,10 @@ use crate::stream::{Direction, PacketRef};
 pub enum Kind {
     /// Both sides sent a Close frame.
     Clean,
-    /// One side did.
+    /// One side did, and the other didn't.
     Half,
+    /// One side did; whether the other did is not in the capture, or can't be read.
+    Unknown,
     /// The transport ended, and nobody had sent a Close frame.
     Abnormal,
     /// The capture ended first, or lacks what came right before the end.
@@ -19,14 +21,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word that reports use.
-    pub const fn name(self) -> &'static str {
+    /// The word that reports use; none for what can't be known.
+    pub const fn name(self) -> Option<&'static str> {
         match self {
-            Self::Clean => "clean",
-            Self::Half => "half",
-            Self::Abnormal => "abnormal",
-            Self::Open => "open",
-            Self::None => "none",
+            Self::Clean => Some("clean"),
+            Self::Half => Some("half"),
+            Self::Unknown => None,
+            Self::Abnormal => Some("abnormal"),
+            Self::Open => Some("open"),
+            Self::None => Some("none"),
         }
     }
 }

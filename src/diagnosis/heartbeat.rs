@@ -113,6 +113,7 @@ pub(super) fn may_hide_since(session: &Session, sender: Direction, from: PacketR
     let gaps = &session.frame_gaps;
     session.may_hide_frames(sender)
         && (session.lost_sync[sender].is_some()
+            || session.passed_over_since(sender, from)
             || session.resyncs[sender].unread > 0
             || session.leg.last_packet[sender].is_none()
             // The list is full: there may be more of them.

@@ -25,6 +25,11 @@ pub(super) fn unless_hidden(session: &Session, sender: Direction) -> Confidence 
     }
 }
 
+/// Behind what is said of a session that nobody could read.
+const INFERRED: &str = " (inferred from the sizes of TLS records)";
+/// What is known of a connection's TCP and TLS is so whatever it carries.
+const OF_TRANSPORT: [&str; 3] = ["net-", "tls-", "cap-"];
+
 /// No finding is surer than that its session is a WebSocket at all.
 pub(super) fn discount(findings: &mut [Finding], sessions: &[Session]) {
     let guessed = |id: u32| {
@@ -35,7 +40,18 @@ pub(super) fn discount(findings: &mut [Finding], sessions: &[Session]) {
                 && session.found_with() == FrameConfidence::Likely
         })
     };
+    let inferred = |id: u32| {
+        let place = sessions.binary_search_by_key(&id, |session| session.id);
+        let session = place.ok().and_then(|place| sessions.get(place));
+        session.is_some_and(Session::is_inferred)
+    };
     for finding in findings {
+        let id = finding.rule.id;
+        let of_transport = OF_TRANSPORT.iter().any(|group| id.starts_with(group));
+        if matches!(finding.subject, Subject::Session(id) if inferred(id)) && !of_transport {
+            finding.confidence = finding.confidence.min(Confidence::Possible);
+            finding.summary.push_str(INFERRED);
+        }
         if matches!(finding.subject, Subject::Session(id) if guessed(id)) {
             finding.confidence = finding.confidence.min(Confidence::Likely);
         }

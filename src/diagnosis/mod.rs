@@ -3,6 +3,7 @@
 //! Pure functions of the facts and the thresholds: no clock, no parsing, no I/O.
 
 pub mod api;
+mod application;
 mod breach;
 pub mod closing;
 mod codes;
@@ -11,6 +12,9 @@ mod ending;
 mod ends;
 mod finding;
 mod heartbeat;
+mod keyless;
+#[cfg(test)]
+mod keyless_tests;
 mod lacks;
 mod legs;
 mod path;
@@ -30,6 +34,7 @@ mod tunnel;
 mod violation;
 mod wording;
 
+pub use application::{BeatVerdict, RequestVerdict, judge_beats, judge_requests};
 pub use breach::{is_of_framing, rule_of};
 pub use closing::Closing;
 pub use ending::{EndedBy, Farewell, How, Kind, Terminator};

@@ -24,6 +24,18 @@ pub struct Thresholds {
     pub slow_handshake: Duration,
     /// An upgrade request without an answer counts as unanswered after this, if nobody ended the connection before.
     pub no_response: Duration,
+    /// Replies are slow beyond this ...
+    pub reply_slow: Duration,
+    /// ... and one among others beyond this many times what half of them take, too.
+    pub reply_spike: u32,
+    /// A request counts as unanswered after this many times what the slowest replies took ...
+    pub reply_times: u32,
+    /// ... and this much time; or, where later ones were answered, after the longest time that one took ...
+    pub reply_floor: Duration,
+    /// ... but not before this much time ...
+    pub reply_overtaken: Duration,
+    /// ... and this many times what half of the replies take.
+    pub reply_medians: u32,
     /// Both Close frames were sent, and the transport stays: it lingers beyond this.
     pub linger: Duration,
 }
@@ -40,6 +52,12 @@ impl Default for Thresholds {
             long_idle: Duration::from_secs(30),
             slow_handshake: Duration::from_secs(1),
             no_response: Duration::from_secs(5),
+            reply_slow: Duration::from_millis(500),
+            reply_spike: 10,
+            reply_times: 3,
+            reply_floor: Duration::from_secs(30),
+            reply_overtaken: Duration::from_millis(500),
+            reply_medians: 10,
             linger: Duration::from_secs(1),
         }
     }

@@ -1,6 +1,7 @@
 //! What a clock that can't be relied on takes from findings that rest on durations or order.
 
-use super::{Confidence, Finding};
+use super::rules::BY_ACKNOWLEDGMENT;
+use super::{Confidence, Finding, Value};
 use crate::session::Clocks;
 
 /// Rules that say how long something took, or which of two directions came first.
@@ -27,10 +28,19 @@ pub(super) fn discount(findings: &mut [Finding], clocks: &Clocks) {
         return;
     }
     for finding in findings {
-        if TIMED.contains(&finding.rule.id) && is_spoilt(finding, clocks) {
+        if TIMED.contains(&finding.rule.id) && !is_by_number(finding) && is_spoilt(finding, clocks)
+        {
             finding.confidence = finding.confidence.min(Confidence::Possible);
         }
     }
+}
+
+/// Acknowledgment numbers told what came first.
+fn is_by_number(finding: &Finding) -> bool {
+    let by = |(name, value): &(&str, Value)| {
+        *name == "told_by" && matches!(value, Value::Text(by) if by == BY_ACKNOWLEDGMENT)
+    };
+    finding.data.iter().any(by)
 }
 
 fn is_spoilt(finding: &Finding, clocks: &Clocks) -> bool {

@@ -1,6 +1,7 @@
 //! A stream inside a stream: what CONNECT does to a connection (RFC 9110, section 9.3.6).
 
-use super::connection::{Connection, Mode, Phase, Place, Question};
+use super::connection::{Connection, Mode, Place};
+use super::half::{Phase, Question};
 use super::{Event, Output};
 use crate::stream::{Direction, Gap, PacketRef, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
@@ -32,10 +33,10 @@ impl TunnelKind {
 pub struct Tunnel {
     /// How it was asked for.
     pub kind: TunnelKind,
-    /// Whom the client wants: `host:port`, as sent.
-    pub target: String,
-    /// The packet with the first byte of the request.
-    pub asked: PacketRef,
+    /// Whom the client wants: `host:port`, as sent; `None` where the request is missing.
+    pub target: Option<String>,
+    /// The packet with the first byte of the request; `None` where it is missing.
+    pub asked: Option<PacketRef>,
     /// The packet that opened it; `None` where the answer is missing and what
     /// the client sends behind it tells.
     pub opened: Option<PacketRef>,
@@ -52,8 +53,8 @@ impl Asked {
     fn tunnel(self, opened: Option<PacketRef>) -> Tunnel {
         Tunnel {
             kind: TunnelKind::Connect,
-            target: self.target,
-            asked: self.at,
+            target: Some(self.target),
+            asked: Some(self.at),
             opened,
         }
     }
@@ -120,6 +121,28 @@ impl Connection {
         out(Output::Fact(Event::Tunnelled(Box::new(tunnel))));
         self.upgraded_at = Some(released);
         self.open(out);
+    }
+
+    /// The answer to a request that was not captured whole opened a tunnel, and what
+    /// the client says inside it is HTTP, which is read here.
+    ///
+    /// `behind` is the first packet of a request behind it. A body that lasts as long as the
+    /// connection leaves no room for another request; nothing but 2xx to CONNECT looks like
+    /// one and has none (RFC 9110, section 9.3.6).
+    pub(super) fn tell_missed_tunnel(
+        &mut self,
+        behind: PacketRef,
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        let opened = self.bare_answer.take();
+        if let Some(opened) = opened.filter(|opened| *opened < behind) {
+            out(Output::Fact(Event::TunnelSeen(Box::new(Tunnel {
+                kind: TunnelKind::Connect,
+                target: None,
+                asked: None,
+                opened: Some(opened),
+            }))));
+        }
     }
 
     /// The newest request is a CONNECT, and a gap took its answer.

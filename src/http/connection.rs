@@ -4,13 +4,10 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::body::Body;
-use super::connect::Asked;
 use super::excerpt::Excerpt;
-use super::gather::Gather;
-use super::hold::Held;
+use super::half::{Half, Phase, Question};
 use super::socks::Dialogue;
-use super::{Output, Request, parse};
+use super::{Output, parse};
 use crate::stream::{Chunk, Direction, Gap, PacketRef, Sides, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
 
@@ -41,8 +38,14 @@ pub struct Connection {
     pub(super) refusal: Option<Excerpt>,
     /// The packet that handed the connection on.
     pub(super) upgraded_at: Option<PacketRef>,
+    /// The last packet of a 2xx to a missed request that says nothing of a body, while none came.
+    pub(super) bare_answer: Option<PacketRef>,
     /// What is missing where an answer should be.
     pub(super) answer_gap: Option<Gap>,
+    /// Where what the snap length cut of heads ended last.
+    pub(super) cut_until: Sides<Option<u64>>,
+    /// The same as it was when it cut a 101.
+    pub(super) behind_cut_switch: Sides<Option<u64>>,
 }
 
 /// What the connection speaks.
@@ -54,52 +57,6 @@ pub(super) enum Mode {
     HandedOn,
     /// Neither, as far as is known.
     Opaque,
-}
-
-/// What one side sends.
-#[derive(Debug, Default)]
-pub(super) struct Half {
-    pub(super) phase: Phase,
-    pub(super) gather: Gather,
-    pub(super) held: Held,
-    /// Whether a head of this side was read, or bytes before the first were missing.
-    pub(super) begun: bool,
-    /// Why the place of the next head isn't known, while it isn't.
-    pub(super) lost: Option<PacketRef>,
-    pub(super) ended: Option<PacketRef>,
-}
-
-/// What the next byte of a side belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The first bytes; what they speak isn't known.
-    #[default]
-    Start,
-    Head,
-    Body(Body),
-    /// Bytes were lost: the next head is looked for at the start of each chunk.
-    Search,
-    /// The messages of SOCKS before a tunnel.
-    Socks,
-    /// No HTTP.
-    Ignored,
-    Stream,
-}
-
-/// A request that waits for its answer.
-#[derive(Debug)]
-pub(super) enum Question {
-    WebSocket { request: Box<Request>, size: usize },
-    Connect(Box<Asked>),
-    Head,
-    Ordinary,
-}
-
-impl Question {
-    /// Whether what follows it can't be read before the answer is known.
-    const fn decides_the_protocol(&self) -> bool {
-        matches!(self, Self::WebSocket { .. } | Self::Connect(_))
-    }
 }
 
 impl Connection {

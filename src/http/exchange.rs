@@ -5,10 +5,12 @@ use std::mem;
 
 use super::body::Body;
 use super::connect::Asked;
-use super::connection::{Connection, Mode, Phase, Place, Question};
+use super::connection::{Connection, Mode, Place};
 use super::excerpt::Excerpt;
 use super::gather::Gather;
-use super::parse::{self, Head, RequestLine, StatusLine, text};
+use super::half::{Phase, Question};
+use super::line::{RequestLine, StatusLine};
+use super::parse::{self, Head, text};
 use super::{Event, Lookalike, Output, Request, Response, upgrade};
 use crate::stream::{Direction, Gap, GapCause, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
@@ -30,6 +32,7 @@ impl Connection {
         if mem::take(&mut self.requests_missed) {
             self.missed_until = Some(place.first);
         }
+        self.tell_missed_tunnel(place.first, out);
         if self.halves.server.phase == Phase::Search {
             // The answers to the older ones were lost: a client seldom asks before it has them.
             self.outstanding.clear();
@@ -109,6 +112,14 @@ impl Connection {
         let body =
             (!without_body && !matches!(status, 204 | 304)).then(|| Body::of_response(&head));
         self.halves.server.phase = phase_of(body);
+        let bare = question.is_none()
+            && (200..300).contains(&status)
+            && body == Some(Body::UntilClose)
+            && head.all("content-type").next().is_none();
+        self.bare_answer = bare.then_some(place.last);
+        if let (true, Some(behind)) = (of_missed, self.missed_until) {
+            self.tell_missed_tunnel(behind, out);
+        }
         match question {
             Some(Question::WebSocket { .. }) => {
                 let response = Box::new(owned_response(&head, place));

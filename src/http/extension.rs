@@ -1,8 +1,8 @@
 //! Sec-WebSocket-Extensions: its grammar (RFC 6455, section 9.1) and the
 //! negotiation of permessage-deflate (RFC 7692, section 7.1).
 
-use super::parse::is_token;
-use super::upgrade::{DeflateParameters, HandshakeBreach, shown};
+use super::breach::{HandshakeBreach, shown};
+use super::line::is_token;
 
 const GRAMMAR: &str = "RFC 6455, section 9.1";
 const DEFLATE: &str = "RFC 7692, section 7.1";
@@ -10,6 +10,19 @@ const SERVER_TAKEOVER: &str = "server_no_context_takeover";
 const CLIENT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_BITS: &str = "server_max_window_bits";
 const CLIENT_BITS: &str = "client_max_window_bits";
+
+/// The parameters of permessage-deflate (RFC 7692, section 7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeflateParameters {
+    /// The server compresses each message on its own.
+    pub server_no_context_takeover: bool,
+    /// The client does.
+    pub client_no_context_takeover: bool,
+    /// LZ77 window of the server, 8 to 15; `None` means 15.
+    pub server_max_window_bits: Option<u8>,
+    /// LZ77 window of the client.
+    pub client_max_window_bits: Option<u8>,
+}
 
 /// One extension with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use httparse::Header;
 use memchr::memchr;
 
-use super::HandshakeBreach;
-use super::parse::{FIELDS_MAX, RequestLine, StatusLine, is_token};
+use super::breach::{HandshakeBreach, fault};
+use super::line::{FIELDS_MAX, RequestLine, StatusLine, is_token};
 
 /// Reads a request line, however it is spaced; a missing version counts as 0.
 pub(super) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
@@ -156,23 +156,6 @@ fn field_fault(line: &[u8]) -> Option<HandshakeBreach> {
                 "the value of a header field holds control characters",
             )
         })
-}
-
-/// A breach of RFC 9112, or 9110 for section 5.5.
-pub(super) fn fault(kind: &'static str, section: &'static str, what: &str) -> HandshakeBreach {
-    let section = match section {
-        "2.2" => "RFC 9112, section 2.2",
-        "3" => "RFC 9112, section 3",
-        "5" => "RFC 9112, section 5",
-        "5.1" => "RFC 9112, section 5.1",
-        "5.2" => "RFC 9112, section 5.2",
-        _ => "RFC 9110, section 5.5",
-    };
-    HandshakeBreach {
-        kind,
-        what: what.to_owned(),
-        section,
-    }
 }
 
 #[cfg(test)]

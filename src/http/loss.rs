@@ -1,16 +1,21 @@
 //! What missing bytes do to HTTP: which head they took, and how it gets back in step.
 
 use super::body::Body;
-use super::connection::{Connection, Mode, Phase, Question};
+use super::connection::{Connection, Mode};
 use super::gather::Gather;
+use super::half::{Phase, Question};
 use super::{Event, Output, parse};
-use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, StreamEvent};
+use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, Sides, StreamEvent};
 use Direction::{ClientToServer, ServerToClient};
 
 impl Connection {
     pub(super) fn on_gap(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         let direction = gap.direction;
         self.halves[direction].lost = Some(gap.at);
+        if self.mode == Mode::Http {
+            let cut = gap.len.filter(|_| gap.cause == GapCause::SnapLength);
+            self.cut_until[direction] = cut.map(|len| gap.offset.saturating_add(len));
+        }
         match self.halves[direction].phase {
             Phase::Body(body) if self.mode == Mode::HandedOn && !ends_inside(gap, body) => {
                 self.halves[direction].phase = Phase::Stream;
@@ -41,11 +46,22 @@ impl Connection {
         }
     }
 
+    /// Where each stream goes on behind the request and the head of a 101, if
+    /// the snap length cut both. Frames begin there, but where one came in
+    /// the packet of the 101 and goes on.
+    pub const fn behind_cut_switch(&self) -> Sides<Option<u64>> {
+        self.behind_cut_switch
+    }
+
     /// A gap took a head, or a part of it.
     fn lose_head_to(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
         if gap.direction == ServerToClient && self.mode == Mode::Http {
+            let status = parse::status_of(self.halves.server.gather.bytes());
+            if status == Some(101) && self.cut_until.server.is_some() {
+                self.behind_cut_switch = self.cut_until;
+            }
             let connect = matches!(self.outstanding.front(), Some(Question::Connect(_)));
-            match parse::status_of(self.halves.server.gather.bytes()) {
+            match status {
                 Some(200..=299) if connect => return self.open_tunnel_behind(gap, out),
                 // The status line was still seen.
                 Some(101) | None => self.answer_gap = Some(*gap),

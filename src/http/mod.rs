@@ -2,15 +2,18 @@
 //! opening handshake (RFC 6455, section 4) on any port.
 
 mod body;
+mod breach;
 mod connect;
 mod connection;
 mod excerpt;
 mod exchange;
 mod extension;
 mod gather;
+mod half;
 mod head;
 mod hold;
 mod lenient;
+mod line;
 mod loss;
 mod parse;
 mod proxied;
@@ -19,14 +22,15 @@ mod socks;
 mod start;
 mod upgrade;
 
+pub use breach::HandshakeBreach;
 pub use connect::{Tunnel, TunnelKind};
 pub use connection::Connection;
-pub use extension::Extension;
+pub use extension::{DeflateParameters, Extension};
 pub use head::{Headers, Request, Response};
 pub use proxied::{Proxied, ProxyFault};
+pub use socks::SocksRefusal;
 pub use upgrade::{
-    Agreement, DeflateParameters, HandshakeBreach, check_request, check_response,
-    offered_extensions, offered_subprotocols,
+    Agreement, check_request, check_response, offered_extensions, offered_subprotocols,
 };
 
 #[cfg(test)]
@@ -106,9 +110,20 @@ pub enum Event {
         /// The response.
         response: Box<Response>,
     },
+    /// A SOCKS server refused a tunnel.
+    SocksRefused {
+        /// Whom the client wants: `host:port`.
+        target: String,
+        /// The first packet of the conversation.
+        asked: PacketRef,
+        /// What the server said.
+        refusal: SocksRefusal,
+    },
     /// From here on the connection is a tunnel: both directions go on as
     /// [`Output::Stream`], which a layer that knows nothing of it yet has to read.
     Tunnelled(Box<Tunnel>),
+    /// The same, told by what came behind it: this layer goes on reading.
+    TunnelSeen(Box<Tunnel>),
     /// An ordinary request (not for a WebSocket) was answered; counted, not kept.
     Exchange,
     /// The bytes of this direction are no HTTP. Said once per direction; the

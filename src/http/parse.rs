@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use httparse::Header;
 use memchr::{memchr, memchr_iter, memmem};
 
-use super::lenient::{self, fault};
+use super::breach::fault;
+use super::lenient;
+use super::line::{FIELDS_MAX, RequestLine, StatusLine};
 use super::{HandshakeBreach, Headers};
 
 /// Fields that are read without allocating.
@@ -15,33 +17,12 @@ use super::{HandshakeBreach, Headers};
 /// into a vector instead.
 const FIELDS_AT_HAND: usize = 64;
 
-/// Fields that are kept of one head; the rest is not read.
-///
-/// Rationale: Apache refuses 100, nginx is bounded by bytes only; nobody means more than this.
-pub(super) const FIELDS_MAX: usize = 1024;
-
 /// Where the fields of a well-formed head are written.
 pub(super) type Room<'b> = [Header<'b>; FIELDS_AT_HAND];
 
 /// An empty [`Room`].
 pub(super) const fn room<'b>() -> Room<'b> {
     [httparse::EMPTY_HEADER; FIELDS_AT_HAND]
-}
-
-/// The start line of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RequestLine<'b> {
-    pub(super) method: &'b [u8],
-    pub(super) target: &'b [u8],
-    pub(super) minor_version: u8,
-}
-
-/// The start line of a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StatusLine<'b> {
-    pub(super) status: u16,
-    pub(super) reason: &'b [u8],
-    pub(super) minor_version: u8,
 }
 
 /// A head whose parts still lie in the bytes it came in.
@@ -214,14 +195,6 @@ pub(super) fn text(bytes: &[u8]) -> String {
 pub(super) fn status_of(bytes: &[u8]) -> Option<u16> {
     let line = bytes.get(..memchr(b'\n', bytes).unwrap_or(bytes.len()))?;
     Some(lenient::status_line(line)?.status)
-}
-
-/// RFC 9110, section 5.6.2.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
 
 /// The methods of RFC 9110, section 9 and RFC 5789; none is the end of another.

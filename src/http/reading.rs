@@ -3,9 +3,10 @@
 use std::mem;
 
 use super::body::{Body, Step};
-use super::connection::{Connection, Mode, Phase, Place, rest_of};
+use super::connection::{Connection, Mode, Place, rest_of};
 use super::excerpt::Excerpt;
 use super::gather::{Gather, Gathered};
+use super::half::Phase;
 use super::start::{Start, classify, may_begin_head};
 use super::{Event, Lookalike, Output, parse};
 use crate::stream::{Chunk, Direction, PacketRef, StreamEvent};
@@ -123,6 +124,9 @@ impl Connection {
         chunk: &Chunk<'_>,
         out: &mut impl FnMut(Output<'_>),
     ) -> usize {
+        if chunk.direction == ServerToClient && !parse::begins_like_response(chunk.bytes) {
+            self.bare_answer = None;
+        }
         let answer = body == Body::UntilClose && !self.outstanding.is_empty();
         if answer && parse::begins_like_response(chunk.bytes) {
             // The client asked again: for both of them the body was over.

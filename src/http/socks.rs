@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::connect::{Tunnel, TunnelKind};
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::gather::Gather;
+use super::half::Phase;
 use super::start::Start;
-use super::{Lookalike, Output};
+use super::{Event, Lookalike, Output};
 use crate::stream::{Chunk, Direction, PacketRef};
 use Direction::{ClientToServer, ServerToClient};
 
@@ -14,6 +15,17 @@ use Direction::{ClientToServer, ServerToClient};
 ///
 /// Rationale: SOCKS 5 has 255 for both by its length byte.
 const TEXT_MAX: usize = 255;
+
+/// A reply that opens no tunnel (RFC 1928, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocksRefusal {
+    /// Whose reply: of SOCKS 4 or 5.
+    pub kind: TunnelKind,
+    /// The code.
+    pub reply: u8,
+    /// Its packet.
+    pub at: PacketRef,
+}
 
 /// A conversation with a SOCKS server, a message at a time.
 #[derive(Debug)]
@@ -24,6 +36,8 @@ pub(super) struct Dialogue {
     methods: Vec<u8>,
     target: String,
     asked: PacketRef,
+    /// The reply that refuses the tunnel.
+    refused: Option<u8>,
 }
 
 /// The message that comes next, and thereby who speaks.
@@ -80,6 +94,12 @@ impl Dialogue {
             (TunnelKind::Socks4, Message::Request, _) => {
                 self.target = target_of_4(bytes)?;
                 Message::Reply
+            }
+            // RFC 1928, section 6; other replies are none.
+            (TunnelKind::Socks5, Message::Reply, [_, reply @ 1..=8, ..])
+            | (TunnelKind::Socks4, Message::Reply, [_, reply @ 0x5b..=0x5d, ..]) => {
+                self.refused = Some(*reply);
+                return None;
             }
             (TunnelKind::Socks5, Message::Reply, [_, 0, ..])
             | (TunnelKind::Socks4, Message::Reply, [_, 0x5a, ..]) => return Some(true),
@@ -246,6 +266,7 @@ impl Connection {
             methods: Vec::new(),
             target: String::new(),
             asked: at,
+            refused: None,
         }));
     }
 
@@ -279,8 +300,8 @@ impl Connection {
                 if stands {
                     let tunnel = Tunnel {
                         kind: dialogue.kind,
-                        target: dialogue.target,
-                        asked: dialogue.asked,
+                        target: Some(dialogue.target),
+                        asked: Some(dialogue.asked),
                         opened: Some(chunk.seen),
                     };
                     self.enter(tunnel, chunk.seen, out);
@@ -290,6 +311,18 @@ impl Connection {
                 len.saturating_sub(kept)
             }
             _ => {
+                if let Some(reply) = dialogue.refused {
+                    let refusal = SocksRefusal {
+                        kind: dialogue.kind,
+                        reply,
+                        at: chunk.seen,
+                    };
+                    out(Output::Fact(Event::SocksRefused {
+                        target: dialogue.target,
+                        asked: dialogue.asked,
+                        refusal,
+                    }));
+                }
                 self.not_http(ClientToServer, dialogue.asked, Lookalike::Unknown, out);
                 chunk.bytes.len()
             }

@@ -101,12 +101,15 @@ fn word(event: &Event) -> String {
         Event::Proxied { header, .. } => format!("proxied {:?}", header.source),
         Event::ConnectRequested { request } => format!("connect {}", request.target),
         Event::ConnectRefused { response } => format!("no tunnel {}", response.status),
-        Event::Tunnelled(tunnel) => format!(
+        Event::Tunnelled(tunnel) | Event::TunnelSeen(tunnel) => format!(
             "{} {} {:?}",
             tunnel.kind.name(),
-            tunnel.target,
+            tunnel.target.as_deref().unwrap_or("?"),
             tunnel.opened.map(|at| at.number)
         ),
+        Event::SocksRefused {
+            target, refusal, ..
+        } => format!("no tunnel to {target} {}", refusal.reply),
         Event::Exchange => "exchange".to_owned(),
         Event::NotHttp {
             direction,
@@ -122,7 +125,7 @@ fn packet(number: u64) -> PacketRef {
         time: Timestamp::default(),
         number,
         source: 0,
-        epoch: 0,
+        epoch: Default::default(),
     }
 }
 
@@ -981,5 +984,13 @@ fn an_answer_from_before_a_request_behind_a_gap_is_another_ones() {
         client(ASK),
         server(ACCEPT),
     ]);
-    assert_eq!(seen, ["client head lost", "ask /ws", "upgraded"]);
+    assert_eq!(
+        seen,
+        [
+            "client head lost",
+            "ask /ws",
+            "connect ? Some(1)",
+            "upgraded"
+        ]
+    );
 }

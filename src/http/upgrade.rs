@@ -4,20 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tungstenite::handshake::derive_accept_key;
 
-use super::extension::{self, Extension};
+use super::breach::{Breaches, HandshakeBreach, shown};
+use super::extension::{self, DeflateParameters, Extension};
 use super::head::{Headers, Request, Response};
-use super::parse::is_token;
-
-/// One way in which a head breaks the rules of the opening handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandshakeBreach {
-    /// A stable word: `upgrade-missing`, `accept-mismatch` ...
-    pub kind: &'static str,
-    /// One sentence that says what was seen and what must be; free of secrets.
-    pub what: String,
-    /// `RFC 6455, section 4.1`.
-    pub section: &'static str,
-}
+use super::line::is_token;
 
 /// What both sides agreed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,19 +18,6 @@ pub struct Agreement {
     pub extensions: Vec<String>,
     /// permessage-deflate, where it was accepted.
     pub deflate: Option<DeflateParameters>,
-}
-
-/// The parameters of permessage-deflate (RFC 7692, section 7.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeflateParameters {
-    /// The server compresses each message on its own.
-    pub server_no_context_takeover: bool,
-    /// The client does.
-    pub client_no_context_takeover: bool,
-    /// LZ77 window of the server, 8 to 15; `None` means 15.
-    pub server_max_window_bits: Option<u8>,
-    /// LZ77 window of the client.
-    pub client_max_window_bits: Option<u8>,
 }
 
 const CLIENT: &str = "RFC 6455, section 4.1";
@@ -114,21 +91,6 @@ pub(super) fn agreement(response: &Response) -> Agreement {
             .find(|e| e.is_deflate())
             .map(extension::deflate_parameters),
         extensions: accepted.into_iter().map(|e| e.text).collect(),
-    }
-}
-
-struct Breaches {
-    found: Vec<HandshakeBreach>,
-    section: &'static str,
-}
-
-impl Breaches {
-    fn add(&mut self, kind: &'static str, what: impl Into<String>) {
-        self.found.push(HandshakeBreach {
-            kind,
-            what: what.into(),
-            section: self.section,
-        });
     }
 }
 
@@ -334,30 +296,6 @@ fn extensions(headers: &Headers) -> (Vec<Extension>, bool) {
         well_formed &= extension::parse(value, &mut all);
     }
     (all, well_formed)
-}
-
-/// A value for a message: as it is where it can't be a secret, its length where it might be.
-pub(super) fn shown(value: &str) -> String {
-    let value = value.trim();
-    let harmless = value.len() <= 24
-        && value.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
-        && !looks_like_credential(value);
-    if harmless {
-        format!("`{value}`")
-    } else {
-        format!("a value of {} characters", value.chars().count())
-    }
-}
-
-/// Rationale: names of protocols are words and versions; credentials are long, and mix cases and digits.
-fn looks_like_credential(value: &str) -> bool {
-    const WORDS: [&str; 6] = ["bearer", "auth", "token", "secret", "key", "eyj"];
-    let lower = value.to_ascii_lowercase();
-    let has = |class: fn(&u8) -> bool| value.as_bytes().iter().any(class);
-    let mixed =
-        has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
-    let hex = value.len() >= 16 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    WORDS.iter().any(|word| lower.contains(word)) || hex || (value.len() >= 12 && mixed)
 }
 
 #[cfg(test)]

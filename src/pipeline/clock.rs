@@ -3,49 +3,187 @@
 use std::time::Duration;
 
 use crate::session::{ClockStep, Clocks};
-use crate::stream::PacketRef;
+use crate::stream::{Epoch, PacketRef};
+use crate::tcp::Age;
 
-/// A packet that is further behind than this begins a new time. Rationale: queues and
+/// A packet that is further behind than this may begin a new time. Rationale: queues and
 /// threads that write one file differ by milliseconds, and a block of a capture's buffer
 /// waits for at most a second.
-const STEP: Duration = Duration::from_secs(1);
+pub(super) const STEP: Duration = Duration::from_secs(1);
 
-/// The clocks of all files, by source: the packet with the latest time of each.
+/// Packets after a step that are asked whether it was one.
+///
+/// Rationale: among so many of a busy link are some of connections that were seen before.
+const ASKED: u32 = 1_000;
+
+/// The clocks of all files, by source.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    newest: Vec<Option<PacketRef>>,
-    /// Steps so far, of any clock.
-    epoch: u32,
+    files: Vec<Option<File>>,
+    epoch: Epoch,
+}
+
+/// What is known of one file's times.
+#[derive(Clone, Copy, Debug)]
+struct File {
+    /// The packet with the latest time since the clock was set.
+    newest: PacketRef,
+    /// The same since the last record that stands far behind its place: what follows it
+    /// follows its time.
+    run: PacketRef,
+    doubt: Option<Doubt>,
+}
+
+/// A step that may be none.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    step: ClockStep,
+    /// How many packets may still tell.
+    left: u32,
+    /// How many were taken for packets after it.
+    packets: u64,
 }
 
 impl Watch {
-    /// Takes the time of the next packet, and says in which epoch it lies.
-    pub(super) fn on_packet(&mut self, at: PacketRef, clocks: &mut Clocks) -> PacketRef {
+    /// Takes the time of the next packet, and says in which epoch it lies. `age` compares
+    /// the packet with those of its connection that were read before.
+    #[inline]
+    pub(super) fn on_packet(
+        &mut self,
+        at: PacketRef,
+        clocks: &mut Clocks,
+        age: impl FnOnce() -> Option<Age>,
+    ) -> PacketRef {
         let source = usize::from(at.source);
-        if source >= self.newest.len() {
-            self.newest.resize(source.saturating_add(1), None);
+        if source >= self.files.len() {
+            self.files.resize(source.saturating_add(1), None);
         }
-        let epoch = self.epoch;
-        let mut at = PacketRef { epoch, ..at };
-        let Some(newest) = self.newest.get_mut(source) else {
+        let at = PacketRef {
+            epoch: self.epoch,
+            ..at
+        };
+        let Some(file) = self.files.get_mut(source) else {
             return at;
         };
-        if let Some(before) = newest.filter(|before| at.time < before.time) {
-            let back = before.time.saturating_since(at.time);
-            if back <= STEP {
-                clocks.on_late(at, nanos(back));
-                return at;
-            }
-            self.epoch = self.epoch.saturating_add(1);
-            at.epoch = self.epoch;
-            clocks.on_step(ClockStep {
-                before,
-                at,
-                nanos: nanos(back),
+        let Some(file) = file else {
+            *file = Some(File {
+                newest: at,
+                run: at,
+                doubt: None,
             });
+            return at;
+        };
+        if file.doubt.is_some() {
+            return file.in_doubt(at, &mut self.epoch, clocks, age);
         }
-        *newest = Some(at);
+        file.take(at, &mut self.epoch, clocks, age)
+    }
+}
+
+impl File {
+    #[inline]
+    fn take(
+        &mut self,
+        at: PacketRef,
+        epoch: &mut Epoch,
+        clocks: &mut Clocks,
+        age: impl FnOnce() -> Option<Age>,
+    ) -> PacketRef {
+        if at.time >= self.run.time {
+            self.run = at;
+            if at.time < self.newest.time {
+                clocks.on_late(at, nanos(self.newest.time.saturating_since(at.time)));
+            } else {
+                self.newest = at;
+            }
+            return at;
+        }
+        let back = self.run.time.saturating_since(at.time);
+        let behind = self.newest.time.saturating_since(at.time);
+        if back <= STEP {
+            clocks.on_late(at, nanos(behind));
+            return at;
+        }
+        self.step(at, epoch, clocks, age())
+    }
+
+    #[cold]
+    fn step(
+        &mut self,
+        mut at: PacketRef,
+        epoch: &mut Epoch,
+        clocks: &mut Clocks,
+        age: Option<Age>,
+    ) -> PacketRef {
+        let before = self.newest;
+        let back = nanos(before.time.saturating_since(at.time));
+        if age == Some(Age::Older) {
+            self.run = at;
+            clocks.on_late(at, back);
+            return at;
+        }
+        *epoch = epoch.next();
+        at.epoch = *epoch;
+        (self.newest, self.run) = (at, at);
+        let step = ClockStep {
+            before,
+            at,
+            nanos: back,
+            proven: age.is_some(),
+        };
+        clocks.on_step(step);
+        self.doubt = (!step.proven).then_some(Doubt {
+            step,
+            left: ASKED,
+            packets: 1,
+        });
         at
+    }
+
+    /// The clock may have been set, and this packet may tell.
+    #[cold]
+    fn in_doubt(
+        &mut self,
+        at: PacketRef,
+        epoch: &mut Epoch,
+        clocks: &mut Clocks,
+        age: impl FnOnce() -> Option<Age>,
+    ) -> PacketRef {
+        let Some(doubt) = &mut self.doubt else {
+            return at;
+        };
+        let step = doubt.step;
+        // Beyond the time at which it left off nothing can be compared any more.
+        let told = (at.time < step.before.time).then(age).flatten();
+        doubt.left = match at.time < step.before.time {
+            true => doubt.left.saturating_sub(1),
+            false => 0,
+        };
+        doubt.packets = doubt.packets.saturating_add(1);
+        let (left, packets) = (doubt.left, doubt.packets);
+        if left == 0 || told.is_some() {
+            self.doubt = None;
+        }
+        match told {
+            None => self.take(at, epoch, clocks, || None),
+            Some(Age::Newer) => {
+                clocks.on_proof(&step);
+                self.take(at, epoch, clocks, || None)
+            }
+            Some(Age::Older) => {
+                clocks.on_no_step(&step, packets.saturating_sub(1));
+                // Few packets keep the epoch that they were given.
+                if *epoch == step.at.epoch {
+                    *epoch = step.before.epoch;
+                }
+                self.newest = step.before;
+                let at = PacketRef {
+                    epoch: *epoch,
+                    ..at
+                };
+                self.take(at, epoch, clocks, || Some(Age::Older))
+            }
+        }
     }
 }
 
@@ -70,7 +208,7 @@ mod tests {
                     number,
                     ..PacketRef::default()
                 };
-                watch.on_packet(at, &mut clocks)
+                watch.on_packet(at, &mut clocks, || None)
             })
             .collect();
         packets.sort();
@@ -113,10 +251,59 @@ mod tests {
                 time,
                 number,
                 source,
-                epoch: 0,
+                epoch: Default::default(),
             };
-            watch.on_packet(at, &mut clocks);
+            watch.on_packet(at, &mut clocks, || None);
         }
         assert_eq!(clocks, Clocks::default());
+    }
+
+    /// What packets at these seconds tell, where `age` is known of those that stand far behind.
+    fn aged(seconds: impl IntoIterator<Item = (i64, Option<Age>)>) -> (Clocks, Vec<u64>) {
+        let (mut watch, mut clocks) = (Watch::default(), Clocks::default());
+        let mut packets: Vec<PacketRef> = (1..)
+            .zip(seconds)
+            .map(|(number, (seconds, age))| {
+                let at = PacketRef {
+                    time: Timestamp::from_nanos(seconds * 1_000_000_000),
+                    number,
+                    ..PacketRef::default()
+                };
+                watch.on_packet(at, &mut clocks, || age)
+            })
+            .collect();
+        packets.sort();
+        let order = packets.iter().map(|at| at.number).collect();
+        (clocks, order)
+    }
+
+    #[test]
+    fn pieces_that_were_put_one_behind_the_other_unsorted_are_in_order_by_their_times() {
+        let older = Some(Age::Older);
+        let pieces = [
+            (10, None),
+            (11, None),
+            (12, None),
+            (1, older),
+            (2, None),
+            (20, None),
+        ];
+        let (clocks, order) = aged(pieces);
+        assert_eq!((clocks.late, clocks.step_count), (2, 0));
+        assert_eq!(order, [4, 5, 1, 2, 3, 6]);
+    }
+
+    #[test]
+    fn a_step_that_nothing_tells_of_is_one_until_something_does() {
+        let unknown = [(10, None), (11, None), (1, None), (2, None), (3, None)];
+        let (clocks, order) = aged(unknown);
+        assert_eq!((clocks.step_count, clocks.steps[0].proven), (1, false));
+        assert_eq!(order, [1, 2, 3, 4, 5]);
+        let (clocks, _) = aged(unknown.map(|(at, _)| (at, (at == 3).then_some(Age::Newer))));
+        assert_eq!((clocks.step_count, clocks.steps[0].proven), (1, true));
+        let (clocks, order) = aged(unknown.map(|(at, _)| (at, (at == 3).then_some(Age::Older))));
+        assert_eq!((clocks.late, clocks.steps), (3, vec![]));
+        // Two of them had been given an epoch of their own.
+        assert_eq!(order, [5, 1, 2, 3, 4]);
     }
 }

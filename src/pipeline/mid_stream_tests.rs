@@ -199,6 +199,24 @@ fn a_101_cut_by_the_snap_length_costs_no_frame() {
 }
 
 #[test]
+fn heads_cut_by_the_snap_length_cost_no_binary_frame() {
+    let request = b"GET /socket HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\r\n";
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+    let mut script = Script::new()
+        .handshake()
+        .cut(ClientToServer, request, 30)
+        .cut(ServerToClient, answer, 30);
+    for n in 0..12 {
+        let payload = vec![n; 40 + usize::from(n)];
+        script = script
+            .frame(ServerToClient, 0x82, &payload)
+            .frame(ClientToServer, 0x82, &payload);
+    }
+    let told = script.clean_close(ClientToServer).told();
+    assert_eq!(counts(only_session(&told)), (12, 12));
+}
+
+#[test]
 fn ordinary_requests_before_the_upgrade_change_nothing() {
     let told = talk(
         Script::new()

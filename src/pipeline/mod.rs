@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod translation;
+mod unproven;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,14 +25,16 @@ use crate::packet::{Decoded, Decoder, IcmpError, Segment};
 use crate::session::{Attempt, Capture, Record, Selector, Session, Unreachable, join_legs};
 use crate::source::{Input, KeyLogSummary, Packet, read_key_log};
 use crate::stream::PacketRef;
+use crate::tcp::Age;
 use crate::time::Timestamp;
-use crate::tls::Keys;
+use crate::tls::{Keys, PrivateKey, PrivateKeyError};
 use crate::websocket::Wants;
 use attempts::Attempts;
 use clock::Watch;
 use records::Records;
 use table::Table;
 use translation::Translations;
+use unproven::Unproven;
 
 /// What is to be done beyond the analysis itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +82,7 @@ pub(crate) struct Shared {
     /// The secrets at hand; shared, since a stack holds them while it works.
     keys: Arc<Keys>,
     translations: Translations,
+    unproven: Unproven,
     watch: Watch,
     /// The time of the last packet; later where nothing came since.
     now: Timestamp,
@@ -107,6 +111,7 @@ impl Analyzer {
                 attempts: Attempts::default(),
                 keys: Arc::default(),
                 translations: Translations::default(),
+                unproven: Unproven::default(),
                 watch: Watch::default(),
                 now: Timestamp::default(),
             },
@@ -145,13 +150,25 @@ impl Analyzer {
         read_key_log(text, |secret| keys.add(secret))
     }
 
+    /// Takes the RSA private key of a server in PEM, before the packets that it opens.
+    ///
+    /// # Errors
+    /// It holds none that can be used.
+    pub fn add_private_key(&mut self, pem: &[u8]) -> Result<(), PrivateKeyError> {
+        let key = PrivateKey::from_pem(pem)?;
+        Arc::make_mut(&mut self.shared.keys).add_private_key(key);
+        self.shared.capture.tls.private_keys += 1;
+        Ok(())
+    }
+
     /// From here on records wait, within a limit, for keys that are not known.
     pub fn keys_may_come(&mut self) {
         Arc::make_mut(&mut self.shared.keys).expect_more();
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, finished: &mut Vec<Finished>) {
-        let at = self.shared.receive(packet.at);
+        let table = &self.table;
+        let at = self.shared.receive(packet.at, || age_of(table, packet));
         let packet = &Packet { at, ..*packet };
         let (table, shared) = (&mut self.table, &mut self.shared);
         on_decoded(table, shared, &self.decoder.decode(packet), finished);
@@ -196,6 +213,7 @@ impl Analyzer {
         for mut stack in self.table.into_stacks() {
             stack.finish(false, &mut self.shared, finished);
         }
+        self.shared.settle_unproven(finished);
         let mut sessions = sessions_of(finished);
         self.shared.translations.attach(&mut sessions);
         join_legs(&mut sessions);
@@ -213,6 +231,15 @@ impl Analyzer {
             .sort_by_key(|(why, count)| (std::cmp::Reverse(*count), *why));
         capture.gaps.sort_by_key(|gap| gap.cause);
         self.shared.capture
+    }
+}
+
+/// By a decoder of its own, since the packet is decoded once more when its place is known.
+#[cold]
+fn age_of(table: &Table, packet: &Packet<'_>) -> Option<Age> {
+    match Decoder::new().decode(packet) {
+        Decoded::Tcp(segment) => table.age_of(&segment),
+        _ => None,
     }
 }
 
@@ -281,10 +308,13 @@ fn on_segment(
 
 impl Shared {
     /// Gives a packet its place among the others.
-    fn receive(&mut self, at: PacketRef) -> PacketRef {
+    ///
+    /// `age` says when it was sent, where its time is far behind its place.
+    #[inline]
+    fn receive(&mut self, at: PacketRef, age: impl FnOnce() -> Option<Age>) -> PacketRef {
         let capture = &mut self.capture;
         capture.packets += 1;
-        let at = self.watch.on_packet(at, &mut capture.clocks);
+        let at = self.watch.on_packet(at, &mut capture.clocks, age);
         capture.last = capture.last.max(at);
         self.now = capture.last.time;
         at
@@ -310,13 +340,14 @@ impl Shared {
 #[cfg(test)]
 impl Analyzer {
     pub(crate) fn push_segment(&mut self, segment: &Segment<'_>, finished: &mut Vec<Finished>) {
-        let at = self.shared.receive(segment.at);
+        let table = &self.table;
+        let at = self.shared.receive(segment.at, || table.age_of(segment));
         let segment = Segment { at, ..*segment };
         on_segment(&mut self.table, &mut self.shared, &segment, finished);
     }
 
     pub(crate) fn push_icmp(&mut self, error: &IcmpError) {
-        let at = self.shared.receive(error.at);
+        let at = self.shared.receive(error.at, || None);
         let error = IcmpError { at, ..*error };
         on_icmp(&mut self.table, &mut self.shared, &error);
     }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::Settle;
-use crate::session::{Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
+use crate::session::{Answered, Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
+use crate::websocket::subprotocol::Said;
 use crate::websocket::{Control, Event};
 
 /// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
@@ -18,6 +19,8 @@ const EARLY_ACKS: usize = 256;
 /// Rationale: an acknowledgment comes within it, and so do most Pongs; who watches
 /// lines come would rather see a Ping without its Pong than nothing.
 const WATCHED: Duration = Duration::from_secs(2);
+/// Rationale: as many as are held until it is known what is spoken.
+const REPLIES: usize = 64;
 /// Rationale: payloads wait with their records; 64 MiB bound them.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -31,6 +34,8 @@ pub(crate) struct Pending {
     asked_for: Option<(u32, bool)>,
     /// Acknowledgments of what is still searched for frames: up to where, and the packet.
     past: Sides<VecDeque<(u64, PacketRef)>>,
+    /// The newest messages: where they end, and the records' numbers.
+    messages: Sides<VecDeque<(u64, u64)>>,
 }
 
 impl Pending {
@@ -126,6 +131,12 @@ impl Records {
             return;
         }
         let kind = match event {
+            Event::Said(said) => {
+                if let Noted::Reply(answered) = noted {
+                    self.on_reply(pending, &said, answered);
+                }
+                return;
+            }
             Event::Message(message) => RecordKind::Message(message),
             Event::Close(close) => RecordKind::Close(close),
             Event::Pong(control) => {
@@ -138,7 +149,7 @@ impl Records {
             Event::Ping(control) => {
                 let (gap, answer) = match noted {
                     Noted::Ping { gap, answer } => (gap, answer),
-                    Noted::Pong(_) | Noted::Nothing => (None, None),
+                    Noted::Pong(_) | Noted::Reply(_) | Noted::Nothing => (None, None),
                 };
                 RecordKind::Ping {
                     control,
@@ -157,10 +168,18 @@ impl Records {
             tcp_stream: session.leg.tcp_stream,
             kind,
             acked: None,
+            answers: None,
             secrets,
         };
         let number = self.next;
         self.next += 1;
+        if let RecordKind::Message(message) = &record.kind {
+            let messages = &mut pending.messages[message.direction];
+            if messages.len() == REPLIES {
+                messages.pop_front();
+            }
+            messages.push_back((message.end, number));
+        }
         let waits_for_pong = matches!(record.kind, RecordKind::Ping { rtt: None, .. });
         if waits_for_pong {
             pending.pings[record.direction()].push_back((record.first(), number));
@@ -223,6 +242,17 @@ impl Records {
                 slot.record.acked = Some(at);
                 slot.waits_for_ack = false;
             }
+        }
+    }
+
+    /// A message turned out to be a reply; it is among the newest, if not the last.
+    fn on_reply(&mut self, pending: &Pending, said: &Said, answered: Answered) {
+        let heard = &said.heard;
+        let messages = &pending.messages[heard.direction];
+        let newest = messages.iter().rev().find(|(end, _)| *end == heard.end);
+        let slot = newest.and_then(|(_, number)| self.slot(*number));
+        if let Some(slot) = slot {
+            slot.record.answers.get_or_insert(answered);
         }
     }
 

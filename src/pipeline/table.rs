@@ -7,6 +7,7 @@ use super::stack::Stack;
 use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment};
 use crate::stream::PacketRef;
+use crate::tcp::Age;
 use crate::time::Timestamp;
 
 /// Both endpoints, the lower one first, IPv4 as mapped IPv6: 36 bytes.
@@ -281,6 +282,13 @@ impl Table {
     pub(super) fn find(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Stack> {
         let index = *self.flows.get(&FlowKey::of(a, b))?;
         self.stacks.get_mut(index)?.stack.as_mut()
+    }
+
+    /// When this segment was sent, as far as its connection tells; see [`Age`].
+    #[cold]
+    pub(super) fn age_of(&self, segment: &Segment<'_>) -> Option<Age> {
+        let index = *self.flows.get(&FlowKey::of(segment.from, segment.to))?;
+        self.stacks.get(index)?.stack.as_ref()?.age_of(segment)
     }
 
     /// Drops a connection whose stack failed, with what it knew.

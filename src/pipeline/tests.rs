@@ -62,7 +62,7 @@ impl Feed {
                 time: Timestamp::from_nanos(self.now),
                 number: self.number,
                 source: 0,
-                epoch: 0,
+                epoch: Default::default(),
             },
             from,
             to,

@@ -40,9 +40,9 @@ pub(super) fn path(session: &Session, secrets: Secrets) -> Option<Cow<'_, str>> 
     Some(secrets.target(origin_form))
 }
 
-/// The Host field, without credentials that somebody put before it.
+/// The Host field, or the server's name where it can't be read.
 pub(super) fn host(session: &Session) -> Option<&str> {
-    session.handshake.host()
+    session.host()
 }
 
 /// `ws://host/path`, redacted; `None` where the request is not in the capture.
@@ -95,14 +95,18 @@ pub(super) fn way(session: &Session, secrets: Secrets) -> Option<String> {
     let mut proxy = session.leg.server.to_string();
     let mut parts: Vec<String> = Vec::new();
     for tunnel in &session.leg.via {
-        let target = secrets.authority(&tunnel.target);
+        let target = tunnel.target.as_deref();
+        let target = target.map(|target| secrets.authority(target));
         let verb = match tunnel.kind {
             TunnelKind::Connect => "CONNECT",
             TunnelKind::Socks4 => "SOCKS4",
             TunnelKind::Socks5 => "SOCKS5",
         };
-        parts.push(format!("through the proxy {proxy} ({verb} {target})"));
-        proxy = target.into_owned();
+        let whom = target
+            .as_deref()
+            .unwrap_or("to an address that was not captured");
+        parts.push(format!("through the proxy {proxy} ({verb} {whom})"));
+        proxy = target.map_or_else(|| "behind it".to_owned(), |target| target.into_owned());
     }
     let proxied = session.leg.proxied.as_ref();
     parts.extend(proxied.map(|(header, _)| proxy_header(header)));
@@ -145,6 +149,7 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
         (Kind::Clean, Some(code)) => format!("closed {code}"),
         (Kind::Clean, None) => "closed, by its sizes".to_owned(),
         (Kind::Half, Some(code)) => format!("half-closed {code}"),
+        (Kind::Unknown, Some(code)) => format!("closed {code}, one side seen"),
         (Kind::Abnormal | Kind::Open, _)
             if ended
                 && Direction::BOTH
@@ -154,10 +159,12 @@ pub(super) fn fate(reported: &Reported<'_>) -> String {
             "ended, unread".to_owned()
         }
         // A Close frame may be among what the capture lacks.
+        (Kind::Open, _) if ended && session.keyless.is_some() => "ended, code unread".to_owned(),
         (Kind::Open, _) if ended => "ended, code not captured".to_owned(),
         (Kind::Abnormal, _) if lacks_frames(session) && closing.sees.client.is_none() => {
             "ended, code not captured".to_owned()
         }
+        (Kind::Abnormal, _) if session.is_inferred() => "dropped, by its sizes".to_owned(),
         (Kind::Abnormal, _) => "dropped (1006)".to_owned(),
         (Kind::None, _) => match session.handshake.status() {
             Some(status) => format!("refused {status}"),

@@ -146,8 +146,9 @@ impl Messages {
             json!(message.available.time.since(message.last.time).map(ms)),
         );
         put("acked_ms", acked(record));
-        put("reply_to", Json::Null);
-        put("latency_ms", Json::Null);
+        let answers = record.answers.as_ref();
+        put("reply_to", json!(answers.map(|a| a.request.number)));
+        put("latency_ms", json!(answers.map(|a| ms(a.took))));
         if let Some(digest) = &message.sha256 {
             let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             put("sha256", json!(hex));
@@ -201,6 +202,10 @@ impl Messages {
                 }
                 if !message.complete {
                     text.push_str(" INCOMPLETE");
+                }
+                if let Some(answered) = &record.answers {
+                    let (to, took) = (answered.request.number, span(answered.took));
+                    text.push_str(&format!(", answers #{to} after {took}"));
                 }
                 for breach in finding_ids(&message.breaches) {
                     text.push_str(&format!(" [{breach}]"));

@@ -1,6 +1,6 @@
 //! A TCP connection on which nothing said WebSocket: worth a word only if it failed.
 
-use super::{Leg, SameAs, Tls, TunnelRequests};
+use super::{Keyless, Leg, SameAs, Tls, TunnelRequests};
 use crate::http::Lookalike;
 use crate::stream::{Direction, PacketRef, Sides};
 
@@ -21,6 +21,10 @@ pub struct Attempt {
     pub horizon: PacketRef,
     /// Its transport ended, rather than the capture.
     pub settled: bool,
+    /// Nobody could read it, and its records suggest a WebSocket if others to this server are.
+    pub unproven: Option<Box<Keyless>>,
+    /// Nobody could read it: a record of a request's size, after which the server sent none.
+    pub unanswered: Option<PacketRef>,
     /// It is another connection's, seen behind an address translation.
     pub same_as: Option<SameAs>,
 }
@@ -37,6 +41,8 @@ impl Attempt {
             exchanges: 0,
             horizon,
             settled: false,
+            unproven: None,
+            unanswered: None,
             same_as: None,
         }
     }

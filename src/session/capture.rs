@@ -133,10 +133,16 @@ pub struct TlsTotals {
     pub connections: u64,
     /// Those that could be decrypted.
     pub decrypted: u64,
-    /// Those of which the capture lacks the beginning: no key would help.
+    /// Those of which the capture lacks the beginning, and that no key at hand opened.
     pub headless: u64,
     /// Those that stayed closed though their beginning was captured, by the reason.
     pub closed: BTreeMap<Undecrypted, Tally>,
+    /// Private keys of servers that were given.
+    pub private_keys: u64,
+    /// Those without a key that no private key opens: they don't use RSA key exchange.
+    pub not_rsa: u64,
+    /// Those without a key that use it, with the certificate of another private key.
+    pub foreign_private_key: u64,
 }
 
 impl TlsTotals {
@@ -193,6 +199,8 @@ pub struct Capture {
     /// Connections that were open before the capture began, and whose first
     /// bytes are no handshake of HTTP or TLS.
     pub mid_stream: Tally,
+    /// Those of them of which more came than is searched for frames byte by byte.
+    pub mid_stream_skimmed: u64,
     /// Packets that were captured twice.
     pub duplicates: u64,
     /// The first of them, and its connection.

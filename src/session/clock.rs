@@ -14,6 +14,9 @@ pub struct ClockStep {
     pub at: PacketRef,
     /// How far back, in nanoseconds. At least: the time between the two isn't known.
     pub nanos: u64,
+    /// What a connection sent after it is stamped before what it had sent. Else records
+    /// of another time may have been put behind.
+    pub proven: bool,
 }
 
 /// Bytes that were stamped later than their acknowledgment: two clocks that differ.
@@ -63,6 +66,22 @@ impl Clocks {
         if self.latest.is_none_or(|(_, most)| nanos > most) {
             self.latest = Some((at, nanos));
         }
+    }
+
+    /// The step is one: something that was sent after it is stamped before it.
+    pub fn on_proof(&mut self, step: &ClockStep) {
+        let known = self.steps.iter_mut().find(|known| known.at == step.at);
+        if let Some(known) = known {
+            known.proven = true;
+        }
+    }
+
+    /// The step was none: `packets` stand behind their place.
+    pub fn on_no_step(&mut self, step: &ClockStep, packets: u64) {
+        self.step_count = self.step_count.saturating_sub(1);
+        self.steps.retain(|known| known.at != step.at);
+        self.late = self.late.saturating_add(packets.saturating_sub(1));
+        self.on_late(step.at, step.nanos);
     }
 
     /// A step.

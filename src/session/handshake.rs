@@ -3,7 +3,9 @@
 use crate::http::{Agreement, Event, HandshakeBreach, Headers, Request, Response};
 use crate::stream::{PacketRef, Sides};
 
-/// How a session was found of whose opening handshake nothing is in the capture.
+use super::crossing::Crossing;
+
+/// How a session was found of whose opening handshake nothing is in the capture, or nothing can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MidStream {
     /// What shows that it is a WebSocket.
@@ -23,8 +25,20 @@ pub enum FoundBy {
     /// TLS records without a key: their sizes suggest it, no more.
     RecordSizes {
         /// The records that have the size of a Close frame and its answer.
-        close: Sides<PacketRef>,
+        close: Option<Sides<PacketRef>>,
     },
+}
+
+/// Bytes that the client sent before the answer to its upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlyData {
+    /// The first packet with such.
+    pub at: PacketRef,
+    /// How many.
+    pub len: u64,
+    /// That packet doesn't acknowledge the answer, so the order of records and
+    /// their times needn't be relied on.
+    pub proven: bool,
 }
 
 /// Request, answer, and what they break.
@@ -49,12 +63,14 @@ pub struct Handshake {
     pub agreement: Agreement,
     /// The first part of a refusal's body, decoded.
     pub body: Vec<u8>,
-    /// Bytes that the client sent before the answer: first packet and how many.
-    pub early_data: Option<(PacketRef, u64)>,
+    /// Bytes that the client sent before the answer.
+    pub early_data: Option<EarlyData>,
     /// The server answered with something that is no HTTP.
     pub not_http: Option<(PacketRef, crate::http::Lookalike)>,
     /// The answer is missing from the capture, and frames follow; the packet that shows it.
     pub answer_lost: Option<PacketRef>,
+    /// Segments that may cross the answer on their way.
+    pub(super) crossing: Option<Box<Crossing>>,
 }
 
 impl Handshake {
@@ -72,6 +88,7 @@ impl Handshake {
             early_data: None,
             not_http: None,
             answer_lost: None,
+            crossing: None,
         }
     }
 
@@ -109,8 +126,10 @@ impl Handshake {
                 self.response = Some((**response).clone());
                 self.response_breaches.clone_from(breaches);
                 self.agreement = agreement.clone();
+                let crossing = self.crossing.take();
+                self.crossing = crossing.filter(|crossing| !crossing.is_one_sided());
             }
-            Event::EarlyData { at, len } => self.early_data = Some((*at, *len)),
+            Event::EarlyData { at, len } => self.on_early_data(*at, *len),
             Event::NotHttp {
                 direction,
                 at,
@@ -128,13 +147,34 @@ impl Handshake {
             | Event::ConnectRequested { .. }
             | Event::ConnectRefused { .. }
             | Event::Tunnelled(_)
+            | Event::TunnelSeen(_)
+            | Event::SocksRefused { .. }
             | Event::HeadLost { .. } => {}
+        }
+    }
+
+    /// Records out of order show an answer behind what its receiver sent next: that
+    /// acknowledges it.
+    fn on_early_data(&mut self, at: PacketRef, len: u64) {
+        let crossing = self.crossing.take();
+        let answer = self.response.as_ref().map(|response| response.last);
+        let had = crossing
+            .zip(answer)
+            .and_then(|(crossing, answer)| crossing.had(at, answer));
+        if had != Some(true) {
+            let proven = had.is_some();
+            self.early_data = Some(EarlyData { at, len, proven });
         }
     }
 
     /// The status code of the final answer.
     pub fn status(&self) -> Option<u16> {
         self.response.as_ref().map(|response| response.status)
+    }
+
+    /// Asked, and neither answered nor gone on without an answer.
+    pub fn awaits_answer(&self) -> bool {
+        self.response.is_none() && self.mid_stream.is_none() && self.answer_lost.is_none()
     }
 
     /// The answer was 101, or it was not captured but frames followed.

@@ -20,7 +20,8 @@ pub struct Ping {
     pub at: PacketRef,
     /// Stream offset after its frame.
     pub end: u64,
-    frame: Control,
+    /// `None` where only the size of its record is known.
+    frame: Option<Control>,
     /// The acknowledgment of its bytes by the peer's TCP.
     pub acked: Option<PacketRef>,
     /// Payload bytes that the other side had sent when it came.
@@ -112,6 +113,64 @@ pub struct PingLedger {
 }
 
 impl PingLedger {
+    /// Of records that look like Pings, each with the packet of its answer, and of the newest payload
+    /// that was acknowledged with its acknowledgment. `busy` tells whether records passed between two.
+    pub(super) fn of_records(
+        asked: &[(PacketRef, Option<PacketRef>)],
+        delivered: Option<(PacketRef, PacketRef)>,
+        busy: impl Fn(PacketRef, PacketRef) -> bool,
+    ) -> Self {
+        let mut ledger = Self::default();
+        for (at, answer) in asked.iter().copied() {
+            ledger.sent += 1;
+            if let Some(from) = ledger.last.replace(at) {
+                let len = at.time.saturating_since(from.time);
+                let busy = busy(from, at);
+                ledger.intervals.record(len);
+                ledger.busy_intervals += u64::from(busy);
+                let interval = Interval {
+                    from,
+                    to: at,
+                    len,
+                    busy,
+                };
+                keep_worst(&mut ledger.longest, interval, |i| i.len);
+            }
+            let Some(pong) = answer else {
+                continue;
+            };
+            ledger.last_pong = Some(pong);
+            ledger.on_answer(Exchange {
+                ping: at,
+                pong,
+                rtt: pong.time.saturating_since(at.time),
+                acked: None,
+                bytes_between: 0,
+            });
+        }
+        // Those before an answered one are settled with it.
+        let behind = asked.iter().rposition(|(_, answer)| answer.is_some());
+        for (index, (at, answer)) in asked.iter().enumerate() {
+            if answer.is_some() {
+                continue;
+            }
+            if behind.is_some_and(|behind| index < behind) {
+                ledger.superseded += 1;
+                continue;
+            }
+            ledger.outstanding.push_back(Ping {
+                at: *at,
+                end: 0,
+                frame: None,
+                acked: delivered
+                    .filter(|(payload, _)| *payload >= *at)
+                    .map(|(_, acked)| acked),
+                peer_bytes: 0,
+            });
+        }
+        ledger
+    }
+
     /// This side sent a Ping; `data_frames` is how many data frames both sides,
     /// `peer_bytes` how many payload bytes the other one has sent so far. Returns the time since its Ping before,
     /// and the Pong that answers it, where that was told of first.
@@ -162,7 +221,7 @@ impl PingLedger {
         self.outstanding.push_back(Ping {
             at,
             end,
-            frame: ping.clone(),
+            frame: Some(ping.clone()),
             // Bytes that came out of order may be acknowledged before they are read.
             acked: self
                 .acked
@@ -176,7 +235,10 @@ impl PingLedger {
     /// The other side sent a Pong, as the last of `peer_bytes` payload bytes so far.
     pub fn on_pong(&mut self, pong: &Control, peer_bytes: u64) -> PongKind {
         let at = pong.available;
-        let answered = |ping: &Ping| pong.may_echo(&ping.frame);
+        let answered = |ping: &Ping| {
+            let frame = ping.frame.as_ref();
+            frame.is_some_and(|frame| pong.may_echo(frame))
+        };
         let index = self.outstanding.iter().position(answered);
         self.last_pong = Some(at);
         self.last_echo = Some(pong.clone());
@@ -304,12 +366,13 @@ impl PingLedger {
     fn is_covered(&self, ping: &Ping) -> bool {
         self.last_echo
             .as_ref()
-            .is_some_and(|pong| pong.may_echo(&ping.frame) && pong.available >= ping.at)
+            .zip(ping.frame.as_ref())
+            .is_some_and(|(pong, frame)| pong.may_echo(frame) && pong.available >= ping.at)
     }
 }
 
 /// Keeps the three largest, largest first.
-fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
+pub(super) fn keep_worst<T>(worst: &mut Vec<T>, item: T, size: impl Fn(&T) -> Duration) {
     let place = worst.partition_point(|kept| size(kept) >= size(&item));
     if place < 3 {
         worst.insert(place, item);

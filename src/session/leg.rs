@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::http::{Proxied, Tunnel};
 use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
-use crate::tcp::{Event, Reset};
+use crate::tcp::Reset;
 
+use super::rare::Rare;
 use super::rtt::RttSeries;
-use super::stalls::{Silence, Unacked, ZeroWindow, keep};
+use super::stalls::{Silence, Unacked, ZeroWindow};
 
 /// How it is known which side is the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub struct Leg {
     /// The newest packet of each sender.
     pub last_packet: Sides<Option<PacketRef>>,
     /// The newest packet, whoever sent it.
-    newest_packet: Option<PacketRef>,
+    pub(super) newest_packet: Option<PacketRef>,
     /// The packet before the newest one, whoever sent it.
     pub previous_packet: Option<PacketRef>,
     /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
@@ -105,7 +106,7 @@ pub struct Leg {
     /// Round trips between the capture point and each side.
     pub rtt: Sides<RttSeries>,
     /// Zero windows, by the side that advertised them.
-    pub zero_window: Sides<ZeroWindow>,
+    pub zero_window: Sides<Rare<ZeroWindow>>,
     /// The first FIN of each sender.
     pub fin: Sides<Option<PacketRef>>,
     /// Resets: the first 16.
@@ -172,181 +173,6 @@ impl Leg {
         }
     }
 
-    /// A segment came, whatever is in it.
-    pub fn on_packet(&mut self, direction: Direction, at: PacketRef) {
-        // A record that is out of order has nothing before it that it could follow.
-        if self.newest_packet.is_none_or(|newest| newest <= at) {
-            self.previous_packet = self.newest_packet;
-            self.newest_packet = Some(at);
-            self.last_packet[direction] = Some(at);
-        } else {
-            self.last_packet[direction] = self.last_packet[direction].max(Some(at));
-        }
-        if self.established.is_none()
-            && direction == Direction::ClientToServer
-            && let Some(syn_ack) = self.syns.server.first().copied()
-        {
-            self.established = Some(at);
-            self.round_trip(Direction::ServerToClient, syn_ack, at);
-        }
-    }
-
-    /// Takes a fact of TCP.
-    pub fn apply(&mut self, event: &Event) {
-        if let Some(timeline) = &mut self.timeline {
-            timeline.on_tcp(event);
-        }
-        match *event {
-            Event::Syn {
-                direction, at, mss, ..
-            } => {
-                self.mss[direction] = mss;
-                self.on_syn(direction, at);
-            }
-            Event::Payload { direction, at, len } => self.on_payload(direction, at, len),
-            Event::Retransmission { direction, at, .. } => {
-                self.retransmissions[direction] += 1;
-                self.last_retransmission[direction] = Some(at);
-                self.unacked[direction].sent_again(at);
-            }
-            Event::OutOfOrder { direction, .. } => self.out_of_order[direction] += 1,
-            Event::Duplicate { at, .. } => {
-                self.duplicates += 1;
-                self.first_duplicate.get_or_insert(at);
-            }
-            // A matter of the capture's clocks.
-            Event::AckedEarly { .. } => {}
-            Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
-            Event::Probe { direction, .. } => self.probes[direction] += 1,
-            Event::Acked {
-                direction,
-                at,
-                covers,
-                upto,
-            } => {
-                self.acked_upto[direction] = self.acked_upto[direction].max(upto);
-                if let Some(payload) = covers {
-                    self.last_delivered[direction] =
-                        self.last_delivered[direction].max(Some((payload, at)));
-                }
-                // An acknowledgment of a FIN, or of a probe, covers no payload.
-                let covered = self.last_delivered[direction].map(|(payload, _)| payload);
-                let rest = self.last_payload[direction].filter(|last| covered < Some(*last));
-                self.unacked[direction].acknowledged(rest);
-            }
-            Event::RoundTrip {
-                direction,
-                at,
-                nanos,
-            } => {
-                self.rtt[direction.reverse()].record(at.time, nanos);
-            }
-            Event::WindowClosed { direction, at } => self.zero_window[direction].since = Some(at),
-            Event::WindowOpened { direction, at } => self.zero_window[direction].opened(at),
-            Event::Fin { direction, at, .. } => {
-                self.fin[direction].get_or_insert(at);
-            }
-            Event::Reset(reset) => keep(&mut self.resets, reset),
-            Event::SentAfterReset { direction, at } => {
-                self.sent_after_reset[direction].get_or_insert(at);
-            }
-        }
-    }
-
-    fn on_syn(&mut self, direction: Direction, at: PacketRef) {
-        self.syn_count[direction] += 1;
-        keep(&mut self.syns[direction], at);
-        // What refused it was read before it: nothing else comes before a SYN.
-        for reset in &mut self.resets {
-            if reset.direction != direction && reset.at > at {
-                (reset.refuses_syn, reset.answers) = (true, Some(at));
-            }
-        }
-        if direction == Direction::ServerToClient
-            && self.syn_count.server == 1
-            && self.syn_count.client == 1
-            && let Some(syn) = self.syns.client.first().copied()
-        {
-            self.round_trip(Direction::ClientToServer, syn, at);
-        }
-    }
-
-    /// `sent` went in `direction` and was answered by `answered`.
-    fn round_trip(&mut self, direction: Direction, sent: PacketRef, answered: PacketRef) {
-        if let Some(nanos) = answered
-            .time
-            .since(sent.time)
-            .and_then(|d| u64::try_from(d.as_nanos()).ok())
-        {
-            self.rtt[direction.reverse()].record(answered.time, nanos);
-        }
-    }
-
-    fn on_payload(&mut self, direction: Direction, at: PacketRef, len: u32) {
-        if let Some(last) = self.last_payload_any() {
-            self.on_silence(at.time.saturating_since(last.time), last, at);
-        }
-        let unacked = &mut self.unacked[direction];
-        if unacked.first.is_none() {
-            unacked.first = Some(at);
-            unacked.after = self.previous_packet;
-        }
-        self.first_payload[direction].get_or_insert(at);
-        // In a capture that is out of order the newest isn't the last one read.
-        self.last_payload[direction] = self.last_payload[direction].max(Some(at));
-        self.payload_bytes[direction] += u64::from(len);
-        if self.largest_segment[direction].is_none_or(|(largest, _)| len > largest) {
-            self.largest_segment[direction] = Some((len, at));
-        }
-    }
-
-    /// Keeps the three longest, longest first.
-    #[inline]
-    fn on_silence(&mut self, len: Duration, from: PacketRef, to: PacketRef) {
-        // The usual one.
-        if let [_, _, third] = self.silences.as_slice()
-            && len <= third.len
-        {
-            return;
-        }
-        self.longest_silence = self.longest_silence.max(len);
-        self.keep_silence(Silence { len, from, to });
-    }
-
-    #[inline(never)]
-    fn keep_silence(&mut self, silence: Silence) {
-        let place = self.silences.partition_point(|s| s.len >= silence.len);
-        if place < 3 {
-            self.silences.insert(place, silence);
-            self.silences.truncate(3);
-        }
-    }
-
-    /// Missing bytes.
-    pub fn on_gap(&mut self, gap: &Gap) {
-        keep(&mut self.gaps, *gap);
-        let bytes = gap.len.unwrap_or(0);
-        match self
-            .missing
-            .iter_mut()
-            .find(|(cause, ..)| *cause == gap.cause)
-        {
-            Some((_, count, total)) => {
-                *count += 1;
-                *total = total.saturating_add(bytes);
-            }
-            None => self.missing.push((gap.cause, 1, bytes)),
-        }
-    }
-
-    /// From here on the connection is another session's: its end, if that was read already, too.
-    pub fn end_before(&mut self, next: PacketRef) {
-        for direction in Direction::BOTH {
-            self.fin[direction] = self.fin[direction].filter(|fin| *fin < next);
-        }
-        self.resets.retain(|reset| reset.at < next);
-    }
-
     /// There are more gaps than those that were kept.
     pub fn gaps_left_out(&self) -> bool {
         let counted: u64 = self.missing.iter().map(|(_, count, _)| *count).sum();
@@ -358,44 +184,6 @@ impl Leg {
     pub fn is_acknowledged(&self, gap: &Gap) -> bool {
         self.last_packet[gap.direction.reverse()].is_none()
             || gap.offset < self.acked_upto[gap.direction]
-    }
-
-    /// An ICMP error.
-    pub fn on_unreachable(&mut self, error: Unreachable) {
-        keep(&mut self.unreachable, error);
-    }
-
-    /// The first guess at who is the client was wrong.
-    pub fn swap_sides(&mut self) {
-        std::mem::swap(&mut self.client, &mut self.server);
-        self.last_packet.swap();
-        self.syns.swap();
-        self.syn_count.swap();
-        self.first_payload.swap();
-        self.last_payload.swap();
-        self.last_delivered.swap();
-        self.unacked.swap();
-        self.acked_upto.swap();
-        self.payload_bytes.swap();
-        self.mss.swap();
-        self.largest_segment.swap();
-        self.retransmissions.swap();
-        self.last_retransmission.swap();
-        self.out_of_order.swap();
-        self.probes.swap();
-        self.rtt.swap();
-        self.zero_window.swap();
-        self.fin.swap();
-        self.sent_after_reset.swap();
-        if let Some(timeline) = &mut self.timeline {
-            timeline.swap_sides();
-        }
-        let conflicts = self.conflicts.iter_mut().map(|(direction, _)| direction);
-        let resets = self.resets.iter_mut().map(|reset| &mut reset.direction);
-        let gaps = self.gaps.iter_mut().map(|gap| &mut gap.direction);
-        for direction in conflicts.chain(resets).chain(gaps) {
-            *direction = direction.reverse();
-        }
     }
 
     /// The newest payload of either side.
@@ -418,7 +206,8 @@ impl Leg {
     pub fn far_end(&self) -> String {
         self.via
             .last()
-            .map_or_else(|| self.server.to_string(), |tunnel| tunnel.target.clone())
+            .and_then(|tunnel| tunnel.target.clone())
+            .unwrap_or_else(|| self.server.to_string())
     }
 
     /// The newest packet of either side.

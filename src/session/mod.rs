@@ -2,20 +2,30 @@
 //!
 //! Facts only. What they mean, and every threshold, is `diagnosis`' business.
 
+mod application;
 mod attempt;
+mod beats;
 mod capture;
 mod certificate;
 mod clock;
 mod counts;
+mod crossing;
 mod distribution;
+mod frames;
 mod handshake;
 mod keepalive;
+mod keyless;
+mod latency;
 mod leg;
 mod legs;
+mod notes;
 mod pattern;
+mod rare;
 mod record;
 pub mod redact;
 mod rtt;
+mod sealed;
+mod segments;
 mod selector;
 mod signs;
 mod stalls;
@@ -24,21 +34,30 @@ mod timeline;
 mod tls;
 mod translated;
 mod tunnel;
+mod unseen;
 
+pub use application::{Application, ErrorGroup, Opening, Promise, Subscription};
 pub use attempt::Attempt;
+pub use beats::{Beat, BeatLedger};
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
+pub use crossing::Crossed;
 pub use distribution::Distribution;
-pub use handshake::{FoundBy, Handshake, MidStream};
+pub use handshake::{EarlyData, FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
+pub use keyless::{Beats, Keyless};
+pub use latency::{Answered, Latency, Method, Request as Asked};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
+pub use notes::{BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
+pub use rare::Rare;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
+pub use sealed::{SealedRecord, SealedRecords};
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
@@ -51,34 +70,16 @@ pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
 // report take them from here and know no layer.
 pub use crate::http::{
     Agreement, DeflateParameters, HandshakeBreach, Lookalike, Proxied, ProxyFault, Request,
-    Response, Tunnel, TunnelKind,
+    Response, SocksRefusal, Tunnel, TunnelKind,
 };
 pub use crate::tcp::Reset;
 pub use crate::tls::{Alert, Certificate, ClientHello, ServerHello, Undecrypted};
 pub use crate::websocket::Confidence as FrameConfidence;
+pub use crate::websocket::subprotocol::{Contract, Fault, Id, Protocol, Source, Word};
 pub use crate::websocket::{Breach, CloseFrame, Control, Frame, Message, Opcode};
 
-use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
-use crate::{http, tcp, websocket};
-
-/// Rationale: a report names the first few; all are counted.
-const BREACHES_KEPT: usize = 64;
-
-/// What the session made of a WebSocket fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Noted {
-    /// A Ping, and the time since the same side's Ping before.
-    Ping {
-        /// That time; `None` for the first.
-        gap: Option<std::time::Duration>,
-        /// Its Pong, where that was told of before the Ping.
-        answer: Option<Exchange>,
-    },
-    /// A Pong.
-    Pong(PongKind),
-    /// Nothing that anyone asks for.
-    Nothing,
-}
+use crate::stream::{Direction, PacketRef, Sides};
+use crate::{http, tcp};
 
 /// Why nothing more comes to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,65 +92,15 @@ pub enum Ended {
     LimitReached,
 }
 
-/// A breach of the standards, where and by whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BreachNote {
-    /// What was broken.
-    pub breach: Breach,
-    /// By whom.
-    pub direction: Direction,
-    /// The packet that shows it.
-    pub at: PacketRef,
-    /// The frame's position in its stream.
-    pub offset: u64,
-    /// What was seen.
-    pub detail: String,
-}
-
-/// Where a direction's transport ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamEnd {
-    /// The FIN or RST.
-    pub at: PacketRef,
-    /// Payload bytes seen and announced, where it ended inside a frame.
-    pub inside_frame: Option<(u64, u64)>,
-}
-
-/// Missing bytes, as the WebSocket layer met them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameGap {
-    /// Whose bytes.
-    pub direction: Direction,
-    /// Why.
-    pub cause: GapCause,
-    /// Where that became clear.
-    pub at: PacketRef,
-    /// The next frame's place stayed known.
-    pub in_step: bool,
-}
-
-/// What searches for frames of one direction met with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resyncs {
-    /// How often frames could be told again after the place of the next one was lost.
-    pub count: u64,
-    /// Captured bytes that the searches passed over: they are in no frame.
-    pub skipped: u64,
-    /// Captured bytes after which no frame could be told.
-    pub unread: u64,
-    /// The packet with the first frame after the newest search that found one.
-    pub last: Option<PacketRef>,
-}
-
 /// One attempt to open a WebSocket, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// 1 for the first session of the capture: `s1`.
     pub id: u32,
     /// Its TCP connection.
-    pub leg: Leg,
+    pub leg: Box<Leg>,
     /// Its opening handshake.
-    pub handshake: Handshake,
+    pub handshake: Box<Handshake>,
     /// Frames by sender.
     pub frames: Sides<FrameCounts>,
     /// Messages by sender.
@@ -169,7 +120,9 @@ pub struct Session {
     /// The first Close frame of each sender.
     pub close: Sides<Option<Box<CloseFrame>>>,
     /// What the pinging side's Pings met with.
-    pub pings: Sides<PingLedger>,
+    pub pings: Sides<Rare<PingLedger>>,
+    /// What each side's peer acknowledged last of the stream of the messages: all before this offset.
+    acked: Sides<Option<(u64, PacketRef)>>,
     /// Frames of a direction can't be told any more from here on.
     pub lost_sync: Sides<Option<PacketRef>>,
     /// The first frame of each sender that could be told, and how sure it is,
@@ -191,12 +144,19 @@ pub struct Session {
     pub ends: Sides<Option<StreamEnd>>,
     /// Masking keys of the client's first frames, at most 16.
     pub masks: Vec<([u8; 4], PacketRef)>,
+    /// What its messages say, where their protocol is known.
+    pub application: Option<Box<Application>>,
+    /// The newest packet at which bytes of a direction turned out to be missing
+    /// or unreadable: what may have been in them came before.
+    pub blind: Sides<Option<PacketRef>>,
     /// Its first messages in outline, by which its other leg is told.
     pub outline: Outline,
     /// Its place among the legs of a proxy, where several were captured; set when the capture is at its end.
     pub joined: Option<Joined>,
     /// The same connection under translated addresses; set when the capture is at its end.
     pub far_side: Option<Box<FarSide>>,
+    /// What sizes and times tell of a session whose handshake was captured and can't be read.
+    pub keyless: Option<Box<Keyless>>,
     /// Why nothing more comes; `None` while it is open.
     pub ended: Option<Ended>,
     /// The capture's last packet so far, whoever's, when `ended` was set.
@@ -224,8 +184,8 @@ impl Session {
         let horizon = handshake.request.last;
         Self {
             id,
-            leg,
-            handshake,
+            leg: Box::new(leg),
+            handshake: Box::new(handshake),
             frames: Sides::default(),
             messages: Sides::default(),
             last_frame: Sides::default(),
@@ -236,6 +196,7 @@ impl Session {
             breach_counts: Vec::new(),
             close: Sides::default(),
             pings: Sides::default(),
+            acked: Sides::default(),
             lost_sync: Sides::default(),
             found: Sides::default(),
             surely_framed: false,
@@ -246,9 +207,12 @@ impl Session {
             frame_gaps: Vec::new(),
             ends: Sides::default(),
             masks: Vec::new(),
+            application: None,
+            blind: Sides::default(),
             outline: Outline::default(),
             joined: None,
             far_side: None,
+            keyless: None,
             ended: None,
             horizon,
         }
@@ -267,167 +231,27 @@ impl Session {
     /// The other side's TCP acknowledged everything before `upto`, a place in
     /// the stream of the messages.
     pub fn on_acked(&mut self, direction: Direction, upto: u64, at: PacketRef) {
-        self.pings[direction].on_acked(upto, at);
+        self.acked[direction] = Some((upto, at));
+        let ledger = &mut self.pings[direction];
+        if !ledger.is_untouched() {
+            ledger.on_acked(upto, at);
+        }
+        if let Some(application) = &mut self.application {
+            application.on_acked(direction, upto, at);
+        }
+    }
+
+    /// A segment with payload, before TCP puts it in order, while the answer is not read.
+    pub fn on_crossing(&mut self, sender: Direction, segment: Crossed) {
+        self.handshake
+            .crossing
+            .get_or_insert_default()
+            .add(sender, segment);
     }
 
     /// Takes a fact of the opening handshake.
     pub fn handshake_event(&mut self, event: &http::Event) {
         self.handshake.apply(event);
-    }
-
-    /// Takes a fact of the WebSocket layer.
-    pub fn on_websocket(&mut self, event: &websocket::Event) -> Noted {
-        use websocket::Event as E;
-        if let Some(timeline) = &mut self.leg.timeline {
-            timeline.on_websocket(event);
-        }
-        match event {
-            E::Frame(frame) => self.on_frame(frame),
-            E::Message(message) => {
-                let sender = message.direction;
-                self.messages[sender].add(message);
-                self.outline.add(sender, message.first, message.len);
-                self.most_fragments[sender] = self.most_fragments[sender].max(message.fragments);
-                if message.complete {
-                    self.last_message[sender] = Some(message.last);
-                }
-            }
-            E::Ping(ping) => {
-                let frame = &ping.frame;
-                let data = self.frames.client.data() + self.frames.server.data();
-                let sent = self.leg.payload_bytes[frame.direction.reverse()];
-                let ledger = &mut self.pings[frame.direction];
-                let (gap, answer) = ledger.on_ping(ping, data, sent);
-                return Noted::Ping { gap, answer };
-            }
-            E::Pong(pong) => {
-                let sender = pong.frame.direction;
-                let sent = self.leg.payload_bytes[sender];
-                let ledger = &mut self.pings[sender.reverse()];
-                return Noted::Pong(ledger.on_pong(pong, sent));
-            }
-            E::Close(close) => {
-                let sender = close.control.frame.direction;
-                self.close[sender].get_or_insert_with(|| close.clone());
-            }
-            E::Breach {
-                breach,
-                direction,
-                at,
-                offset,
-                detail,
-            } => {
-                self.on_breach(BreachNote {
-                    breach: *breach,
-                    direction: *direction,
-                    at: *at,
-                    offset: *offset,
-                    detail: detail.clone(),
-                });
-            }
-            E::Gap {
-                direction,
-                cause,
-                at,
-                in_step,
-            } => {
-                if self.frame_gaps.len() < 16 {
-                    let (direction, cause, at, in_step) = (*direction, *cause, *at, *in_step);
-                    self.frame_gaps.push(FrameGap {
-                        direction,
-                        cause,
-                        at,
-                        in_step,
-                    });
-                }
-            }
-            E::LostSync { direction, at } => {
-                self.lost_sync[*direction].get_or_insert(*at);
-                self.searching[*direction] = Some(*at);
-            }
-            E::Resynced {
-                direction,
-                at,
-                skipped,
-                confidence,
-                ..
-            } => self.on_resynced(*direction, (*at, *confidence), *skipped),
-            E::Unread {
-                direction, bytes, ..
-            } => {
-                self.ended_adrift[*direction] |= self.searching[*direction].take().is_some();
-                let unread = &mut self.resyncs[*direction].unread;
-                *unread = unread.saturating_add(*bytes);
-            }
-            E::ContextLost { direction, at } => {
-                self.context_lost[*direction].get_or_insert(*at);
-            }
-            E::End {
-                direction,
-                at,
-                inside_frame,
-            } => {
-                self.ended_adrift[*direction] |= self.searching[*direction].take().is_some();
-                let (at, inside_frame) = (*at, *inside_frame);
-                self.ends[*direction].get_or_insert(StreamEnd { at, inside_frame });
-            }
-        }
-        Noted::Nothing
-    }
-
-    fn on_frame(&mut self, frame: &websocket::Frame) {
-        let sender = frame.direction;
-        self.surely_framed |= frame.confidence == FrameConfidence::Certain;
-        self.frames[sender].add(frame.opcode, frame.payload_len);
-        self.last_frame[sender] = Some((frame.opcode, frame.at));
-        if !frame.opcode.is_control() {
-            let largest = &mut self.largest_announced[sender];
-            if largest.is_none_or(|(len, _)| frame.payload_len > len) {
-                *largest = Some((frame.payload_len, frame.at));
-            }
-        }
-        if let (Direction::ClientToServer, Some(key)) = (sender, frame.mask)
-            && self.masks.len() < 16
-        {
-            self.masks.push((key, frame.at));
-        }
-    }
-
-    /// Frames can be told again; those of a session that was found mid-stream for the first time.
-    fn on_resynced(
-        &mut self,
-        direction: Direction,
-        found: (PacketRef, FrameConfidence),
-        skipped: u64,
-    ) {
-        self.searching[direction] = None;
-        let resyncs = &mut self.resyncs[direction];
-        if let Some(mid_stream) = &mut self.handshake.mid_stream
-            && self.found[direction].is_none()
-            && self.lost_sync[direction].is_none()
-        {
-            self.found[direction] = Some(found);
-            mid_stream.skipped[direction] = skipped;
-            return;
-        }
-        resyncs.count += 1;
-        resyncs.skipped = resyncs.skipped.saturating_add(skipped);
-        resyncs.last = Some(found.0);
-    }
-
-    fn on_breach(&mut self, note: BreachNote) {
-        let key = (note.breach, note.direction);
-        match self
-            .breach_counts
-            .iter_mut()
-            .find(|(b, d, _)| (*b, *d) == key)
-        {
-            Some((.., count)) => *count += 1,
-            None => self.breach_counts.push((note.breach, note.direction, 1)),
-        }
-        if self.breaches.len() < BREACHES_KEPT {
-            self.breaches.push(note);
-        }
     }
 
     /// Nothing more comes. `horizon` is the newest packet of the whole capture.
@@ -444,76 +268,5 @@ impl Session {
     /// The first breach of this kind, by anyone.
     pub fn first_breach(&self, breach: Breach) -> Option<&BreachNote> {
         self.breaches.iter().find(|note| note.breach == breach)
-    }
-
-    /// Frames of this sender may have passed that nobody can show: bytes are
-    /// missing, the decoder lost its place, or the direction was never captured.
-    /// What passed before the capture began doesn't count.
-    pub fn may_hide_frames(&self, sender: Direction) -> bool {
-        let missing =
-            |gap: &FrameGap| gap.direction == sender && gap.cause != GapCause::BeganMidStream;
-        self.lost_sync[sender].is_some()
-            || self.resyncs[sender].unread > 0
-            || self.is_inferred()
-            || self.frame_gaps.iter().any(missing)
-            || self.leg.last_packet[sender].is_none()
-    }
-
-    /// The place of this sender's next frame was lost, and not found again.
-    pub fn is_lost(&self, sender: Direction) -> bool {
-        self.searching[sender].is_some() || self.resyncs[sender].unread > 0
-    }
-
-    /// The answer to the request may be among bytes of the server that the capture lacks.
-    pub fn may_hide_answer(&self) -> bool {
-        let handshake = &self.handshake;
-        let asked = handshake.request.last;
-        let missing = |gap: &Gap| {
-            gap.direction == Direction::ServerToClient
-                && gap.cause == GapCause::NotCaptured
-                && gap.at > asked
-        };
-        handshake.response.is_none()
-            && !handshake.is_upgraded()
-            && self.leg.gaps.iter().any(missing)
-    }
-
-    /// This sender's last frames are not in the capture, or can't be told: a
-    /// Close frame, which is the last one, may be among them.
-    pub fn may_hide_close_at_end(&self, sender: Direction) -> bool {
-        self.ended_adrift[sender] || self.searching[sender].is_some()
-    }
-
-    /// Bytes of this sender were captured, and no frame could be told in them.
-    pub fn is_unread(&self, sender: Direction) -> bool {
-        self.resyncs[sender].unread > 0 && self.last_frame[sender].is_none()
-    }
-
-    /// The packet with the first frame of a session that was found without its handshake.
-    pub fn found_at(&self) -> PacketRef {
-        let found = [self.found.client, self.found.server];
-        let first = found.into_iter().flatten().map(|(at, _)| at).min();
-        first.unwrap_or(self.handshake.request.first)
-    }
-
-    /// How sure it is that its frames are frames: as the surest of them.
-    pub fn found_with(&self) -> FrameConfidence {
-        if self.surely_framed {
-            return FrameConfidence::Certain;
-        }
-        let found = [self.found.client, self.found.server];
-        let surest = found
-            .into_iter()
-            .flatten()
-            .map(|(_, confidence)| confidence)
-            .max();
-        surest.unwrap_or_default()
-    }
-
-    /// Nobody could read it: sizes alone suggest that it is a WebSocket.
-    pub fn is_inferred(&self) -> bool {
-        self.handshake
-            .mid_stream
-            .is_some_and(|found| matches!(found.by, FoundBy::RecordSizes { .. }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::FrameConfidence;
+use super::{Answered, FrameConfidence};
 use crate::stream::{Direction, PacketRef};
 use crate::websocket::{CloseFrame, Control, Message};
 
@@ -17,6 +17,8 @@ pub struct Record {
     pub kind: RecordKind,
     /// The acknowledgment of its last byte.
     pub acked: Option<PacketRef>,
+    /// Of a reply: what it answers.
+    pub answers: Option<Answered>,
     /// Secret values of the session's request that the text of a Close may repeat.
     pub secrets: Vec<String>,
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Distribution;
+use super::{Distribution, Rare};
 use crate::time::Timestamp;
 
 /// Rationale: 10 s are short enough to show a path that changes, and a receiver that
@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub struct RttSeries {
     window: Option<(Timestamp, u64)>,
     least: Option<u64>,
-    minima: Distribution,
+    minima: Rare<Distribution>,
 }
 
 impl RttSeries {

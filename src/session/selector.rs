@@ -131,7 +131,7 @@ impl Condition {
         let any = |value: Option<&str>, case| value.is_some_and(|v| pattern.matches(v, case));
         match self.key {
             Key::Host => {
-                let host = handshake.host();
+                let host = session.host();
                 any(host, Case::Ignored) || any(host.map(without_port), Case::Ignored)
             }
             Key::Path => {

@@ -82,6 +82,10 @@ impl Unacked {
 
 pub(super) fn keep<T>(kept: &mut Vec<T>, item: T) {
     if kept.len() < KEPT {
+        // Rationale: most connections have one of a kind, or two.
+        if kept.len() < 2 {
+            kept.reserve_exact(1);
+        }
         kept.push(item);
     }
 }

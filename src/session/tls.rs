@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::sealed::{self, SealedRecord, SealedRecords};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::tls::{Alert, Certificate, ClientHello, ContentType, Event, ServerHello, Undecrypted};
 
-const TLS13: u16 = 0x0304;
+pub(super) const TLS13: u16 = 0x0304;
 
 /// How many alerts are kept.
 ///
@@ -27,6 +28,8 @@ pub struct Tls {
     pub certificates: Sides<Option<(Vec<Certificate>, PacketRef)>>,
     /// The server asked for a certificate of the client.
     pub certificate_request: Option<PacketRef>,
+    /// What the client encrypted for the server, where none of the private keys is the server's.
+    pub foreign_private_key: Option<PacketRef>,
     /// The end of each side's handshake, where it could be read.
     pub finished: Sides<Option<PacketRef>>,
     /// How often each side changed its keys.
@@ -39,6 +42,8 @@ pub struct Tls {
     pub opened: Sides<Option<PacketRef>>,
     /// Protected records that stayed closed, from the ServerHello on.
     pub sealed: Sides<Sealed>,
+    /// Such records one by one, as far as they are kept.
+    pub sealed_records: SealedRecords,
     /// Records stayed closed.
     pub undecrypted: Sides<Option<(Undecrypted, PacketRef)>>,
     /// Records that were lost, or could not be opened, between others that were.
@@ -112,6 +117,14 @@ impl Tls {
                 at,
             } => self.certificates[*direction] = Some((chain.clone(), *at)),
             Event::CertificateRequest { at } => self.certificate_request = Some(*at),
+            Event::ForeignPrivateKey { at } => {
+                self.foreign_private_key.get_or_insert(*at);
+            }
+            Event::Resumed { .. } => {
+                if let Some(chosen) = &mut self.server_hello {
+                    chosen.resumed = true;
+                }
+            }
             Event::Finished { direction, at } => {
                 self.finished[*direction].get_or_insert(*at);
             }
@@ -169,12 +182,24 @@ impl Tls {
             TLS13 => len <= 2 + 1 + 16,
             _ => content == ContentType::Alert,
         };
+        self.sealed_records.push(SealedRecord {
+            direction,
+            content,
+            len,
+            at,
+        });
         let sealed = &mut self.sealed[direction];
         if alert {
             sealed.alert = Some(at);
         } else {
             sealed.first.get_or_insert(at);
         }
+    }
+
+    /// How many bytes encryption adds to what a record holds, where that is fixed.
+    pub fn added(&self) -> Option<u16> {
+        let chosen = self.server_hello.as_ref()?;
+        sealed::added(chosen.hello.version, &chosen.suite)
     }
 
     /// This side's half of the handshake is complete, as far as can be told:
@@ -216,6 +241,13 @@ impl Tls {
     pub fn legacy_version(&self) -> Option<(&'static str, PacketRef)> {
         let chosen = self.server_hello.as_ref()?;
         (chosen.hello.version < 0x0303).then_some((version_name(chosen.hello.version), chosen.at))
+    }
+
+    /// The client made up the secret and encrypted it for the server's RSA key
+    /// (RFC 5246, section 7.4.7.1), so that this key opens all.
+    pub fn uses_rsa_key_exchange(&self) -> bool {
+        let chosen = self.server_hello.as_ref();
+        chosen.is_some_and(|chosen| chosen.suite.starts_with("TLS_RSA_WITH_"))
     }
 
     /// The highest version that the client offers.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, SocksRefusal, TunnelKind};
 use crate::stream::PacketRef;
 
 /// How many requests of one connection are kept, the newest.
@@ -15,9 +15,11 @@ const ASKED_MAX: usize = 8;
 /// Rationale: 200 bytes each; a client that was refused tries again within seconds.
 const OPENED_MAX: usize = 1_024;
 
-/// A CONNECT that opened no tunnel, so far.
+/// A request that opened no tunnel, so far.
 #[derive(Clone, Debug)]
 pub struct TunnelRequest {
+    /// How it was asked for.
+    pub kind: TunnelKind,
     /// The packet with its first byte.
     pub first: PacketRef,
     /// The packet with its last byte.
@@ -28,6 +30,8 @@ pub struct TunnelRequest {
     pub credentials: Option<String>,
     /// The final answer.
     pub response: Option<Response>,
+    /// The same in the words of SOCKS.
+    pub socks: Option<SocksRefusal>,
     /// The first part of its body, decoded.
     pub body: Vec<u8>,
     /// Secret values of the request: the answer's texts may not repeat them.
@@ -38,6 +42,8 @@ impl TunnelRequest {
     fn new(request: &Request) -> Self {
         let scheme = |value: &str| value.split_whitespace().next().map(str::to_owned);
         Self {
+            kind: TunnelKind::Connect,
+            socks: None,
             first: request.first,
             last: request.last,
             target: request.target.clone(),
@@ -63,6 +69,21 @@ impl TunnelRequests {
             self.0.remove(0);
         }
         self.0.push(TunnelRequest::new(request));
+    }
+
+    /// A SOCKS server refused one: nothing else follows on its connection.
+    pub fn refused_by_socks(&mut self, target: &str, asked: PacketRef, refusal: SocksRefusal) {
+        self.0 = vec![TunnelRequest {
+            kind: refusal.kind,
+            first: asked,
+            last: asked,
+            target: target.to_owned(),
+            credentials: None,
+            response: None,
+            socks: Some(refusal),
+            body: Vec::new(),
+            secrets: Vec::new(),
+        }];
     }
 
     /// The oldest unanswered one was refused.

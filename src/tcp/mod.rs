@@ -4,16 +4,21 @@
 //! Neither side is ours: nothing is answered, nothing is assumed delivered
 //! unless the peer acknowledged it.
 
+mod age;
 mod closing;
 mod early;
 mod event;
+mod faint;
 mod half;
 mod held;
 mod patience;
 mod recent;
 mod rtt;
+mod sample;
+mod trace;
 mod window;
 
+pub use age::Age;
 pub use closing::Reset;
 pub use event::{Event, Output};
 pub use patience::Patience;
@@ -65,6 +70,8 @@ impl Connection {
                 at,
                 first: copied.first(),
             }));
+            self.halves.client.recent.expect_copies();
+            self.halves.server.recent.expect_copies();
             return;
         }
         // A capture may have its records out of order; what is stamped earlier came earlier.
@@ -282,6 +289,16 @@ impl Connection {
     /// Bytes of memory held, both directions.
     pub fn buffered(&self) -> usize {
         self.halves.client.held.bytes() + self.halves.server.held.bytes()
+    }
+
+    /// Where this segment's payload ends in its sender's stream, and how much its sender had of
+    /// the other one; `None` while the numbers of either aren't known.
+    pub fn place_of(&self, direction: Direction, segment: &Segment<'_>) -> Option<(u64, u64)> {
+        let (own, peer) = (&self.halves[direction], &self.halves[direction.reverse()]);
+        let start = own.offset_of(segment.seq.plus(u32::from(segment.flags.syn())))?;
+        let end = start.saturating_add(i64::from(segment.wire_len));
+        let acked = peer.offset_of(segment.ack)?;
+        Some((u64::try_from(end).ok()?, u64::try_from(acked).ok()?))
     }
 
     /// Payload was seen in this direction.

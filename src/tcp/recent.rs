@@ -1,6 +1,12 @@
 //! The last few segments of one direction: the same packet captured twice, and
 //! bytes that were sent again with another content.
 
+use super::age::Age;
+use super::faint::{FaintTraces, Marks};
+use super::sample::Sample;
+use super::trace::{
+    DUPLICATE_NANOS, IDENTIFIED_NANOS, MARKED_NANOS, Surroundings, Trace, captured,
+};
 use crate::packet::Segment;
 use crate::stream::PacketRef;
 
@@ -8,57 +14,12 @@ use crate::stream::PacketRef;
 /// packets; a retransmission that carries other bytes is rarely further away.
 const KEPT: usize = 8;
 
-/// Rationale: copies of one packet are captured within 1 ms; a retransmission takes longer.
-const DUPLICATE_NANOS: u64 = 1_000_000;
-/// The same for packets with either an identification or a timestamp of their own.
-///
-/// Rationale: what is sent again is stamped anew, and most senders number it
-/// anew. No retransmission timeout is shorter (Linux; RFC 6298 asks for 1 s).
-const MARKED_NANOS: u64 = 200_000_000;
-/// The same for packets that have both.
-///
-/// Rationale: copies of two capture points that were merged are apart by the
-/// path between the two.
-const IDENTIFIED_NANOS: u64 = 1_000_000_000;
-
 /// Rationale: so many in a row don't count up by chance.
 const STEADY_IDS: u8 = 4;
 /// Rationale: a segment that the network card splits takes as many
 /// identifications as it becomes packets, 64 KiB some 45; hosts with one
 /// counter for all connections skip a few.
 const ID_STEP: u16 = 1_024;
-
-/// What is kept of a segment.
-#[derive(Clone, Copy, Debug)]
-struct Trace {
-    at: PacketRef,
-    seq: u32,
-    ack: u32,
-    flags: u8,
-    len: u32,
-    captured: u32,
-    ip_id: Option<u16>,
-    timestamps: Option<(u32, u32)>,
-    sample: Sample,
-}
-
-/// What the rest of the connection says about a segment that may be a copy.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings {
-    /// The newest packet of the other side.
-    pub(super) heard: Option<PacketRef>,
-    /// The other side has acknowledged the segment's first byte.
-    pub(super) acknowledged: bool,
-    /// A keep-alive: nobody sends two of them at once.
-    pub(super) probe: bool,
-}
-
-impl Surroundings {
-    /// The other side spoke after `first`, and may have asked for it again.
-    fn may_have_asked_again(&self, first: &Trace) -> bool {
-        !self.acknowledged && self.heard.is_some_and(|at| at > first.at)
-    }
-}
 
 /// A ring of traces.
 #[derive(Debug, Default)]
@@ -72,6 +33,10 @@ pub(super) struct Recent {
     counted: Option<(u16, u8)>,
     /// A reset was among the segments.
     reset: bool,
+    /// Segments were captured twice.
+    doubled: bool,
+    /// What is left of older segments with payload; of all, once one was captured twice.
+    older: Option<Box<FaintTraces>>,
 }
 
 impl Recent {
@@ -88,8 +53,19 @@ impl Recent {
             sample: Sample::of(segment.payload),
         };
         match self.traces.get_mut(self.next % KEPT) {
-            Some(oldest) => *oldest = trace,
-            None => self.traces.push(trace),
+            Some(oldest) => {
+                if oldest.len > 0 || self.doubled {
+                    self.older.get_or_insert_default().push(&oldest.marks());
+                }
+                *oldest = trace;
+            }
+            None => {
+                // Rationale: the side that doesn't speak has one or two.
+                if self.traces.len() < 2 {
+                    self.traces.reserve_exact(1);
+                }
+                self.traces.push(trace);
+            }
         }
         self.next = self.next.wrapping_add(1);
         self.reset |= segment.flags.rst();
@@ -109,6 +85,25 @@ impl Recent {
                 None => (id, 0),
             });
         }
+    }
+
+    /// A segment of the connection was captured twice: all of them may be.
+    pub(super) const fn expect_copies(&mut self) {
+        self.doubled = true;
+    }
+
+    /// The same packet was captured before those that are kept.
+    pub(super) fn is_copy_of_older(&self, segment: &Segment<'_>) -> bool {
+        let numbered = segment.ip_id.is_some_and(|id| id != 0);
+        let most = match (numbered, segment.options.timestamps) {
+            (true, Some(_)) => IDENTIFIED_NANOS,
+            // Bare acknowledgments may be sent several times at once.
+            _ if segment.wire_len == 0 => return false,
+            (true, None) | (false, Some(_)) => MARKED_NANOS,
+            (false, None) => return false,
+        };
+        let older = self.older.as_ref();
+        older.is_some_and(|older| older.hold(&Marks::of(segment), most))
     }
 
     /// A reset was among the segments.
@@ -182,6 +177,16 @@ impl Recent {
         }
     }
 
+    /// By the stamps of the sender, whose clock never runs back (RFC 7323, section 4.3).
+    pub(super) fn compared_stamps(&self, segment: &Segment<'_>) -> Option<Age> {
+        let (this, _) = segment.options.timestamps?;
+        match this.wrapping_sub(self.stamp?) {
+            0 => None,
+            1..0x8000_0000 => Some(Age::Newer),
+            _ => Some(Age::Older),
+        }
+    }
+
     /// Numbered by its sender not after the newest segment, where identifications count up.
     pub(super) fn is_numbered_earlier(&self, segment: &Segment<'_>) -> bool {
         match (self.counted, segment.ip_id) {
@@ -212,102 +217,6 @@ impl Recent {
     pub(super) fn last_ip_id(&self) -> Option<u16> {
         self.newest()?.ip_id
     }
-}
-
-impl Trace {
-    /// Nanoseconds between the two, whichever came first.
-    fn apart(&self, segment: &Segment<'_>) -> u64 {
-        segment.at.time.as_nanos().abs_diff(self.at.time.as_nanos())
-    }
-
-    /// Close enough in time to be the same packet, for what there is to know it
-    /// by. An identification of 0 (Linux, DF set) or none (IPv6) tells nothing.
-    fn is_near(&self, segment: &Segment<'_>, around: &Surroundings) -> bool {
-        let numbered = segment.ip_id.is_some_and(|id| id != 0);
-        let stamped = segment.options.timestamps.is_some();
-        let flags = segment.flags;
-        // Bare acknowledgments may be sent several times at once.
-        let bare =
-            segment.wire_len == 0 && !(flags.syn() || flags.fin() || flags.rst() || around.probe);
-        // Two files have it, to the nanosecond: they overlap.
-        if self.at.source != segment.at.source && self.at.time == segment.at.time {
-            return true;
-        }
-        let most = match (numbered, stamped) {
-            (true, true) => IDENTIFIED_NANOS,
-            (true, false) if bare => DUPLICATE_NANOS,
-            (true, false) => MARKED_NANOS,
-            (false, _) if bare => return false,
-            (false, true) => MARKED_NANOS,
-            (false, false) if around.may_have_asked_again(self) => return false,
-            (false, false) => DUPLICATE_NANOS,
-        };
-        self.apart(segment) <= most
-    }
-
-    fn overlaps(&self, segment: &Segment<'_>) -> bool {
-        let ahead = segment.seq.0.wrapping_sub(self.seq);
-        let behind = self.seq.wrapping_sub(segment.seq.0);
-        ahead < self.len || self.len > 0 && behind < segment.wire_len
-    }
-
-    /// Nothing captured of the two payloads differs; the snap length may have
-    /// cut one of them.
-    fn may_hold_the_same(&self, segment: &Segment<'_>) -> bool {
-        let (ours, theirs) = (self.captured, captured(segment));
-        let sample = Sample::of(segment.payload);
-        if ours == theirs {
-            return self.sample == sample;
-        }
-        ours.min(theirs) < Sample::EDGE || self.sample.first == sample.first
-    }
-}
-
-fn captured(segment: &Segment<'_>) -> u32 {
-    u32::try_from(segment.payload.len()).unwrap_or(u32::MAX)
-}
-
-/// A fingerprint of the payload's first and last 16 bytes: enough to show
-/// that two payloads differ, not that they are the same.
-///
-/// Rationale: the payload has been handed on and is not kept; hashing all of
-/// it would cost more than everything else that is done with a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sample {
-    first: u32,
-    last: u32,
-}
-
-impl Sample {
-    /// Bytes at each end.
-    const EDGE: u32 = 16;
-
-    fn of(payload: &[u8]) -> Self {
-        match (payload.first_chunk::<16>(), payload.last_chunk::<16>()) {
-            (Some(first), Some(last)) => Self {
-                first: mix(u128::from_le_bytes(*first)),
-                last: mix(u128::from_le_bytes(*last)),
-            },
-            // As it comes out for no bytes: most acknowledgments have none.
-            _ if payload.is_empty() => Self { first: 0, last: 0 },
-            _ => {
-                let mut short = [0; 16];
-                for (to, from) in short.iter_mut().zip(payload) {
-                    *to = *from;
-                }
-                let first = mix(u128::from_le_bytes(short));
-                Self { first, last: first }
-            }
-        }
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "all parts are folded in")]
-fn mix(part: u128) -> u32 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let folded = (part as u64) ^ ((part >> 64) as u64).rotate_left(29);
-    let mixed = folded.wrapping_mul(ODD);
-    (mixed ^ (mixed >> 32)) as u32
 }
 
 #[cfg(test)]

@@ -36,6 +36,10 @@ impl InFlight {
         if self.segments.len() == MOST_IN_FLIGHT {
             self.segments.pop_front();
         }
+        // Rationale: most connections have one in flight.
+        if self.segments.is_empty() {
+            self.segments.reserve_exact(1);
+        }
         self.segments.push_back(Flight {
             end,
             at,

@@ -63,6 +63,12 @@ impl Certificate {
     }
 }
 
+/// The SubjectPublicKeyInfo of a certificate (RFC 5280, section 4.1.2.7), as it stands there.
+pub(super) fn public_key(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(certificate.public_key().raw.to_vec())
+}
+
 fn time(time: ASN1Time) -> Timestamp {
     Timestamp::from_nanos(time.timestamp().saturating_mul(1_000_000_000))
 }

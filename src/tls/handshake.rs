@@ -10,6 +10,7 @@ pub(super) mod kind {
     pub(in crate::tls) const HELLO_REQUEST: u8 = 0;
     pub(in crate::tls) const CLIENT_HELLO: u8 = 1;
     pub(in crate::tls) const SERVER_HELLO: u8 = 2;
+    pub(in crate::tls) const NEW_SESSION_TICKET: u8 = 4;
     pub(in crate::tls) const ENCRYPTED_EXTENSIONS: u8 = 8;
     pub(in crate::tls) const CERTIFICATE: u8 = 11;
     pub(in crate::tls) const CERTIFICATE_REQUEST: u8 = 13;

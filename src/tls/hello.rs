@@ -1,6 +1,6 @@
 //! ClientHello and ServerHello (RFC 8446, sections 4.1.2 and 4.1.3; RFC 5246, section 7.4.1).
 
-use super::certificate::Certificate;
+use super::certificate::{self, Certificate};
 use super::wire::Wire;
 
 /// What the client offers.
@@ -152,6 +152,36 @@ pub(super) fn certificates(body: &[u8], tls13: bool) -> Vec<Certificate> {
         }
     }
     chain
+}
+
+/// The ticket of TLS 1.2 that a ClientHello shows (RFC 5077, section 3.2).
+pub(super) fn shown_ticket(body: &[u8]) -> Option<&[u8]> {
+    let mut wire = Wire(body);
+    wire.take(34)?;
+    wire.vector8()?;
+    wire.vector16()?;
+    wire.vector8()?;
+    let mut ticket = None;
+    each_extension(wire, |kind, data| {
+        if kind == 35 && !data.is_empty() {
+            ticket = Some(data.0);
+        }
+    });
+    ticket
+}
+
+/// The ticket that a server of TLS 1.2 hands out (RFC 5077, section 3.3).
+pub(super) fn new_ticket(body: &[u8]) -> Option<&[u8]> {
+    let mut wire = Wire(body);
+    wire.take(4)?; // its lifetime
+    let ticket = wire.vector16()?;
+    (!ticket.is_empty()).then_some(ticket.0)
+}
+
+/// The public key of the first certificate of a message of TLS 1.2 or older.
+pub(super) fn public_key(body: &[u8]) -> Option<Vec<u8>> {
+    let mut list = Wire(body).vector24()?;
+    certificate::public_key(list.vector24()?.0)
 }
 
 fn each_extension<'a>(mut wire: Wire<'a>, mut each: impl FnMut(u16, Wire<'a>)) {

@@ -8,19 +8,26 @@
 mod alert;
 mod certificate;
 mod cipher;
+mod closed;
 mod connection;
+mod content;
 mod half;
 mod handshake;
+mod headless;
 mod hello;
 mod keys;
 mod negotiation;
 mod open;
+mod parameters;
+mod private_key;
+mod protection;
 mod reader;
 mod record;
 mod schedule;
 mod suite;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod wire;
 
 pub use alert::Alert;
@@ -28,6 +35,7 @@ pub use certificate::Certificate;
 pub use connection::Connection;
 pub use hello::{ClientHello, ServerHello};
 pub use keys::Keys;
+pub use private_key::{PrivateKey, PrivateKeyError, is_pem};
 pub use record::ContentType;
 
 use crate::stream::{Direction, PacketRef, StreamEvent};
@@ -114,6 +122,18 @@ pub enum Event {
     /// The server asks for a certificate of the client.
     CertificateRequest {
         /// The packet.
+        at: PacketRef,
+    },
+    /// There are private keys, and none of them is that of the certificate for
+    /// which the client encrypted its secret.
+    ForeignPrivateKey {
+        /// The packet of what the client encrypted.
+        at: PacketRef,
+    },
+    /// An older session goes on after all: the server's answer ended without a
+    /// certificate (RFC 5077, section 3.4).
+    Resumed {
+        /// The packet that shows it.
         at: PacketRef,
     },
     /// One side's half of the handshake is complete.

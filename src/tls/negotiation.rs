@@ -1,22 +1,15 @@
 //! What the handshake messages settle.
 
-use sha2::Digest as _;
-
-use super::connection::{Connection, EarlyData, Exchange, Parameters};
+use super::connection::Connection;
 use super::half::Protection;
 use super::handshake::kind;
 use super::hello::{self, ClientHello, ServerHello};
 use super::keys::Keys;
+use super::parameters::{Answer, EarlyData, Parameters, ticket_id};
 use super::reader::Arrival;
-use super::schedule::Prf;
-use super::suite::{self, KeyExchange};
+use super::suite;
 use super::{Event, Output};
-use crate::stream::{Direction, PacketRef};
-
-/// How much of a handshake is kept for a hash over it.
-///
-/// Rationale: certificate chains of a few kB, with room.
-const TRANSCRIPT: usize = 64 * 1024;
+use crate::stream::{Direction, PacketRef, Secret};
 
 impl Connection {
     /// The content of a handshake record.
@@ -52,10 +45,15 @@ impl Connection {
         if !tls13 && kind != kind::HELLO_REQUEST {
             self.parameters.record(message);
         }
+        if direction == Direction::ServerToClient && kind != kind::NEW_SESSION_TICKET {
+            self.parameters.answer = Answer::More;
+        }
         match kind {
             kind::CLIENT_HELLO => {
                 if let Some(hello) = ClientHello::parse(body) {
                     self.on_client_hello(hello, at, out);
+                    let ticket = hello::shown_ticket(body).map(ticket_id);
+                    self.parameters.ticket = ticket.unwrap_or_default();
                 }
             }
             kind::SERVER_HELLO => {
@@ -83,6 +81,10 @@ impl Connection {
             }
             kind::CERTIFICATE => {
                 let chain = hello::certificates(body, tls13);
+                let of_server = direction == Direction::ServerToClient;
+                if of_server && !tls13 && keys.has_private_keys() {
+                    self.parameters.public_key = hello::public_key(body);
+                }
                 out(Output::Fact(Event::Certificate {
                     direction,
                     chain,
@@ -90,13 +92,36 @@ impl Connection {
                 }));
             }
             kind::CERTIFICATE_REQUEST => out(Output::Fact(Event::CertificateRequest { at })),
-            kind::CLIENT_KEY_EXCHANGE if !tls13 => self.parameters.on_key_exchange(body),
+            kind::CLIENT_KEY_EXCHANGE if !tls13 => {
+                self.parameters.on_key_exchange(body, keys);
+                if self.parameters.is_for_another(keys) {
+                    out(Output::Fact(Event::ForeignPrivateKey { at }));
+                }
+                let session = self.parameters.session.clone();
+                self.learn(session, keys);
+            }
+            kind::NEW_SESSION_TICKET if !tls13 => {
+                if let Some(ticket) = hello::new_ticket(body) {
+                    self.learn(ticket_id(ticket), keys);
+                }
+            }
             kind::FINISHED => out(Output::Fact(Event::Finished { direction, at })),
             kind::KEY_UPDATE if tls13 => {
                 self.halves[direction].update_keys();
                 out(Output::Fact(Event::KeyUpdate { direction, at }));
             }
             _ => {}
+        }
+    }
+
+    /// Keeps the master secret of a session for connections that resume it,
+    /// where only this handshake tells it.
+    fn learn(&mut self, id: Vec<u8>, keys: &Keys) {
+        if id.is_empty() || self.parameters.exchange.is_none() {
+            return;
+        }
+        if let Some(master) = self.parameters.master(keys) {
+            self.learned.push(Secret::OfSession { id, master });
         }
     }
 
@@ -157,6 +182,10 @@ impl Connection {
         parameters.session.clone_from(&hello.session_id);
         let same_session =
             !hello.session_id.is_empty() && hello.session_id == parameters.offered_session;
+        parameters.answer = match tls13 || same_session {
+            true => Answer::More,
+            false => Answer::Nothing,
+        };
         let resumed = if tls13 {
             hello.pre_shared_key
         } else {
@@ -183,90 +212,5 @@ impl Connection {
         if let Some(alpn) = alpn {
             out(Output::Fact(Event::Protocol { alpn, at }));
         }
-    }
-}
-
-impl Parameters {
-    fn record(&mut self, message: &[u8]) {
-        if self.transcript.len().saturating_add(message.len()) <= TRANSCRIPT {
-            self.transcript.extend_from_slice(message);
-        }
-    }
-
-    /// RFC 5246, section 7.4.7.1: the premaster secret, encrypted for the server.
-    fn on_key_exchange(&mut self, body: &[u8]) {
-        let transcript = std::mem::take(&mut self.transcript);
-        let (Some(version), Some(suite)) = (self.version, self.suite) else {
-            return;
-        };
-        let encrypted = body.get(2..).and_then(|encrypted| encrypted.first_chunk());
-        if let (KeyExchange::Rsa, Some(encrypted)) = (suite.exchange, encrypted) {
-            self.exchange = Some(Exchange {
-                encrypted: *encrypted,
-                session_hash: session_hash(Prf::of(version, suite), &transcript),
-            });
-        }
-    }
-
-    /// The master secret, where the keys at hand tell it.
-    pub(super) fn master(&self, keys: &Keys) -> Option<Vec<u8>> {
-        let client = self.client_random?;
-        let computed = self.exchange.as_ref().and_then(|exchange| {
-            let premaster = keys.premaster(&exchange.encrypted)?;
-            let prf = Prf::of(self.version?, self.suite?);
-            Some(if self.extended_master_secret {
-                prf.extended_master_secret(premaster, &exchange.session_hash)
-            } else {
-                prf.master_secret(premaster, &client, &self.server_random?)
-            })
-        });
-        computed.or_else(|| keys.master(&client, &self.session).map(<[u8]>::to_vec))
-    }
-}
-
-/// RFC 7627, section 3.
-fn session_hash(prf: Prf, transcript: &[u8]) -> Vec<u8> {
-    match prf {
-        Prf::Sha256 => sha2::Sha256::digest(transcript).to_vec(),
-        Prf::Sha384 => sha2::Sha384::digest(transcript).to_vec(),
-        Prf::Legacy => {
-            let mut hash = md5::Md5::digest(transcript).to_vec();
-            hash.extend_from_slice(&sha1::Sha1::digest(transcript));
-            hash
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stream::Secret;
-
-    #[test]
-    fn a_premaster_secret_may_come_after_its_handshake() {
-        let mut parameters = Parameters {
-            client_random: Some([1; 32]),
-            server_random: Some([2; 32]),
-            version: Some(0x0303),
-            suite: suite::by_id(0x002f),
-            ..Parameters::default()
-        };
-        let body = [&[0, 16], &[7; 16][..]].concat();
-        parameters.on_key_exchange(&body);
-        let mut keys = Keys::new(true);
-        assert_eq!(parameters.master(&keys), None);
-        keys.add(Secret::Premaster {
-            encrypted: [7; 8],
-            bytes: vec![3; 48],
-        });
-        let plain = Prf::Sha256.master_secret(&[3; 48], &[1; 32], &[2; 32]);
-        assert_eq!(parameters.master(&keys), Some(plain));
-
-        parameters.extended_master_secret = true;
-        parameters.record(b"messages");
-        parameters.on_key_exchange(&body);
-        let hash = sha2::Sha256::digest(b"messages");
-        let extended = Prf::Sha256.extended_master_secret(&[3; 48], &hash);
-        assert_eq!(parameters.master(&keys), Some(extended));
     }
 }

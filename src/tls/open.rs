@@ -228,13 +228,13 @@ fn next(keyed: &Keyed) -> Option<Keyed> {
     })
 }
 
-fn opener_of(suite: &Suite, secret: &[u8]) -> Option<Opener> {
+pub(super) fn opener_of(suite: &Suite, secret: &[u8]) -> Option<Opener> {
     let keys = schedule::traffic_keys(suite, secret)?;
     Opener::new(0x0304, suite, &keys, false)
 }
 
 /// The suites that a secret may belong to: the one that was chosen, or all with a hash of that length.
-fn candidates(
+pub(super) fn candidates(
     suite: Option<&'static Suite>,
     secret: &[u8],
 ) -> impl Iterator<Item = &'static Suite> + use<> {

@@ -39,6 +39,8 @@ struct Ends {
     client: ClientConfig,
     server: ServerConfig,
     log: Arc<Log>,
+    /// The client changes its keys once in a while.
+    updates: bool,
 }
 
 fn ends(version: &'static rustls::SupportedProtocolVersion) -> Ends {
@@ -65,6 +67,7 @@ fn ends(version: &'static rustls::SupportedProtocolVersion) -> Ends {
         client,
         server,
         log,
+        updates: true,
     }
 }
 
@@ -97,7 +100,7 @@ impl Ends {
             client_said.extend_from_slice(question.as_bytes());
             server_said.extend_from_slice(answer.as_bytes());
             carry(&mut client, &mut server, &mut wire);
-            if tls13 && round % 4 == 3 {
+            if self.updates && tls13 && round % 4 == 3 {
                 client.refresh_traffic_keys().unwrap();
             }
         }
@@ -302,9 +305,78 @@ fn the_keys_of_another_connection_open_nothing() {
 }
 
 #[test]
-fn a_lost_client_hello_is_the_reason() {
+fn a_lost_client_hello_is_the_reason_where_no_secret_opens_what_follows() {
+    for version in [&TLS12, &TLS13] {
+        let (ours, other) = (talk(version, 3), talk(version, 3));
+        let heard = listen(&ours, usize::MAX, &[0], &other.secrets, 0);
+        assert_eq!(heard.reasons(), [Undecrypted::NoClientHello; 2]);
+        assert!(heard.client.is_empty() && heard.server.is_empty());
+    }
+}
+
+#[test]
+fn a_lost_client_hello_costs_nothing_where_a_secret_opens_what_follows() {
+    for version in [&TLS12, &TLS13] {
+        let (ours, other) = (talk(version, 3), talk(version, 3));
+        let secrets = [other.secrets, ours.secrets.clone()].concat();
+        for from in [0, 20] {
+            let heard = listen(&ours, 900, &[0], &secrets, from);
+            assert!(heard.client.concat() == ours.client_said, "{from}");
+            assert!(heard.server.concat() == ours.server_said, "{from}");
+            assert_eq!(heard.reasons(), []);
+        }
+    }
+}
+
+#[test]
+fn without_the_secrets_of_its_handshake_a_lost_client_hello_costs_nothing_either() {
     let talk = talk(&TLS13, 3);
-    let heard = listen(&talk, usize::MAX, &[0], &talk.secrets, 0);
+    let of_data = |secret: &&Secret| {
+        use SecretLabel::{ClientTraffic, ServerTraffic};
+        matches!(
+            secret,
+            Secret::OfRandom {
+                label: ClientTraffic | ServerTraffic,
+                ..
+            }
+        )
+    };
+    let some: Vec<Secret> = talk.secrets.iter().filter(of_data).cloned().collect();
+    let heard = listen(&talk, 700, &[0], &some, 0);
+    assert!(heard.client.concat() == talk.client_said);
+    assert!(heard.server.concat() == talk.server_said);
+}
+
+/// What is heard from piece `first` on of a connection that is old by then.
+fn listen_late(talk: &Talk, first: usize, secrets: &[Secret]) -> Heard {
+    let pieces: usize = talk
+        .wire
+        .iter()
+        .map(|(_, bytes)| bytes.len().div_ceil(500))
+        .sum();
+    let lost: Vec<usize> = (0..first.min(pieces)).collect();
+    listen(talk, 500, &lost, secrets, 0)
+}
+
+#[test]
+fn the_middle_of_a_connection_of_tls_1_3_is_read() {
+    let mut ends = ends(&TLS13);
+    ends.updates = false;
+    let (talk, other) = (ends.talk(b"", 80), talk(&TLS13, 3));
+    let secrets = [other.secrets.clone(), talk.secrets.clone()].concat();
+    let heard = listen_late(&talk, 100, &secrets);
+    assert!(heard.client.len() > 20 && heard.server.len() > 20);
+    assert!(talk.client_said.ends_with(&heard.client.concat()));
+    assert!(talk.server_said.ends_with(&heard.server.concat()));
+    let heard = listen_late(&talk, 100, &other.secrets);
+    assert_eq!(heard.reasons(), [Undecrypted::NoClientHello; 2]);
+    assert!(heard.client.is_empty() && heard.server.is_empty());
+}
+
+#[test]
+fn the_middle_of_a_connection_of_tls_1_2_needs_its_server_hello() {
+    let talk = talk(&TLS12, 60);
+    let heard = listen_late(&talk, 80, &talk.secrets);
     assert_eq!(heard.reasons(), [Undecrypted::NoClientHello; 2]);
 }
 

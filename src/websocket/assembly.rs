@@ -60,6 +60,10 @@ pub(super) struct Assembly {
     pub(super) unfinished: bool,
     /// Stream offset of its latest frame.
     pub(super) last_frame: u64,
+    /// Its beginning, uncompressed and unmasked, where somebody listens.
+    pub(super) excerpt: Option<Vec<u8>>,
+    /// How much more of it to keep.
+    excerpt_room: usize,
     /// Its bytes may be anything.
     opaque: bool,
     content: Content,
@@ -104,6 +108,7 @@ impl Assembly {
             complete: reading != Reading::Unreadable,
             confidence: frame.confidence,
             first: frame.at,
+            begun: frame.at,
             last: frame.at,
             available: frame.at,
             end: frame.offset,
@@ -118,9 +123,17 @@ impl Assembly {
             stopped: None,
             unfinished: false,
             last_frame: frame.offset,
+            excerpt: None,
+            excerpt_room: 0,
             opaque,
             content: Content::of(frame.opcode, opaque, wants),
         }
+    }
+
+    /// Keeps the first `room` bytes in `excerpt`, for who listens.
+    pub(super) fn lend(&mut self, excerpt: Vec<u8>, room: usize) {
+        self.excerpt = Some(excerpt);
+        self.excerpt_room = room;
     }
 
     /// The header of its next frame.
@@ -158,7 +171,7 @@ impl Assembly {
             offset: frame.offset,
         };
         match self.reading {
-            Reading::Plain if self.content.is_idle() => self.count(bytes),
+            Reading::Plain if self.content.is_idle() && self.excerpt_room == 0 => self.count(bytes),
             Reading::Plain => {
                 unmask(bytes, frame.mask, position, &mut |clear| {
                     self.take(clear, place)
@@ -201,6 +214,11 @@ impl Assembly {
         self.message.payload = wants.payload.map(|_| Vec::new());
         self.content = Content::of(self.message.opcode, self.opaque, wants);
         self.bad_text = None;
+        // Of what didn't inflate nothing is read.
+        self.excerpt_room = 0;
+        if let Some(excerpt) = &mut self.excerpt {
+            excerpt.clear();
+        }
         let works = inflater.retry(&mut |clear| self.take(clear, place));
         if works {
             self.reading = Reading::Inflated;
@@ -235,6 +253,7 @@ impl Assembly {
     /// doesn't follow on what is kept.
     pub(super) fn cut(&mut self) {
         self.message.complete = false;
+        self.excerpt_room = 0;
         self.content = Content {
             utf8: None,
             sha256: None,
@@ -270,6 +289,13 @@ impl Assembly {
         }
         if let Some(digest) = &mut self.content.sha256 {
             digest.update(bytes);
+        }
+        if self.excerpt_room > 0
+            && let Some(excerpt) = &mut self.excerpt
+        {
+            let kept = bytes.get(..self.excerpt_room).unwrap_or(bytes);
+            excerpt.extend_from_slice(kept);
+            self.excerpt_room -= kept.len();
         }
         if let Some(payload) = &mut self.message.payload
             && self.content.room > 0
@@ -309,6 +335,8 @@ impl Assembly {
 
     /// Bytes of memory held.
     pub(super) fn buffered(&self) -> usize {
-        self.message.payload.as_ref().map_or(0, Vec::capacity)
+        let excerpt = self.excerpt.as_ref().map_or(0, Vec::capacity);
+        let payload = self.message.payload.as_ref().map_or(0, Vec::capacity);
+        excerpt.saturating_add(payload)
     }
 }

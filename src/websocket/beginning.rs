@@ -3,7 +3,8 @@
 use super::assembly::{Arrival, Assembly, Place, Reading};
 use super::breach;
 use super::frame::{self, Boundary, Header, MAX_HEADER};
-use super::half::{Half, Open, State};
+use super::half::{Half, State};
+use super::open::Open;
 use super::{Breach, Event, Frame, Opcode};
 use crate::stream::PacketRef;
 
@@ -149,6 +150,7 @@ impl Half {
             self.begin_fragment(&frame, held.arrival, &breaches, out);
         }
         self.closed |= opcode == Opcode::Close;
+        self.habits.begun = true;
         self.habits.zero_key |= mask == Some([0; 4]);
         self.habits.binary |= opcode == Opcode::Binary && rsv == 0;
         let (arrival, control) = (held.arrival, Vec::new());
@@ -220,7 +222,12 @@ impl Half {
             self.cut_message(out);
         }
         if self.message.is_none() {
-            let started = self.start_message(frame);
+            let mut started = self.start_message(frame);
+            started.message.begun = arrival.released;
+            let room = self.listener.room();
+            if room > 0 {
+                started.lend(std::mem::take(&mut self.spare), room);
+            }
             self.message = Some(started);
             // Its first fragments came before frames were found again.
             if frame.opcode == Opcode::Continuation

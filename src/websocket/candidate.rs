@@ -2,7 +2,8 @@
 //! what speaks for it.
 
 use super::evidence::{
-    ANYWHERE, Expected, HIT_SHORT, LINK, hit, is_dull, is_legal, is_middle, size, text_bits,
+    ANYWHERE, BEHIND_SWITCH, Expected, HIT_SHORT, LINK, hit, is_dull, is_legal, is_middle, size,
+    text_bits,
 };
 use super::frame::Header;
 use super::{Confidence, Opcode};
@@ -13,6 +14,18 @@ const CERTAIN: (i32, i32) = (40, 24);
 
 /// Bits that make a frame likely, where all of the chain sits well in its segments.
 const LIKELY: (i32, i32) = (20, 8);
+
+/// The same where the direction sends what frames could be nested in: one in
+/// 65,000 of those would look the same.
+///
+/// What is known of the session from before a gap makes no frame of it sooner.
+/// That its frames began with segments is worth less than a bit: it doubles the
+/// true ones that do, and says nothing of payload. That they had one opcode or
+/// one length is worth nothing against chance, since a payload that repeats a
+/// byte pair is what [`LINK`] already reckons with, nor against nesting, since
+/// tunnelled frames have their own habits. And that no payload looked like
+/// frames so far would have to be read from every payload.
+const LIKELY_NESTED: (i32, i32) = (20, 16);
 
 /// Bits that make the frames of a cut segment likely: those that its own
 /// headers are worth, and the logarithm of how many segments in a row began with a frame.
@@ -67,6 +80,8 @@ pub(super) struct Candidate {
     frames: u64,
     fragments: Fragments,
     closed: bool,
+    /// The first frame that is likely whatever this direction sends.
+    likely_from: Option<u64>,
     /// The latest frame.
     header: Header,
     site: Site,
@@ -90,6 +105,7 @@ impl Candidate {
             frames: 0,
             fragments: Fragments::Unknown,
             closed: false,
+            likely_from: None,
             header: *header,
             site,
         };
@@ -112,6 +128,7 @@ impl Candidate {
             let inside = i32::try_from(inside).unwrap_or(i32::MAX);
             self.nesting = self.nesting.saturating_sub(inside).max(0);
             self.fits_segments = false;
+            self.likely_from = None;
         }
         let (last, same_key) = (self.header, self.header.mask == header.mask);
         let same = (last.opcode, last.fin, last.payload_len)
@@ -128,6 +145,14 @@ impl Candidate {
         self.take(header, site, sample, expected, same && same_key)
     }
 
+    /// It begins behind the opening handshake: what can't be there at first is no frame.
+    pub(super) fn favour(&mut self) {
+        if self.header.opcode != Opcode::Continuation {
+            self.chance = self.chance.saturating_add(BEHIND_SWITCH);
+            self.nesting = self.nesting.saturating_add(BEHIND_SWITCH);
+        }
+    }
+
     /// Where the next header is due.
     pub(super) const fn next(&self) -> u64 {
         self.site
@@ -138,16 +163,39 @@ impl Candidate {
 
     /// How sure its latest frame is.
     pub(super) fn confidence(&self) -> Option<Confidence> {
-        let reaches = |(chance, nesting): (i32, i32)| {
-            self.chance >= chance && (self.scrambled || self.nesting >= nesting)
-        };
-        if reaches(CERTAIN) {
+        if self.reaches(CERTAIN) {
             Some(Confidence::Certain)
-        } else if reaches(LIKELY) && self.is_likely_from_its_start() {
+        } else if self.is_likely() && self.is_likely_from_its_start() {
             Some(Confidence::Likely)
         } else {
             None
         }
+    }
+
+    /// All in all it is likely, if it may be at all.
+    pub(super) const fn is_likely(&self) -> bool {
+        self.reaches(LIKELY)
+    }
+
+    /// Such bits more would make it no chance.
+    pub(super) const fn is_likely_with(&self, bits: i32) -> bool {
+        self.chance.saturating_add(bits) >= LIKELY.0
+    }
+
+    /// The first frame that is likely though it could be nested.
+    pub(super) const fn likely_from(&self) -> Option<u64> {
+        self.likely_from
+    }
+
+    /// Bytes of its frames but for the latest, on average.
+    pub(super) fn mean(&self) -> u64 {
+        let others = self.frames.saturating_sub(1);
+        let bytes = self.site.offset.saturating_sub(self.start);
+        bytes.checked_div(others).unwrap_or(u64::MAX)
+    }
+
+    const fn reaches(&self, (chance, nesting): (i32, i32)) -> bool {
+        self.chance >= chance && (self.scrambled || self.nesting >= nesting)
     }
 
     /// Every frame is masked with a key of its own.
@@ -218,6 +266,9 @@ impl Candidate {
         self.closed |= header.opcode == Opcode::Close;
         self.frames = self.frames.saturating_add(1);
         (self.header, self.site) = (*header, site);
+        if self.fits_segments && site.aligned && self.reaches(LIKELY_NESTED) {
+            self.likely_from.get_or_insert(site.offset);
+        }
         true
     }
 

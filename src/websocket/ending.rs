@@ -2,7 +2,9 @@
 
 use super::assembly::{Assembly, Place, Reading};
 use super::deflate::{Inflater, Stop};
-use super::half::{Half, Open, State};
+use super::half::{Half, State};
+use super::open::Open;
+use super::subprotocol::Heard;
 use super::{Breach, CloseFrame, Confidence, Control, Event, Opcode, Wants};
 use crate::stream::PacketRef;
 
@@ -71,9 +73,34 @@ impl Half {
             }
             message.seal();
         }
-        if let Some(Assembly { message, .. }) = self.message.take() {
-            out(Event::Message(message));
+        let Some(Assembly {
+            message, excerpt, ..
+        }) = self.message.take()
+        else {
+            return;
+        };
+        let Some(mut excerpt) = excerpt else {
+            return out(Event::Message(message));
+        };
+        let heard = Heard {
+            direction: message.direction,
+            opcode: message.opcode,
+            first: message.first,
+            last: message.last,
+            begun: message.begun,
+            available: message.available,
+            end: message.end,
+            whole: message.len == excerpt.len() as u64,
+        };
+        let complete = message.complete;
+        out(Event::Message(message));
+        if complete {
+            self.listener.on_message(&heard, &excerpt, out);
+        } else {
+            self.listener.on_lost();
         }
+        excerpt.clear();
+        self.spare = excerpt;
     }
 
     /// A control frame ended, or was cut off.

@@ -61,6 +61,21 @@ pub(super) const HIT_MOST: u32 = 8;
 /// Rationale: a payload is written in one go, so only its last segment is short.
 pub(super) const HIT_SHORT: i32 = 4;
 
+/// Bits of the first segment behind a 101 whose head was cut, both against
+/// chance and against nesting: what is spoken is known, and frames begin there
+/// but where one came in the packet of the 101 and was longer than that.
+///
+/// Rationale: few servers speak first, and fewer in the same packet.
+pub(super) const BEHIND_SWITCH: i32 = 12;
+
+/// Bits of a Close frame with which the stream ends: nothing may follow one
+/// (RFC 6455, section 5.5.1), and its length is exactly what is left.
+///
+/// Rationale: all of its first two bytes are then given, but for what [`LINK`]
+/// counts. What is nested has the Close frame of what it is nested in behind
+/// it, so alignment is asked for, and no sum of bits against nesting.
+pub(super) const CLOSE_AT_END: i32 = 16;
+
 /// Taken away from a chain that begins inside a segment: there are a thousand such places.
 pub(super) const ANYWHERE: i32 = 10;
 

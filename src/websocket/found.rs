@@ -1,14 +1,15 @@
 //! What a search holds while it lasts, and hands over at its end.
 
 use super::Event;
-use super::candidate::Rhythm;
+use super::candidate::{Candidate, Rhythm};
 use super::held::{Held, Piece};
 use super::search::Search;
 
 /// Bytes held of one direction.
 ///
 /// Rationale: five frames of a few hundred bytes prove themselves; what is
-/// larger is given up, and named, for the sake of memory.
+/// larger is given up, and named, for the sake of memory. The latest chunk
+/// stays, whatever its size.
 const MAX_HELD: usize = 64 << 10;
 
 /// Where frames begin.
@@ -49,14 +50,20 @@ impl Search {
         found: Option<(u64, u64)>,
         out: &mut impl FnMut(Event),
     ) -> Option<Found> {
-        let keep = found.map_or_else(|| self.needed(), |(start, _)| start);
+        let keep = match found {
+            Some((start, _)) => start,
+            None if self.is_skimming() => self.at,
+            None => self.needed(),
+        };
         while let Some(piece) = self.held.first() {
             let old = match piece {
                 Piece::Bytes(bytes) => bytes.end() <= keep,
                 Piece::Gap(gap) => gap.offset <= keep,
                 Piece::End(..) => true,
             };
-            let too_much = found.is_none() && self.held.size() > MAX_HELD;
+            // The header that begins in the tail may prove the chain.
+            let awaited = matches!(piece, Piece::Bytes(bytes) if bytes.end() > self.at);
+            let too_much = found.is_none() && !awaited && self.held.size() > MAX_HELD;
             if !old && !too_much {
                 break;
             }
@@ -81,15 +88,25 @@ impl Search {
         })
     }
 
-    /// Where the earliest chain begins that would be handed over from its start on.
-    pub(super) fn needed(&self) -> u64 {
-        let starts = self.candidates.values();
-        starts
-            .filter(|candidate| {
-                candidate.is_likely_from_its_start() || self.is_from_origin(candidate)
-            })
-            .map(|candidate| candidate.start)
-            .fold(self.at, u64::min)
+    /// Where the earliest chain begins that would be handed over from its start
+    /// on, or the part of it that is likely.
+    fn needed(&self) -> u64 {
+        let needed = |candidate: &Candidate| match candidate.is_likely_from_its_start()
+            || self.is_from_origin(candidate)
+        {
+            true => Some(candidate.start),
+            false => candidate.likely_from(),
+        };
+        let starts = self.all().filter_map(needed);
+        starts.fold(self.at, u64::min)
+    }
+
+    /// Where the held part of a chain begins that is likely by now.
+    pub(super) fn likely(&self, candidate: &Candidate) -> Option<u64> {
+        let begins = candidate.is_likely_from_its_start() || self.is_from_switch(candidate);
+        let whole = (begins && candidate.is_likely()).then_some(candidate.start);
+        let starts = [whole, candidate.likely_from()].into_iter().flatten();
+        starts.into_iter().find(|&start| self.holds(start))
     }
 }
 

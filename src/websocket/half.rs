@@ -1,15 +1,15 @@
 //! One direction: where in its stream of frames we stand.
 
-use super::assembly::{Arrival, Assembly, Place, Reading};
+use super::assembly::{Arrival, Assembly, Reading};
 use super::beginning::Carry;
-use super::breach::MAX_CONTROL;
 use super::deflate::Inflater;
 use super::ending::settle_text;
-use super::mask::unmask;
+use super::open::Open;
 use super::resync::Habits;
-use super::search::Search;
-use super::{Breach, Deflate, Event, Frame, Opcode, Parameters, Wants};
-use crate::stream::{Chunk, Direction, Gap, PacketRef};
+use super::search::{Last, Search};
+use super::subprotocol::{Hint, Listener};
+use super::{Deflate, Event, Opcode, Parameters, Wants};
+use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef};
 
 /// One direction of a connection.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ pub(super) struct Half {
     pub(super) adrift: bool,
     /// What a search has to know of the frames so far.
     pub(super) habits: Habits,
+    /// What reads the protocol inside the messages.
+    pub(super) listener: Listener,
+    /// An empty buffer for the beginning of the next message, which is read for that.
+    pub(super) spare: Vec<u8>,
 }
 
 /// Where in the stream of frames we stand.
@@ -54,55 +58,6 @@ pub(super) enum State {
     Searching(Box<Search>),
     /// After the last byte.
     Ended,
-}
-
-/// A frame whose payload is not yet complete.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) frame: Frame,
-    /// Payload bytes that passed, seen or not.
-    pub(super) position: u64,
-    /// Payload bytes that were seen.
-    pub(super) seen: u64,
-    /// The latest of its bytes.
-    pub(super) arrival: Arrival,
-    /// A control frame's payload, unmasked.
-    pub(super) control: Vec<u8>,
-    /// What its header broke.
-    pub(super) breaches: Vec<Breach>,
-}
-
-impl Open {
-    /// Bytes of the payload are missing.
-    pub(super) const fn is_torn(&self) -> bool {
-        self.seen < self.position
-    }
-
-    /// Every byte of the payload was seen.
-    pub(super) const fn is_whole(&self) -> bool {
-        self.seen == self.frame.payload_len
-    }
-
-    /// Where its last byte was.
-    pub(super) const fn place(&self) -> Place {
-        Place {
-            at: self.arrival.seen,
-            offset: self.frame.offset,
-        }
-    }
-
-    /// Keeps the next bytes of a control frame's payload.
-    fn keep_control(&mut self, bytes: &[u8]) {
-        let room = MAX_CONTROL.saturating_sub(self.control.len());
-        // What follows a hole isn't kept: it would read as if it followed.
-        if !self.is_torn() {
-            let bytes = bytes.get(..room).unwrap_or(bytes);
-            let kept = &mut self.control;
-            unmask(bytes, self.frame.mask, self.position, &mut |clear| {
-                kept.extend(clear)
-            });
-        }
-    }
 }
 
 impl Half {
@@ -126,6 +81,10 @@ impl Half {
             doubted: false,
             adrift: false,
             habits: Habits::default(),
+            listener: parameters
+                .hint
+                .map_or_else(Listener::default, Hint::listener),
+            spare: Vec::new(),
         }
     }
 
@@ -134,6 +93,7 @@ impl Half {
         let parameters = Parameters {
             deflate: Some(Deflate::default()),
             wants,
+            hint: Some(Hint::None),
         };
         let mut this = Self::new(direction, &parameters);
         this.inflater.lose_context();
@@ -198,13 +158,19 @@ impl Half {
                 };
                 self.lose(at, out);
                 self.search(held);
+                let end = len.map(|len| gap.offset.saturating_add(len));
+                if let (GapCause::SnapLength, false, Some(end)) = (cause, self.habits.begun, end) {
+                    // Nothing but the end of the opening handshake and what followed it
+                    // in the same segment was cut.
+                    self.search_from(end);
+                }
             }
             (None, State::Lost | State::Searching(_) | State::Ended) => {}
         }
     }
 
     pub(super) fn on_end(&mut self, at: PacketRef, out: &mut impl FnMut(Event)) {
-        self.search_end(out);
+        self.search_end(Last::OfStream, out);
         let inside_frame = match &self.state {
             State::Inside(open) => Some((open.seen, open.frame.payload_len)),
             State::Boundary(_) | State::Lost | State::Searching(_) => None,
@@ -223,7 +189,7 @@ impl Half {
 
     /// The capture ended: hands over what is incomplete.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(Event)) {
-        self.search_end(out);
+        self.search_end(Last::OfCapture, out);
         self.cut_off(out);
         self.state = State::Ended;
         self.inflater.release();
@@ -240,6 +206,8 @@ impl Half {
         control
             .saturating_add(message)
             .saturating_add(self.inflater.buffered())
+            .saturating_add(self.spare.capacity())
+            .saturating_add(self.listener.buffered())
     }
 
     /// Reads payload bytes; returns the bytes after them.

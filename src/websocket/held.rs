@@ -55,6 +55,10 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn push(&mut self, piece: Piece) {
         self.size = self.size.saturating_add(size_of_piece(&piece));
+        // Rationale: most connections that turn out to be something else had one or two.
+        if self.pieces.len() < 4 {
+            self.pieces.reserve_exact(1);
+        }
         self.pieces.push_back(piece);
     }
 
@@ -68,6 +72,17 @@ impl Held {
                 released: chunk.released,
             },
         }));
+    }
+
+    /// Calls the direction of all that is held by its other name.
+    pub(super) fn reverse(&mut self) {
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Bytes(bytes) => bytes.direction = bytes.direction.reverse(),
+                Piece::Gap(gap) => gap.direction = gap.direction.reverse(),
+                Piece::End(direction, _) => *direction = direction.reverse(),
+            }
+        }
     }
 
     /// Takes the oldest piece out.

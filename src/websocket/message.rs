@@ -26,6 +26,8 @@ pub struct Message {
     pub confidence: Confidence,
     /// The packet with its first byte.
     pub first: PacketRef,
+    /// When the receiver could have its first byte.
+    pub begun: PacketRef,
     /// The packet that brought its last missing byte (the latest `seen`).
     pub last: PacketRef,
     /// When the receiver could have all of it (the latest `released`).

@@ -5,13 +5,15 @@
 use std::collections::VecDeque;
 
 use super::candidate::Candidate;
-use super::evidence::LINK;
+use super::close;
+use super::evidence::{CLOSE_AT_END, LINK};
 use super::found::Found;
 use super::half::{Half, State};
 use super::held::Piece;
 use super::mask::unmask;
-use super::search::Search;
+use super::search::{Last, Search};
 use super::{Event, Opcode};
+use crate::stream::{PacketRef, Sides};
 
 /// Pings and Pongs of a direction that are kept.
 ///
@@ -63,15 +65,30 @@ impl Said {
     }
 }
 
+/// What one direction of a connection without a handshake has to know of the other.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled {
+    pub(super) said: Sides<Said>,
+    /// Ends of directions in which nothing was found: what the other one turns
+    /// out to be may explain what was said.
+    pub(super) ends: Sides<Option<PacketRef>>,
+}
+
 impl Search {
     /// It begins with the first byte that came, and a frame begins or goes on with each segment.
     pub(super) fn is_from_origin(&self, candidate: &Candidate) -> bool {
-        candidate.fits_segments && self.origin == Some(candidate.start)
+        let first = candidate.fits_segments && self.origin == Some(candidate.start);
+        first || self.is_from_switch(candidate)
+    }
+
+    /// The same of the first byte behind the opening handshake.
+    pub(super) fn is_from_switch(&self, candidate: &Candidate) -> bool {
+        candidate.fits_segments && self.beginning == Some(candidate.start)
     }
 
     /// What came last is a segment that the other direction's words explain.
     fn find_answer(&mut self, said: &Said, out: &mut impl FnMut(Event)) -> Option<Found> {
-        let candidate = *self.candidates.get(&self.end)?;
+        let candidate = **self.candidates.get(&self.end)?;
         let (header, site) = candidate.latest();
         let answers = || {
             let payload = self.control_payload(&candidate);
@@ -90,11 +107,40 @@ impl Search {
 
     /// Nothing more comes, and all that came is frames.
     fn find_whole(&mut self, out: &mut impl FnMut(Event)) -> Option<Found> {
-        let candidate = *self.candidates.get(&self.end)?;
+        let candidate = **self.candidates.get(&self.end)?;
         let whole = self.is_from_origin(&candidate) && candidate.chance >= LINK;
         let whole = whole && self.holds(candidate.start);
         let found = whole.then_some((candidate.start, u64::MAX))?;
         self.conclude(Some(found), out)
+    }
+
+    /// Where the Close frame begins with which the stream ended: the last bytes
+    /// are a segment of its own or a part of a chain, and its length leads to
+    /// the end. Only where frames are known to pass.
+    pub(super) fn closing(&self) -> Option<u64> {
+        let candidate = self.candidates.get(&self.end)?;
+        let (header, site) = candidate.latest();
+        let rooted = site.aligned || candidate.is_scrambled();
+        let known = self.expected.known || self.is_from_switch(candidate);
+        if header.opcode != Opcode::Close || !rooted || !known {
+            return None;
+        }
+        let enough = candidate.is_likely_with(CLOSE_AT_END) && self.holds(site.offset);
+        if !enough {
+            return None;
+        }
+        // Of one that the snap length cut, the sample was sound.
+        let Some(payload) = self.control_payload(candidate) else {
+            return Some(site.offset);
+        };
+        let sound = match payload.split_first_chunk::<2>() {
+            Some((code, reason)) => {
+                let legal = !close::is_illegal(u16::from_be_bytes(*code));
+                legal && std::str::from_utf8(reason).is_ok()
+            }
+            None => payload.is_empty(),
+        };
+        sound.then_some(site.offset)
     }
 
     /// The payload of the latest frame, unmasked, if it is that of a control frame and held.
@@ -145,9 +191,9 @@ impl Half {
     }
 
     /// Nothing more comes: what is likely by itself has to do.
-    pub(super) fn search_last(&mut self, out: &mut impl FnMut(Event)) {
+    pub(super) fn search_last(&mut self, last: Last, out: &mut impl FnMut(Event)) {
         if let State::Searching(search) = &mut self.state
-            && let Some(found) = search.on_end(out)
+            && let Some(found) = search.on_end(last, out)
         {
             self.resume(&found, out);
         }

@@ -2,9 +2,9 @@
 
 use super::candidate::Rhythm;
 use super::evidence::Expected;
+use super::found::Found;
 use super::held::{Held, Piece};
-use super::search::Search;
-use super::{Connection, Event, Wants};
+use super::search::{Last, Search};
 use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, Sides, StreamEvent};
 
 /// Bytes held of both directions.
@@ -12,12 +12,25 @@ use crate::stream::{Chunk, Direction, Gap, GapCause, PacketRef, Sides, StreamEve
 /// Rationale: many frames of ordinary size; beyond that the oldest go, and are named.
 const MAX_HELD: usize = 128 << 10;
 
-/// Bytes of one direction that are looked at; the other is looked at as far.
+/// Bytes of one direction that are looked at one by one, and of which some are held.
 ///
 /// Rationale: ordinary frames prove themselves within a few kilobytes. Most
-/// connections of unknown kind are no WebSocket, and must not cost much. But
-/// a large message of one side says nothing of the small ones of the other.
-const MAX_LOOKED: u64 = 256 << 10;
+/// connections of unknown kind are no WebSocket, and must not cost much. Large
+/// frames show in the few places that are looked at beyond.
+const CLOSELY: u64 = 256 << 10;
+
+/// Bytes of both directions after which nothing is looked for any more.
+///
+/// Rationale: the largest messages that servers take by default have 16 MiB or
+/// less, often 1 MiB; four such prove themselves, or may pass before the other
+/// side has spoken.
+const MAX_LOOKED: u64 = 64 << 20;
+
+/// Bytes of each direction after which nothing is looked for any more.
+///
+/// Rationale: where both sides send so much, most connections are something
+/// else. Messages of 1 MiB that are echoed prove themselves within half of it.
+const MAX_OF_EACH: u64 = 8 << 20;
 
 /// What a connection turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +54,30 @@ pub enum Recognised {
 #[derive(Debug)]
 pub struct Recognition {
     /// Each direction as a client's and as a server's.
-    searches: Sides<[Search; 2]>,
-    held: Held,
+    pub(super) searches: Sides<[Search; 2]>,
+    pub(super) held: Held,
     /// Bytes that had to go, and where the first of them was.
-    dropped: Sides<Option<Gap>>,
+    pub(super) dropped: Sides<Option<Gap>>,
     /// How many of them were captured.
-    passed: Sides<u64>,
-    answer: Recognised,
+    pub(super) passed: Sides<u64>,
+    pub(super) answer: Recognised,
+    /// The direction that proved it, and its frames.
+    pub(super) proof: Option<(Direction, Found)>,
+}
+
+/// A search for frames of a client, which masks, or of a server.
+pub(super) fn search(masked: bool) -> Search {
+    let expected = Expected {
+        masked,
+        rsv1: true,
+        keys_vary: true,
+        binary: false,
+        known: false,
+    };
+    Search {
+        closely: CLOSELY,
+        ..Search::new(expected, Rhythm::default(), 0)
+    }
 }
 
 impl Default for Recognition {
@@ -59,23 +89,28 @@ impl Default for Recognition {
 impl Recognition {
     /// Of a connection of which nothing was seen yet.
     pub fn new() -> Self {
-        let search = |masked| {
-            let expected = Expected {
-                masked,
-                rsv1: true,
-                keys_vary: true,
-                binary: false,
-                known: false,
-            };
-            Search::new(expected, Rhythm::default(), 0)
-        };
         Self {
             searches: Sides::from_fn(|_| [search(true), search(false)]),
             held: Held::default(),
             dropped: Sides::default(),
             passed: Sides::default(),
             answer: Recognised::Undecided,
+            proof: None,
         }
+    }
+
+    /// The head of a 101 ends before this offset, or in what is missing before
+    /// it: frames begin here, or one goes on that began right behind the head.
+    pub fn begins_at(&mut self, direction: Direction, offset: u64) {
+        for search in &mut self.searches[direction] {
+            search.beginning = Some(offset);
+        }
+    }
+
+    /// Every byte that came was looked at as one that may begin a frame.
+    pub fn is_thorough(&self) -> bool {
+        let skims = |direction| self.is_skimmed(direction);
+        !Direction::BOTH.into_iter().any(skims)
     }
 
     /// Takes the next bytes, gap or end. After `Frames` the connection is to be
@@ -86,19 +121,18 @@ impl Recognition {
         }
         match event {
             StreamEvent::Chunk(chunk) => self.on_chunk(chunk),
-            StreamEvent::Gap(gap) if self.is_exhausted(gap.direction) => {
-                let end = gap.len.map(|len| gap.offset.saturating_add(len));
-                self.drop_until(gap.direction, gap.offset, end, gap.at);
-            }
             StreamEvent::Gap(gap) => {
-                self.held.push(Piece::Gap(*gap));
-                self.ask(gap.direction, |search| {
-                    search.on_gap(gap, &mut |_| {}).is_some()
-                });
+                if self.is_skimmed(gap.direction) {
+                    let end = gap.len.map(|len| gap.offset.saturating_add(len));
+                    self.drop_until(gap.direction, gap.offset, end, gap.at);
+                } else {
+                    self.held.push(Piece::Gap(*gap));
+                }
+                self.ask(gap.direction, |search| search.on_gap(gap, &mut |_| {}));
             }
             StreamEvent::End(direction, at) => {
                 self.held.push(Piece::End(*direction, *at));
-                self.conclude(*direction);
+                self.conclude(*direction, Last::OfStream);
             }
         }
         self.bound();
@@ -109,58 +143,13 @@ impl Recognition {
     pub fn finish(&mut self) -> Recognised {
         for direction in Direction::BOTH {
             if self.answer == Recognised::Undecided {
-                self.conclude(direction);
+                self.conclude(direction, Last::OfCapture);
             }
         }
         if self.answer == Recognised::Undecided {
             self.answer = Recognised::Nothing;
         }
         self.answer
-    }
-
-    /// The connection, into which all that was held has been fed; what shows in it goes to `out`.
-    ///
-    /// It and its events call the client's direction `ClientToServer`: a
-    /// caller that was answered `client: ServerToClient` exchanges its labels
-    /// before it feeds the connection on.
-    pub fn into_connection(mut self, wants: Wants, out: &mut impl FnMut(Event)) -> Connection {
-        let mut connection = Connection::mid_stream(wants);
-        let exchanged = matches!(self.answer, Recognised::Frames { client } if client == Direction::ServerToClient);
-        let turn = |direction: Direction| {
-            if exchanged {
-                direction.reverse()
-            } else {
-                direction
-            }
-        };
-        for direction in Direction::BOTH {
-            if let Some(gap) = self.dropped[direction] {
-                let passed = self.passed[direction];
-                let direction = turn(direction);
-                connection.pass_over(direction, passed);
-                connection.on_stream(&StreamEvent::Gap(Gap { direction, ..gap }), out);
-            }
-        }
-        while let Some(piece) = self.held.pop() {
-            match &piece {
-                Piece::Bytes(bytes) => {
-                    if let Some(chunk) = bytes.chunk(0) {
-                        let direction = turn(chunk.direction);
-                        let chunk = Chunk { direction, ..chunk };
-                        connection.on_stream(&StreamEvent::Chunk(chunk), out);
-                    }
-                }
-                Piece::Gap(gap) => {
-                    let direction = turn(gap.direction);
-                    let gap = Gap { direction, ..*gap };
-                    connection.on_stream(&StreamEvent::Gap(gap), out);
-                }
-                Piece::End(direction, at) => {
-                    connection.on_stream(&StreamEvent::End(turn(*direction), *at), out);
-                }
-            }
-        }
-        connection
     }
 
     /// Bytes of memory held.
@@ -172,27 +161,31 @@ impl Recognition {
 
     fn on_chunk(&mut self, chunk: &Chunk<'_>) {
         let direction = chunk.direction;
-        if self.is_exhausted(direction) {
+        let skimmed = self.is_skimmed(direction);
+        if skimmed {
             let end = chunk.offset.saturating_add(chunk.bytes.len() as u64);
             self.pass(direction, chunk.bytes);
             self.drop_until(direction, chunk.offset, Some(end), chunk.seen);
-            return;
-        }
-        self.held.push_chunk(chunk);
-        self.ask(direction, |search| {
-            search.on_chunk(chunk, &mut |_| {}).is_some()
-        });
-        if self.answer != Recognised::Undecided || !self.is_exhausted(direction) {
-            return;
-        }
-        if self.is_exhausted(direction.reverse()) {
-            self.answer = Recognised::Nothing;
         } else {
+            self.held.push_chunk(chunk);
+        }
+        self.ask(direction, |search| search.on_chunk(chunk, &mut |_| {}));
+        if self.answer != Recognised::Undecided {
+            return;
+        }
+        if !skimmed && self.is_skimmed(direction) {
             self.forget(direction);
+        }
+        let [one, other] = Direction::BOTH.map(|direction| {
+            let [search, _] = &self.searches[direction];
+            search.looked().0
+        });
+        if one.saturating_add(other) > MAX_LOOKED || one.min(other) > MAX_OF_EACH {
+            self.answer = Recognised::Nothing;
         }
     }
 
-    /// Lets go of what one direction said: no frame will be found there.
+    /// Lets go of what one direction said: its frames, if any, are too large to be held.
     fn forget(&mut self, direction: Direction) {
         let mut kept = Held::default();
         while let Some(piece) = self.held.pop() {
@@ -213,31 +206,31 @@ impl Recognition {
     }
 
     /// Nothing more comes from there: what is likely has to do.
-    fn conclude(&mut self, direction: Direction) {
-        if !self.is_exhausted(direction) {
-            self.ask(direction, |search| search.on_end(&mut |_| {}).is_some());
-        }
+    fn conclude(&mut self, direction: Direction, last: Last) {
+        self.ask(direction, |search| search.on_end(last, &mut |_| {}));
     }
 
-    fn is_exhausted(&self, direction: Direction) -> bool {
+    /// Of this direction only few places are looked at any more, and nothing is held.
+    pub(super) fn is_skimmed(&self, direction: Direction) -> bool {
         let [search, _] = &self.searches[direction];
-        search.looked().0 > MAX_LOOKED
+        search.is_skimming()
     }
 
     /// Lets both searches of a direction take something, which tells whether it proves frames.
-    fn ask(&mut self, direction: Direction, mut take: impl FnMut(&mut Search) -> bool) {
+    fn ask(&mut self, direction: Direction, mut take: impl FnMut(&mut Search) -> Option<Found>) {
         let [as_client, as_server] = &mut self.searches[direction];
         let (client, server) = (take(as_client), take(as_server));
         // Other protocols have records of the same form (MQTT's SUBSCRIBE has), but
         // none whose other side masks.
         let [peer, _] = &self.searches[direction.reverse()];
-        let server = server && peer.is_plausible();
-        if client {
-            self.answer = Recognised::Frames { client: direction };
-        } else if server {
-            let client = direction.reverse();
-            self.answer = Recognised::Frames { client };
-        }
+        let server = server.filter(|_| peer.is_plausible());
+        let (client, found) = match (client, server) {
+            (Some(found), _) => (direction, found),
+            (None, Some(found)) => (direction.reverse(), found),
+            (None, None) => return,
+        };
+        self.answer = Recognised::Frames { client };
+        self.proof = Some((direction, found));
     }
 
     /// Keeps what is held within its bound.

@@ -5,7 +5,7 @@ use super::evidence::Expected;
 use super::found::Found;
 use super::half::{Half, State};
 use super::held::Piece;
-use super::search::Search;
+use super::search::{Last, Search};
 use super::{Confidence, Event};
 use crate::stream::{Chunk, Direction, Gap};
 
@@ -16,6 +16,8 @@ pub(super) struct Habits {
     pub(super) zero_key: bool,
     /// A binary message came that wasn't compressed.
     pub(super) binary: bool,
+    /// A frame came.
+    pub(super) begun: bool,
     /// What segments told that the snap length cut.
     pub(super) rhythm: Rhythm,
 }
@@ -53,11 +55,25 @@ impl Half {
         }
     }
 
+    /// Frames begin at `offset`, or one began before and goes on there.
+    pub(super) fn search_from(&mut self, offset: u64) {
+        if let State::Searching(search) = &mut self.state {
+            search.beginning = Some(offset);
+        }
+    }
+
+    /// A search that others have begun goes on here.
+    pub(super) fn take_over(&mut self, mut search: Box<Search>) {
+        search.look_closely();
+        search.expected.known = !self.doubted;
+        self.state = State::Searching(search);
+    }
+
     /// Nothing more comes.
-    pub(super) fn search_end(&mut self, out: &mut impl FnMut(Event)) {
+    pub(super) fn search_end(&mut self, last: Last, out: &mut impl FnMut(Event)) {
         // What was found may end in a gap, and so in a search.
         while let State::Searching(search) = &mut self.state {
-            match search.on_end(out) {
+            match search.on_end(last, out) {
                 Some(found) => self.resume(&found, out),
                 None => self.give_up(out),
             }

@@ -7,13 +7,14 @@
 //! evidence suffices ends the search. Payload isn't held for that, only
 //! what a proven chain could give back from its start on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use super::candidate::{Candidate, Rhythm, Site};
+use super::candidate::{Candidate, Rhythm};
 use super::evidence::{Expected, SAMPLE, may_begin};
 use super::found::Found;
 use super::frame::{self, MAX_HEADER};
 use super::held::{Held, Piece};
+use super::segments::Segments;
 use super::{Confidence, Event};
 use crate::stream::{Chunk, Gap, GapCause, PacketRef};
 
@@ -28,35 +29,40 @@ const MAX_LOOKED: u64 = 64 << 20;
 /// Rationale: random bytes keep about ten alive.
 const MAX_CANDIDATES: usize = 256;
 
-/// A segment below this size wasn't full.
-///
-/// Rationale: the smallest default maximum segment size (RFC 9293, section 3.7.1).
-const SMALL_SEGMENT: u64 = 536;
+/// Why nothing more comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// The stream has ended.
+    OfStream,
+    /// The capture has, or a part of it.
+    OfCapture,
+}
 
 /// The search in one direction.
 #[derive(Debug)]
 pub(super) struct Search {
-    expected: Expected,
+    pub(super) expected: Expected,
     /// By the offset at which its next header is due.
-    pub(super) candidates: BTreeMap<u64, Candidate>,
+    ///
+    /// Boxed, since a map's node has room for 11 and most connections have one or none.
+    pub(super) candidates: BTreeMap<u64, Box<Candidate>>,
     /// Bytes that are still to be looked at, and where they begin.
-    tail: Vec<u8>,
+    pub(super) tail: Vec<u8>,
     pub(super) at: u64,
-    /// Segment starts from `at` on.
-    starts: VecDeque<u64>,
-    /// The latest segment start before or at `at`, and how many there were.
-    segment: Option<u64>,
-    segments: u64,
-    /// The packet of the latest chunk.
-    seen: Option<PacketRef>,
+    pub(super) segments: Segments,
     /// The latest packet that told anything.
-    latest: Option<PacketRef>,
+    pub(super) latest: Option<PacketRef>,
     /// Bytes that came.
     pub(super) looked: u64,
-    /// Where the bytes that came in one piece end.
+    /// How many of them are looked at one by one.
+    pub(super) closely: u64,
+    /// Where what came last ends, with what the snap length cut of it.
     pub(super) end: u64,
     /// The first byte of all, as long as nothing is missing since then.
     pub(super) origin: Option<u64>,
+    /// Where frames begin unless one began before: the head of the 101 was cut
+    /// by the snap length, and this is the first byte after it.
+    pub(super) beginning: Option<u64>,
     /// What was found is masked, with a key for each frame.
     pub(super) scrambled: bool,
     pub(super) held: Held,
@@ -71,14 +77,13 @@ impl Search {
             candidates: BTreeMap::new(),
             tail: Vec::new(),
             at: 0,
-            starts: VecDeque::new(),
-            segment: None,
-            segments: 0,
-            seen: None,
+            segments: Segments::default(),
             latest: None,
             looked: torn,
+            closely: u64::MAX,
             end: 0,
             origin: None,
+            beginning: None,
             scrambled: false,
             held: Held::default(),
             rhythm,
@@ -98,12 +103,12 @@ impl Search {
             self.origin = Some(chunk.offset);
         }
         self.end = chunk.offset.saturating_add(chunk.bytes.len() as u64);
-        if self.seen != Some(chunk.seen) {
-            self.starts.push_back(chunk.offset);
-        }
-        self.seen = Some(chunk.seen);
-        self.latest = self.latest.max(self.seen);
+        self.segments.on_chunk(chunk);
+        self.latest = self.latest.max(Some(chunk.seen));
         self.looked = self.looked.saturating_add(chunk.bytes.len() as u64);
+        if self.is_skimming() && self.skim_over(chunk) {
+            return None;
+        }
         self.held.push_chunk(chunk);
         self.tail.extend_from_slice(chunk.bytes);
         let found = self.look(true);
@@ -115,12 +120,14 @@ impl Search {
         let found = self.look(false).or_else(|| self.listen(gap));
         self.held.push(Piece::Gap(*gap));
         self.latest = self.latest.max(Some(gap.at));
-        (self.seen, self.segment) = (None, None);
+        self.segments.on_gap();
         (self.at, self.origin) = (gap.offset, None);
-        self.starts.clear();
         match gap.len {
             Some(len) => {
                 let end = gap.offset.saturating_add(len);
+                if gap.cause == GapCause::SnapLength {
+                    self.end = end;
+                }
                 self.candidates = self.candidates.split_off(&end);
             }
             None => self.candidates.clear(),
@@ -129,14 +136,17 @@ impl Search {
     }
 
     /// Nothing more comes: what is likely has to do.
-    pub(super) fn on_end(&mut self, out: &mut impl FnMut(Event)) -> Option<Found> {
+    pub(super) fn on_end(&mut self, last: Last, out: &mut impl FnMut(Event)) -> Option<Found> {
         let found = self.look(false).or_else(|| {
-            let likely = |candidate: &&Candidate| {
-                candidate.confidence().is_some() && self.holds(candidate.start)
+            let told = |candidate: &&Candidate| {
+                let known = self.expected.known || self.is_from_switch(candidate);
+                known || candidate.confidence().is_some()
             };
-            let best = self.candidates.values().filter(likely);
-            best.max_by_key(|candidate| candidate.chance)
-                .map(|candidate| (candidate.start, u64::MAX))
+            let likely = |candidate: &Candidate| Some((candidate.chance, self.likely(candidate)?));
+            let best = self.all().filter(told).filter_map(likely).max();
+            let start = best.map(|(_, start)| start);
+            let start = start.or_else(|| self.closing().filter(|_| last == Last::OfStream));
+            start.map(|start| (start, u64::MAX))
         });
         self.conclude(found, out)
     }
@@ -154,7 +164,7 @@ impl Search {
     /// Nothing came, or what came last could be frames.
     pub(super) fn is_plausible(&self) -> bool {
         let fits = |candidate: &Candidate| candidate.fits_segments && candidate.chance > 0;
-        self.looked == 0 || self.candidates.values().any(fits)
+        self.looked == 0 || self.all().any(fits)
     }
 
     /// Bytes of memory held.
@@ -193,55 +203,45 @@ impl Search {
     /// leads to, or that begins a segment.
     fn uninteresting(&self, bytes: &[u8]) -> usize {
         let due = self.candidates.keys().next();
-        let events = [due, self.starts.front()].into_iter().flatten();
+        let start = self.segments.next();
+        let events = [due.copied(), start].into_iter().flatten();
         let event = events.min().map(|event| event.saturating_sub(self.at));
         let until = event.and_then(|event| usize::try_from(event).ok());
         let most = until.unwrap_or(usize::MAX).min(bytes.len());
+        if self.is_skimming() {
+            return most;
+        }
         let mut pairs = bytes.iter().zip(bytes.iter().skip(1)).take(most);
         let begins = |(&first, &second): (&u8, &u8)| may_begin(first, second, self.expected);
         let before = pairs.position(begins);
         before.unwrap_or_else(|| most.min(bytes.len().saturating_sub(1)))
     }
 
-    /// The rest of a segment was cut off: how does it fit the ones before it?
-    fn listen(&mut self, gap: &Gap) -> Option<(u64, u64)> {
-        let (GapCause::SnapLength, Some(len), Some(segment)) = (gap.cause, gap.len, self.segment)
-        else {
-            return None;
-        };
-        let first = self.candidates.values();
-        let first = first.copied().find(|candidate| candidate.start == segment);
-        let Some(candidate) = first else {
-            let mut all = self.candidates.values();
-            if !all.any(|other| other.start < segment && other.fits_segments) {
-                self.rhythm = Rhythm::default();
-            }
-            return None;
-        };
-        let cut_off = candidate.next() < gap.offset.saturating_add(len);
-        let likely = cut_off && candidate.is_in_rhythm(self.rhythm) && self.holds(segment);
-        candidate.add_to(&mut self.rhythm);
-        likely.then_some((segment, u64::MAX))
+    /// All candidates, by the offset at which the next header is due.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Candidate> + Clone {
+        self.candidates.values().map(|candidate| &**candidate)
     }
 
     /// A frame may begin here.
     fn try_here(&mut self, bytes: &[u8]) -> Option<(u64, u64)> {
-        let (site, expected) = (self.site(), self.expected);
-        let due = self.candidates.remove(&site.offset);
+        let (site, expected) = (self.segments.reach(self.at), self.expected);
+        let due = self.candidates.remove(&site.offset).map(|due| *due);
         let header = frame::parse(bytes)?;
         let sample = sample(bytes, usize::from(header.len), header.payload_len);
         let followed =
             due.and_then(|mut due| due.follow(&header, site, sample, expected).then_some(due));
-        let begun = Candidate::begin(&header, site, sample, expected);
+        let followed = followed.filter(|candidate| self.goes_on(candidate));
+        let mut begun = Candidate::begin(&header, site, sample, expected);
+        if let Some(begun) = &mut begun
+            && self.is_from_switch(begun)
+        {
+            begun.favour();
+        }
+        let begun = begun.filter(|candidate| self.takes_up(candidate, site));
         let candidate = stronger(followed, begun)?;
         if candidate.confidence() == Some(Confidence::Certain) {
             self.scrambled = candidate.is_scrambled();
-            let from_start = candidate.is_likely_from_its_start() && self.holds(candidate.start);
-            let start = if from_start {
-                candidate.start
-            } else {
-                site.offset
-            };
+            let start = self.likely(&candidate).unwrap_or(site.offset);
             return Some((start, site.offset));
         }
         self.add(candidate);
@@ -253,31 +253,13 @@ impl Search {
         self.expected.known = true;
     }
 
-    /// This place, where the search stands.
-    fn site(&mut self) -> Site {
-        let offset = self.at;
-        let aligned = self.starts.front() == Some(&offset);
-        let before = self.segment.filter(|_| aligned);
-        let short_before = before.filter(|&start| offset.saturating_sub(start) < SMALL_SEGMENT);
-        if aligned {
-            self.starts.pop_front();
-            self.segment = Some(offset);
-            self.segments = self.segments.saturating_add(1);
-        }
-        let segments = self.segments;
-        Site {
-            offset,
-            aligned,
-            short_before,
-            segments,
-        }
-    }
-
     fn add(&mut self, candidate: Candidate) {
         let next = candidate.next();
         // Two chains that come together go on as one: the stronger says how sure it is.
-        let merged = stronger(self.candidates.remove(&next), Some(candidate));
-        self.candidates.extend(merged.map(|merged| (next, merged)));
+        let there = self.candidates.remove(&next).map(|there| *there);
+        let merged = stronger(there, Some(candidate));
+        let merged = merged.map(|merged| (next, Box::new(merged)));
+        self.candidates.extend(merged);
         if self.candidates.len() > MAX_CANDIDATES {
             let weakest = self.candidates.iter().min_by_key(|(_, other)| other.chance);
             if let Some(at) = weakest.map(|(&at, _)| at) {

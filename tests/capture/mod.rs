@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use etherparse::{PacketBuilder, TcpHeader};
 
 /// Sender and receiver of a packet.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sender {
     Client,
     Server,
@@ -82,11 +82,14 @@ impl Conversation {
     }
 
     /// Both sides send their FIN.
-    pub(crate) fn close(mut self) -> Self {
-        for sender in [Client, Server] {
-            self.segment(sender, b"", |tcp| (tcp.fin, tcp.ack) = (true, true));
-            self.next[sender as usize] += 1;
-        }
+    pub(crate) fn close(self) -> Self {
+        [Client, Server].into_iter().fold(self, Self::fin)
+    }
+
+    /// One side sends its FIN.
+    pub(crate) fn fin(mut self, sender: Sender) -> Self {
+        self.segment(sender, b"", |tcp| (tcp.fin, tcp.ack) = (true, true));
+        self.next[sender as usize] += 1;
         self
     }
 

@@ -68,7 +68,7 @@ fn assert_session(sent: &SessionTruth, story: &Story, line: &str) {
     let closing = &sent.closing;
     assert_eq!(
         ended,
-        (closing.kind, closing.ended_by, Some(closing.how)),
+        (Some(closing.kind), closing.ended_by, Some(closing.how)),
         "{place}"
     );
 }

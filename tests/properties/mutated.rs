@@ -343,7 +343,10 @@ fn is_known(finding: &Finding, told: &Told, whole: &Told) -> bool {
         let certain = other.confidence == Confidence::Certain;
         // Of the two legs of a proxy one tells the story for both.
         let ends = |id: &str| id.starts_with("close-1006-") || id == "close-code-meaning";
-        (other_about == about || ends(id) && ends(other_id))
+        // A certificate is the connection's, whether or not its end shows that it is a session.
+        let of_tls = |place: &String| place.contains(':') && other_about.contains(place);
+        let of_server = id.starts_with("tls-") && about.iter().any(of_tls);
+        (other_about == about || of_server || ends(id) && ends(other_id))
             && match id {
                 // The same Close frame; what casts a doubt on it lies before the cut.
                 "close-code-meaning" => other_id == id,

@@ -123,7 +123,11 @@ fn step(clocks: &Clocks) -> Option<Finding> {
             worst.at.number
         ),
     };
-    let finding = Finding::of_capture(&RULE, Confidence::Certain, summary)
+    let confidence = match worst.proven {
+        true => Confidence::Certain,
+        false => Confidence::Likely,
+    };
+    let finding = Finding::of_capture(&RULE, confidence, summary)
         .evidence(worst.before, "the last packet before the step")
         .evidence(worst.at, "the first packet after it")
         .data("kind", Value::Text("step".to_owned()))
@@ -131,7 +135,7 @@ fn step(clocks: &Clocks) -> Option<Finding> {
         .data("count", Value::Count(often));
     // Rationale: nobody sets a clock back again and again.
     let mixed = match often {
-        0..3 => Confidence::Possible,
+        0..3 if worst.proven => Confidence::Possible,
         _ => Confidence::Likely,
     };
     let set = (often < 3).then_some("the clock of the capturing machine was set");
@@ -188,6 +192,11 @@ fn differing(skew: &Skew, capture: &Capture) -> Finding {
 fn out_of_order(clocks: &Clocks) -> Option<Finding> {
     let (at, nanos) = clocks.latest.filter(|_| clocks.late > 0)?;
     let back = Duration::from_nanos(nanos);
+    // Rationale: TCP puts back what is a window behind; what is seconds behind may be lost to it.
+    let severity = match back > Duration::from_secs(1) {
+        true => Severity::Warn,
+        false => Severity::Info,
+    };
     let summary = match clocks.late {
         1 => format!(
             "a packet is stamped {} earlier than one before it",
@@ -200,7 +209,7 @@ fn out_of_order(clocks: &Clocks) -> Option<Finding> {
     };
     Some(
         Finding::of_capture(&RULE, Confidence::Certain, summary)
-            .severity(Severity::Info)
+            .severity(severity)
             .evidence(at, "the packet that is furthest behind")
             .data("kind", Value::Text("out-of-order".to_owned()))
             .data("back_ms", Value::Ms(back))
@@ -212,7 +221,7 @@ fn out_of_order(clocks: &Clocks) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::diagnosis::{Finding, Severity, Thresholds, Value, diagnose_capture};
+    use crate::diagnosis::{Confidence, Finding, Severity, Thresholds, Value, diagnose_capture};
     use crate::script::{Script, Told};
     use crate::session::{Capture, Clocks};
     use crate::stream::Direction::{ClientToServer, ServerToClient};
@@ -239,6 +248,34 @@ mod tests {
         assert_eq!(kind(finding), &Value::Text("step".to_owned()));
         let packets: Vec<u64> = finding.evidence.iter().map(|e| e.at.number).collect();
         assert_eq!(packets, [7, 8]);
+    }
+
+    #[test]
+    fn records_that_are_seconds_behind_those_that_acknowledge_them_are_no_step() {
+        let told = Script::new()
+            .upgrade()
+            .written_backwards(|s| {
+                let first = s.text(ClientToServer, "one").wait_s(3.0);
+                let second = first.text(ServerToClient, "two").wait_s(3.0);
+                second.text(ClientToServer, "three")
+            })
+            .told();
+        let finding = told.only("cap-clock");
+        assert_eq!(kind(finding), &Value::Text("out-of-order".to_owned()));
+        assert_eq!(finding.severity, Severity::Warn);
+        assert_eq!(told.sessions[0].messages.client.count, 2);
+    }
+
+    #[test]
+    fn a_step_of_which_no_connection_tells_is_likely() {
+        let stepped = |more: fn(Script) -> Script| {
+            let script = Script::new().upgrade().wait_s(-5.0);
+            let told = more(script.elsewhere(40_002, Script::upgrade)).told();
+            told.only("cap-clock").confidence
+        };
+        assert_eq!(stepped(|s| s), Confidence::Likely);
+        let told_later = stepped(|s| s.text(ClientToServer, "hi"));
+        assert_eq!(told_later, Confidence::Certain);
     }
 
     #[test]

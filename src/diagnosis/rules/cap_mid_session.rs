@@ -22,7 +22,9 @@ the last ones have the sizes of two Close frames: it looks like a WebSocket that
 
 `answer-only`: the 101 is in the capture and the request is not. The subprotocol and the extensions are known, the path isn't.
 
-`unknown`: nothing proves that these connections are WebSockets, and nothing in the report is about them.
+`unknown`: nothing proves that these connections are WebSockets, and nothing in the report is about them. After 256 KiB of a direction only the
+starts of segments are searched, for large frames, and after 64 MiB nothing is; `data.searched_in_part` counts the connections to which that happened,
+and the finding is then no more than likely.
 
 ## What usually causes it
 The capture was started on a server whose sockets live for hours, or the packets at its beginning were dropped.
@@ -43,6 +45,8 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let found: Vec<(&Session, MidStream)> = overview
         .sessions
         .iter()
+        // What begins in the capture and can't be read is cap-no-keys' matter.
+        .filter(|session| session.keyless.is_none())
         .filter_map(|session| Some((session, session.handshake.mid_stream?)))
         .collect();
     let (inferred, read): (Vec<_>, Vec<_>) = found
@@ -117,7 +121,7 @@ fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
         .data("sessions", Value::Count(count))
         .advice("start the capture before the client connects, and keep the SSLKEYLOGFILE");
     Some(match found.by {
-        FoundBy::RecordSizes { close } => finding
+        FoundBy::RecordSizes { close: Some(close) } => finding
             .evidence(
                 close.client.min(close.server),
                 "a record of the size of a Close frame",
@@ -126,7 +130,7 @@ fn of_sizes(sessions: &[(&Session, MidStream)]) -> Option<Finding> {
                 close.client.max(close.server),
                 "its answer's size: four bytes apart, the mask",
             ),
-        FoundBy::Frames => finding,
+        FoundBy::RecordSizes { close: None } | FoundBy::Frames => finding,
     })
 }
 
@@ -180,14 +184,27 @@ fn of_unknown(overview: &Overview<'_>) -> Option<Finding> {
         1 => "1 connection was".to_owned(),
         count => format!("{count} connections were"),
     };
+    let skimmed = overview.capture.mid_stream_skimmed;
+    let (confidence, limit) = match (skimmed, tally.count) {
+        (0, _) => (Confidence::Certain, String::new()),
+        (1, 1) => (
+            Confidence::Likely,
+            "; it was too long to be searched whole".to_owned(),
+        ),
+        (some, _) => (
+            Confidence::Likely,
+            format!("; {some} of them too long to be searched whole"),
+        ),
+    };
     let mut finding = Finding::of_capture(
         &RULE,
-        Confidence::Certain,
-        format!("{connections} already open when the capture began, and nothing proves WebSocket frames there"),
+        confidence,
+        format!("{connections} already open when the capture began, and nothing proves WebSocket frames there{limit}"),
     )
     .evidence(at, "the first payload, without a SYN before it")
     .data("kind", Value::Text("unknown".to_owned()))
     .data("connections", Value::Count(tally.count))
+    .data("searched_in_part", Value::Count(skimmed))
     .advice("if WebSockets are expected there, let a client reconnect while the capture runs: its opening handshake then shows them");
     finding.tcp_stream = Some(stream);
     Some(finding)
@@ -266,6 +283,34 @@ mod tests {
             .map(|e| e.at.number)
             .collect();
         assert_eq!(packets, [1]);
+    }
+
+    /// So many bytes of something else, from the server.
+    fn noise(kib: usize) -> Told {
+        let mut script = Script::new();
+        for _ in 0..kib {
+            script = script.bytes(ServerToClient, &[0x55; 1_024]);
+        }
+        script.told()
+    }
+
+    #[test]
+    fn a_search_that_stopped_at_its_limit_is_not_certain() {
+        let told = noise(300);
+        assert_eq!(kind(&told), "unknown");
+        let finding = told.only("cap-mid-session");
+        assert_eq!(finding.confidence, Confidence::Likely);
+        assert!(
+            finding
+                .summary
+                .ends_with("; it was too long to be searched whole")
+        );
+    }
+
+    #[test]
+    fn a_search_of_all_bytes_is_certain() {
+        let told = noise(200);
+        assert_eq!(told.only("cap-mid-session").confidence, Confidence::Certain);
     }
 
     /// Records of TLS 1.3 around these lengths of frames.

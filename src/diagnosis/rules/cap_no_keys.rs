@@ -12,13 +12,18 @@ pub(super) static RULE: Rule = Rule {
     summary: "TLS connections could not be decrypted",
     explain: "\
 ## What it means
-Records of these TLS connections stayed closed, so whether they carry WebSockets, and what was said in them, can't be told. How they were
-opened and ended can.
+Records of these TLS connections stayed closed, so what was said in them can't be told. How they were opened and ended can.
+
+Encryption keeps lengths. Where the first records have the sizes of an opening handshake, and later ones go back and forth as Pings and Pongs, echoes
+or Close frames do, the client's longer by its masking key, the connection is shown as a session that is *inferred* (`data.inferred_sessions` counts
+these). Its heartbeat, its silences, how it ended and what follows from those are told, never as sure. Messages aren't counted, and codes aren't
+known. With CBC suites lengths are rounded, so nothing is inferred; nor where HTTP/2 may have been agreed on.
 
 ## What usually causes it
 Each connection has one of these reasons; `data` counts them.
 - `no-key`: no secret for its client random is in a key log given with `--keys` or inside the capture.
-- `no-client-hello`: the connection began before the capture did. The ClientHello names the keys; without it none is found.
+- `no-client-hello`: the connection began before the capture did. The ClientHello names the keys; without it all that are given are tried,
+  which needs the ServerHello or, in TLS 1.3, one of the first 65,536 records of each side. None opened it.
 - `gap`: packets of the handshake are missing that decide on the keys.
 - `wrong-key`: there are secrets for this connection, but they open nothing: the log is damaged, or has only part of its secrets.
 - `unsupported-suite`: a cipher suite or version that isn't read.
@@ -33,6 +38,8 @@ Each connection has one of these reasons; `data` counts them.
 - `no-client-hello`: begin to capture before the client connects, or let it reconnect.
 - `gap`: capture with a larger buffer, the full packet length, and both directions.
 - `wrong-key`: take the key log of the same run; some programs overwrite it.
+- The server's RSA private key (`--keys key.pem`) opens connections whose suite begins with `TLS_RSA_`, and no others: with (EC)DHE and in
+  TLS 1.3 it only signs. `data.not_rsa` and `data.foreign_private_key` say why a key that was given didn't help.
 - Or capture behind the proxy that terminates TLS.
 
 ## References
@@ -56,17 +63,29 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         })
         .collect();
     let connections = counted(unread, "TLS connection");
+    let inferred = overview.sessions.iter().filter(|s| s.is_inferred());
+    let sized = overview.sessions.iter().filter(|s| s.keyless.is_some());
+    let (inferred, sized) = (inferred.count() as u64, sized.count() as u64);
+    let looks = match sized {
+        0 => String::new(),
+        1 => "; the sizes and times of the records of 1 suggest WebSocket".to_owned(),
+        _ => format!("; the sizes and times of the records of {sized} suggest WebSocket"),
+    };
     let mut finding = Finding::of_capture(
         &RULE,
         Confidence::Certain,
         format!(
-            "{connections} (of {}) could not be decrypted: {}",
+            "{connections} (of {}) could not be decrypted: {}{looks}",
             tls.connections,
             reasons.join(", ")
         ),
     )
     .data("connections", Value::Count(unread))
+    .data("inferred_sessions", Value::Count(inferred))
     .advice(advice(&closed));
+    if tls.private_keys > 0 {
+        finding = about_private_keys(finding, tls.not_rsa, tls.foreign_private_key);
+    }
     let mut streams = Vec::new();
     for (reason, tally) in &closed {
         finding = finding.data(reason.name(), Value::Count(tally.count));
@@ -80,6 +99,32 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         finding.tcp_stream = Some(stream);
     }
     findings.push(finding);
+}
+
+/// Why a private key opened nothing.
+fn about_private_keys(mut finding: Finding, not_rsa: u64, foreign: u64) -> Finding {
+    let sure = Confidence::Certain;
+    if not_rsa > 0 {
+        finding = finding.data("not_rsa", Value::Count(not_rsa)).cause(
+            sure,
+            format!(
+                "a private key opens only RSA key exchange (TLS_RSA_ suites); {} agreed on another key exchange (ECDHE, or any of TLS 1.3): only a key log helps",
+                counted(not_rsa, "connection")
+            ),
+        );
+    }
+    if foreign > 0 {
+        finding = finding
+            .data("foreign_private_key", Value::Count(foreign))
+            .cause(
+                sure,
+                format!(
+                    "the private key isn't that of the certificate which the server showed on {}",
+                    counted(foreign, "connection")
+                ),
+            );
+    }
+    finding
 }
 
 fn in_words(reason: Undecrypted) -> &'static str {
@@ -101,7 +146,7 @@ fn advice(closed: &BTreeMap<Undecrypted, Tally>) -> String {
                 "set SSLKEYLOGFILE before the client or the server starts and give that file with --keys FILE, or put it into the capture (editcap --inject-secrets tls,FILE)"
             }
             Undecrypted::NoClientHello => {
-                "begin to capture before the client connects: no key opens a connection without its ClientHello"
+                "begin to capture before the client connects; without its ClientHello a key log opens a connection only if it has the ServerHello, or in TLS 1.3"
             }
             Undecrypted::Gap => "capture both directions without loss, from the first packet on",
             Undecrypted::WrongKey => "give the key log of the same run, whole",

@@ -187,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_header_without_a_request_is_named() {
+        let summary = |more: fn(Script) -> Script| {
+            let header = b"PROXY TCP4 192.0.2.7 192.0.2.2 40001 80\r\n";
+            let script = Script::new().handshake().bytes(ClientToServer, header);
+            let told = more(script).told();
+            let found = told.of("cap-no-websocket");
+            found.first().map(|finding| finding.summary.clone())
+        };
+        let alone = summary(|s| s.fin(ClientToServer)).unwrap_or_default();
+        let named = "a PROXY protocol header to 10.0.0.2:8080, and no request";
+        assert!(alone.contains(named), "{alone}");
+        assert_eq!(summary(|s| s.request("").accept("")), None);
+    }
+
+    #[test]
     fn an_empty_capture_is_said_to_be_empty() {
         let told = Script::new().told();
         assert_eq!(

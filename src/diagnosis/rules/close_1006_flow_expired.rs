@@ -38,7 +38,10 @@ RFC 5382, section 5 (REQ-5); RFC 6455, section 5.5.2.
 };
 
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let unanswered = matches!(case.closing.kind, Kind::Abnormal | Kind::Open | Kind::Half);
+    let unanswered = matches!(
+        case.closing.kind,
+        Kind::Abnormal | Kind::Open | Kind::Half | Kind::Unknown
+    );
     if !unanswered {
         return;
     }

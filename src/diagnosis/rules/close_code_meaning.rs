@@ -1,5 +1,6 @@
 //! `close-code-meaning`: who closed, with which code, and what it means.
 
+use crate::diagnosis::closing::closes_by_size;
 use crate::diagnosis::lacks::unless_hidden;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value, codes};
 use crate::session::redact::{Secrets, secrets_of};
@@ -49,7 +50,34 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if !explained && !unread {
             findings.push(found(case, sender, close));
         }
+    } else if case.session.keyless.is_some() {
+        findings.extend(by_size(case.session, sender));
     }
+}
+
+/// Nobody could read the code: two records have the sizes of Close frames, and then TLS or TCP ended.
+fn by_size(session: &Session, sender: Direction) -> Option<Finding> {
+    let close = closes_by_size(session)?;
+    let (name, peer) = (sender.sender(), sender.receiver());
+    let first = Evidence::new(
+        close[sender],
+        format!("a Close frame of the {name}, by its size"),
+    );
+    let took = close[sender.reverse()]
+        .time
+        .saturating_since(close[sender].time);
+    let summary = format!("the {name} probably closed as it should; the code can't be read");
+    Some(
+        Finding::new(&RULE, session, Confidence::Possible, first, summary)
+            .evidence(
+                close[sender.reverse()],
+                format!("the answer of the {peer}, by its size: four bytes apart, the mask"),
+            )
+            .data("initiator", Value::Text(name.to_owned()))
+            .data("answer_ms", Value::Ms(took))
+            .severity(Severity::Info)
+            .advice("for the code, give the key log of the run with --keys"),
+    )
 }
 
 /// The finding about the handshake for which this side closed: it was its only

@@ -53,9 +53,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     };
     // What broke the closing handshake off has a better name in these cases.
     let refused = closer == Direction::ServerToClient && refuses_answer(case.session);
-    let unread = case.session.is_unread(closer.reverse());
     if refused
-        || unread
         || close_failed_by_receiver::explains(case, closer)
         || close_lost_to_rst::found(case, closer).is_some()
     {

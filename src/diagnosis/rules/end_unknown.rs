@@ -37,7 +37,7 @@ RFC 6455, section 7.1.
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
     let pending = case.closing.terminator.is_none() && case.session.ended != Some(Ended::Settled);
-    let waiting = case.closing.kind == Kind::Half && pending;
+    let waiting = matches!(case.closing.kind, Kind::Half | Kind::Unknown) && pending;
     if case.closing.kind != Kind::Open && !waiting {
         return;
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::hb_pong_timeout::seconds;
+use crate::diagnosis::application::may_hide_answer;
 use crate::diagnosis::heartbeat::{first_sign_of_the_end, may_hide_since};
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::{Interval, PingLedger, Session};
@@ -15,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
     explain: "\
 ## What it means
 One side pings in a steady rhythm, and then a Ping stays out for far longer, or no further one comes although the session stays open
-(`data.kind`: `between` or `ended`). During the gap nothing kept the path open: `data.gap_ms` against `data.median_ms`.
+(`data.kind`: `between` or `ended`; `application` where the heartbeats are the application's own). During the gap nothing kept the path open: `data.gap_ms` against `data.median_ms`.
 
 ## What usually causes it
 1. The sender's timer was stopped or throttled (a suspended machine, a background tab, a timer that a reconnect cleared).
@@ -51,7 +52,52 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if let Some(gap) = worst_gap(case, pinger) {
             findings.push(finding(case, pinger, &gap));
         }
+        findings.extend(of_application(case, pinger));
     }
+}
+
+/// The same of heartbeats that the application sends by itself.
+fn of_application(case: &Case<'_>, sender: Direction) -> Option<Finding> {
+    let session = case.session;
+    let application = session.application.as_deref()?;
+    let ledger = &application.beats[sender];
+    if ledger.sent < FEWEST {
+        return None;
+    }
+    let median = ledger.intervals.median()?;
+    let quartile = |percent| ledger.intervals.percentile(percent).unwrap_or_default();
+    let range = quartile(75).saturating_sub(quartile(25));
+    let gap = ledger.longest.first()?;
+    let out_of_rhythm = gap.len >= case.thresholds.gap_floor
+        && gap.len > median.mul_f64(case.thresholds.gap_factor)
+        && gap.len > range.saturating_mul(RANGES);
+    if !out_of_rhythm || may_hide_answer(session, sender, gap.from) {
+        return None;
+    }
+    let side = sender.sender();
+    let finding = Finding::new(
+        &RULE,
+        session,
+        Confidence::Likely,
+        Evidence::new(gap.from, "the application's heartbeat before the gap"),
+        format!(
+            "{} without a heartbeat of the {side}'s application, which otherwise sends one every {}",
+            seconds(gap.len),
+            seconds(median)
+        ),
+    )
+    .evidence(gap.to, "the next one")
+    .data("kind", Value::Text("application".to_owned()))
+    .data("protocol", Value::Text(application.protocol.name().to_owned()))
+    .data("sender", Value::Text(side.to_owned()))
+    .data("gap_ms", Value::Ms(gap.len))
+    .data("median_ms", Value::Ms(median))
+    .cause(Confidence::Possible, format!("the {side}'s timer was stopped or throttled"))
+    .cause(Confidence::Possible, format!("the {side} was blocked or suspended"));
+    Some(finding.advice(format!(
+        "compare {} with the shortest idle timer on the path, and look what stopped the {side}'s timer",
+        seconds(gap.len)
+    )))
 }
 
 /// A gap out of rhythm.
@@ -222,6 +268,31 @@ mod tests {
     use crate::diagnosis::Value;
     use crate::script::Script;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
+
+    fn app_beats(script: Script, count: u32) -> Script {
+        let beat = |script: Script, _| {
+            script
+                .text(ClientToServer, r#"{"type":"heartbeat"}"#)
+                .wait_s(1.0)
+        };
+        (0..count).fold(script, beat)
+    }
+
+    #[test]
+    fn a_gap_in_the_applications_heartbeats_is_found() {
+        let script = app_beats(app_beats(Script::new().upgrade(), 6).wait_s(7.0), 3);
+        let told = script.clean_close(ClientToServer).told();
+        let kind = Value::Text("application".to_owned());
+        assert!(told.only("hb-gap").data.contains(&("kind", kind)));
+    }
+
+    #[test]
+    fn heartbeats_of_the_application_in_rhythm_are_no_gap() {
+        let told = app_beats(Script::new().upgrade(), 9)
+            .clean_close(ClientToServer)
+            .told();
+        assert!(told.of("hb-gap").is_empty());
+    }
 
     fn beats(mut script: Script, count: u8) -> Script {
         for index in 0..count {

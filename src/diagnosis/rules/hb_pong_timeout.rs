@@ -192,7 +192,7 @@ fn causes(session: &Session, pinger: Direction, ping: &Ping) -> Vec<(Confidence,
     let peer = pinger.receiver();
     let answering = pinger.reverse();
     let mut causes = Vec::new();
-    let closed = session.leg.zero_window[answering];
+    let closed = &session.leg.zero_window[answering];
     if closed.since.is_some() || closed.longest.is_some_and(|(_, _, to)| to >= ping.at) {
         causes.push((
             Confidence::Likely,

@@ -30,11 +30,19 @@ RFC 6455, section 4.1.
     checks: &[Check::Session(check)],
 };
 
+/// `data.told_by`, where the client's data doesn't acknowledge the 101: no time is relied on.
+pub(in crate::diagnosis) const BY_ACKNOWLEDGMENT: &str = "acknowledgment";
+
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
     let handshake = &session.handshake;
-    let (Some((at, len)), Some(response)) = (handshake.early_data, &handshake.response) else {
+    let (Some(early), Some(response)) = (handshake.early_data, &handshake.response) else {
         return;
+    };
+    let (at, len) = (early.at, early.len);
+    let (confidence, told_by) = match early.proven {
+        true => (Confidence::Certain, BY_ACKNOWLEDGMENT),
+        false => (unless_unpaired(session), "time"),
     };
     // A body that the request announces is another breach.
     if handshake
@@ -44,15 +52,16 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     {
         return;
     }
-    let early = response.first.time.saturating_since(at.time);
+    let before = response.first.time.saturating_since(at.time);
     let summary =
         format!("the client sent {len} bytes before the 101 that it should have waited for");
     let data = Evidence::new(at, "data, client to server");
     findings.push(
-        Finding::new(&RULE, session, unless_unpaired(session), data, summary)
+        Finding::new(&RULE, session, confidence, data, summary)
             .evidence(response.first, "the 101")
             .data("bytes", Value::Count(len))
-            .data("early_ms", Value::Ms(early))
+            .data("early_ms", Value::Ms(before))
+            .data("told_by", Value::Text(told_by.to_owned()))
             .cause(Confidence::Likely, "the client doesn't wait for the connection to open before it sends")
             .advice("send the first message from the client's open event: servers and proxies may lose what comes before"),
     );
@@ -83,18 +92,29 @@ mod tests {
     }
 
     #[test]
-    fn what_came_first_across_a_step_of_the_clock_is_possible_at_most() {
+    fn what_does_not_acknowledge_the_101_is_early_whatever_the_clock_did() {
         let told = |between: f64| {
             Script::new()
                 .handshake()
                 .request("")
-                .bytes(ClientToServer, &frame(0x81, b"early?", true))
+                .bytes(ClientToServer, &frame(0x81, b"early", true))
                 .wait_s(between)
                 .accept("")
                 .told()
         };
         let confidence = |between| told(between).only("hs-data-before-101").confidence.name();
-        assert_eq!((confidence(-5.0), confidence(0.0)), ("possible", "certain"));
+        assert_eq!((confidence(-5.0), confidence(0.0)), ("certain", "certain"));
+    }
+
+    #[test]
+    fn what_acknowledges_the_101_is_not_early_though_the_capture_has_it_first() {
+        let told = Script::new()
+            .handshake()
+            .request("")
+            .stamped_backwards(|s| s.accept("").text(ClientToServer, "after the 101"))
+            .told();
+        assert!(told.of("hs-data-before-101").is_empty());
+        assert_eq!(told.sessions[0].messages.client.count, 1);
     }
 
     #[test]

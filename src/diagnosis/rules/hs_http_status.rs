@@ -36,6 +36,7 @@ The upgrade was refused in HTTP. A browser reports `error`, then `close` with co
 - `data.kind` `connect`: a forward proxy refused the tunnel (CONNECT) in which the upgrade would have gone, so there is no session. 407: it
   wants credentials, by one of `data.schemes`; 403: its rules forbid the host or the port; 502, 503, 504: it can't reach `data.target`.
   Chromium calls that ERR_TUNNEL_CONNECTION_FAILED, or ERR_PROXY_AUTH_... after a 407.
+- `data.kind` `socks4` or `socks5`: the same by a SOCKS proxy, with its reply in `data.reply` (RFC 1928, section 6).
 
 ## How to tell them apart
 - Who answered: the proxy's own error page (its name in Server or in the body) or the application's.
@@ -55,6 +56,7 @@ RFC 6455, sections 4.1, 4.2.2 and 4.4; RFC 9110, sections 9.3.6, 11.7 and 15.
 
 fn tunnels(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     tunnel::refused(overview, &RULE, findings);
+    tunnel::refused_by_socks(overview, &RULE, findings);
 }
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {

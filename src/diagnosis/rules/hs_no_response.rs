@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::keyless;
 use crate::diagnosis::lacks::unless_unpaired;
 use crate::diagnosis::tunnel;
 use crate::diagnosis::wording::span;
@@ -29,6 +30,8 @@ gave up. A browser reports `error`, then `close` with code 1006.
 - A PROXY protocol header that the server doesn't expect, or one that it misses: such servers close without a word.
 - `data.kind` `connect`: a forward proxy never answered the CONNECT for the tunnel in which the upgrade would have gone: it waits for a
   target that it can't reach, or is no proxy.
+- `data.kind` `keyless`: nobody could read it. To a server that speaks WebSocket on other connections a client sent a record of a
+  request's size, and none came back.
 
 ## How to tell them apart
 - FIN or reset within about a round trip of the request: the server looked at the first bytes and wanted none of them. Try `wss://`.
@@ -44,7 +47,7 @@ Look at the accept and authentication code of the server at the time of the requ
 ## References
 RFC 6455, sections 4.1 and 4.2.2.
 ",
-    checks: &[Check::Session(check), Check::Capture(tunnels)],
+    checks: &[Check::Session(check), Check::Capture(tunnels), Check::Capture(unread)],
 };
 
 /// Rationale: a server that decides on the first bytes answers within its round
@@ -53,6 +56,10 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 
 fn tunnels(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     tunnel::unanswered(overview, &RULE, findings);
+}
+
+fn unread(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    keyless::unanswered_requests(overview, &RULE, findings);
 }
 
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {

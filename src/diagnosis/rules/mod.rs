@@ -1,5 +1,8 @@
 //! The catalogue: one file per rule, two lines each here.
 
+mod app_error_response;
+mod app_init_missing;
+mod app_invalid_json;
 mod auth_origin_rejected;
 mod auth_rejected;
 mod cap_clock;
@@ -32,6 +35,9 @@ mod cmp_cost;
 mod cmp_inflate_error;
 mod cmp_not_negotiated;
 mod end_unknown;
+mod hb_app_unanswered;
+mod hb_app_vs_ws_divergence;
+mod hb_contract_violated;
 mod hb_gap;
 mod hb_interval_risky;
 mod hb_irregular;
@@ -56,6 +62,8 @@ mod hs_slow;
 mod hs_sticky_session;
 mod hs_subprotocol_none;
 mod hs_upgrade_stripped;
+mod lat_request_slow;
+mod lat_unanswered;
 mod net_half_open;
 mod net_rst_injected;
 mod pv_fragmentation;
@@ -73,6 +81,8 @@ mod tls_client_rejected_cert;
 mod tls_close_without_notify;
 mod tls_legacy_version;
 mod tls_no_response;
+
+pub(super) use hs_data_before_101::BY_ACKNOWLEDGMENT;
 
 use super::Rule;
 
@@ -112,6 +122,14 @@ pub static ALL: &[&Rule] = &[
     &hb_none::RULE,
     &hb_pong_timeout::RULE,
     &hb_pong_slow::RULE,
+    &hb_app_unanswered::RULE,
+    &hb_app_vs_ws_divergence::RULE,
+    &hb_contract_violated::RULE,
+    &lat_request_slow::RULE,
+    &lat_unanswered::RULE,
+    &app_error_response::RULE,
+    &app_init_missing::RULE,
+    &app_invalid_json::RULE,
     &hb_interval_risky::RULE,
     &hb_pong_anomaly::RULE,
     &net_half_open::RULE,

@@ -34,7 +34,10 @@ RFC 9293, section 3.8; RFC 6298; RFC 5482.
 };
 
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let open = matches!(case.closing.kind, Kind::Abnormal | Kind::Open | Kind::Half);
+    let open = matches!(
+        case.closing.kind,
+        Kind::Abnormal | Kind::Open | Kind::Half | Kind::Unknown
+    );
     let Some(dead) = dead_path(case.session).filter(|_| open) else {
         return;
     };

@@ -115,7 +115,7 @@ fn finding(case: &Case<'_>, note: &BreachNote) -> Finding {
             "a device on the path wrote the reset: the sender knows nothing of it",
         );
     }
-    let stalled = session.leg.zero_window[note.direction.reverse()];
+    let stalled = &session.leg.zero_window[note.direction.reverse()];
     if stalled.since.is_some() || stalled.episodes > 0 {
         finding = finding.cause(
             Confidence::Likely,

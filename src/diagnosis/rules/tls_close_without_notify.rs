@@ -50,7 +50,10 @@ fn end_of(session: &Session) -> Option<(Terminator, bool)> {
         closing.ended_by,
         EndedBy::Client | EndedBy::Server | EndedBy::Proxy
     );
-    let read = tls.opened[end.direction].is_some() && has_all_of(&session.leg, end.direction);
+    // A close_notify that nobody could read shows by its size and its place.
+    let sized = session.keyless.is_some();
+    let read =
+        (tls.opened[end.direction].is_some() || sized) && has_all_of(&session.leg, end.direction);
     let said = tls.close_notify[end.direction].is_some();
     (own && read).then_some((end, said))
 }

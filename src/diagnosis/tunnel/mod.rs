@@ -3,10 +3,12 @@
 
 mod prefix;
 mod refused;
+mod socks;
 mod unanswered;
 
 pub(super) use prefix::{about_missing_proxy_header, about_proxy_header};
 pub(super) use refused::check as refused;
+pub(super) use socks::check as refused_by_socks;
 pub(super) use unanswered::check as unanswered;
 
 use std::net::{IpAddr, SocketAddr};
@@ -46,7 +48,9 @@ fn failures<'a>(
         if !fits(attempt, request) {
             continue;
         }
+        let reply = request.socks.map(|refusal| u16::from(refusal.reply));
         let status = request.response.as_ref().map(|response| response.status);
+        let status = status.or(reply);
         let overcome = is_overcome(overview, attempt, request);
         if overcome && status == Some(ASKS_FOR_CREDENTIALS) {
             // A step on the way, not a failure.
@@ -140,7 +144,7 @@ impl Failure<'_> {
         let target = Secrets::Redacted.authority(&self.request.target);
         let finding = finding
             .severity(self.severity.unwrap_or(rule.severity))
-            .data("kind", Value::Text("connect".to_owned()))
+            .data("kind", Value::Text(self.request.kind.name().to_owned()))
             .data("target", Value::Text(target.into_owned()))
             .data("attempts", Value::Count(self.count));
         match self.targets.len() {

@@ -325,7 +325,7 @@ fn header_fields_are_told() {
         time: Timestamp::from_nanos(5),
         number: 9,
         source: 1,
-        epoch: 0,
+        epoch: Default::default(),
     };
     let mut bytes = Vec::new();
     let builder = PacketBuilder::ipv4(ALICE, BOB, 61)

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::followed::{self, Layer};
+use super::inside::Inside;
 use super::sought::Acked;
 use super::subject::Subject;
 use crate::http;
@@ -23,19 +23,33 @@ pub(super) struct Encrypted {
     tls: tls::Connection,
     /// Reads the same bytes: what is no TLS may be HTTP that was sent to the wrong port.
     beside: Option<Box<http::Connection>>,
-    inside: Layer,
+    inner: Inner,
+    /// How much of the plaintext was acknowledged.
+    acked: Sides<u64>,
+    /// Acknowledgments that came while records waited for keys.
+    early: Sides<Vec<Acked>>,
+}
+
+/// What reads the stream inside, and where in the one around its bytes were.
+#[derive(Debug)]
+struct Inner {
+    inside: Inside,
     /// Where the chunks around end that the packets released: the latest, and those
     /// that hold records which wait for keys.
     ends: Sides<VecDeque<(PacketRef, u64)>>,
     /// Where chunks around end, and the plaintext that they completed.
     marks: Sides<VecDeque<(u64, u64)>>,
-    /// How much of the plaintext was acknowledged.
-    acked: Sides<u64>,
-    /// Acknowledgments that came while records waited for keys.
-    early: Sides<Vec<Acked>>,
     /// Records of the server were lost before its first byte.
     torn: Option<Gap>,
     counted: bool,
+}
+
+/// Where the facts go, and what all connections share.
+struct Around<'a> {
+    subject: &'a mut Subject,
+    pending: &'a mut Pending,
+    shared: &'a mut Shared,
+    finished: &'a mut Vec<Finished>,
 }
 
 impl Default for Encrypted {
@@ -43,13 +57,36 @@ impl Default for Encrypted {
         Self {
             tls: tls::Connection::new(WAITING),
             beside: Some(Box::default()),
-            inside: Layer::of_unknown(),
-            ends: Sides::default(),
-            marks: Sides::default(),
+            inner: Inner {
+                inside: Inside::default(),
+                ends: Sides::default(),
+                marks: Sides::default(),
+                torn: None,
+                counted: false,
+            },
             acked: Sides::default(),
             early: Sides::default(),
-            torn: None,
-            counted: false,
+        }
+    }
+}
+
+impl Inner {
+    /// Takes what TLS hands up: a fact, or a piece of the stream inside.
+    fn take(&mut self, output: tls::Output<'_>, around: &mut Around<'_>) {
+        let Around {
+            subject,
+            pending,
+            shared,
+            finished,
+        } = around;
+        match output {
+            tls::Output::Fact(fact) => subject.on_tls(&fact, &mut self.counted, shared),
+            tls::Output::Stream(event) => {
+                mark(&mut self.marks, &self.ends, &event);
+                for event in told(&mut self.torn, event).into_iter().flatten() {
+                    self.inside.read(event, subject, pending, shared, finished);
+                }
+            }
         }
     }
 }
@@ -71,24 +108,18 @@ impl Encrypted {
         self.read_beside(event, subject, shared);
         self.note_end(event);
         let keys = Arc::clone(&shared.keys);
-        let Self {
-            tls,
-            inside,
-            ends,
-            marks,
-            torn,
-            counted,
-            ..
-        } = self;
-        tls.on_stream(event, &keys, &mut |output| match output {
-            tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
-            tls::Output::Stream(event) => {
-                mark(marks, ends, &event);
-                for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
-                }
-            }
-        });
+        let Self { tls, inner, .. } = self;
+        let mut around = Around {
+            subject,
+            pending,
+            shared,
+            finished,
+        };
+        tls.on_stream(event, &keys, &mut |output| inner.take(output, &mut around));
+        drop(keys);
+        for session in tls.take_learned() {
+            Arc::make_mut(&mut shared.keys).learn(session);
+        }
         self.acknowledge(subject, pending, shared);
     }
 
@@ -115,25 +146,17 @@ impl Encrypted {
         finished: &mut Vec<Finished>,
     ) {
         let keys = Arc::clone(&shared.keys);
-        let Self {
-            tls,
-            inside,
-            ends,
-            marks,
-            torn,
-            counted,
-            ..
-        } = self;
-        tls.on_keys(&keys, &mut |output| match output {
-            tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
-            tls::Output::Stream(event) => {
-                mark(marks, ends, &event);
-                for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
-                }
-            }
-        });
-        inside.on_keys(subject, pending, shared, finished);
+        let Self { tls, inner, .. } = self;
+        let mut around = Around {
+            subject,
+            pending,
+            shared,
+            finished,
+        };
+        tls.on_keys(&keys, &mut |output| inner.take(output, &mut around));
+        self.inner
+            .inside
+            .on_keys(subject, pending, shared, finished);
         self.acknowledge(subject, pending, shared);
     }
 
@@ -142,7 +165,7 @@ impl Encrypted {
         let StreamEvent::Chunk(chunk) = event else {
             return;
         };
-        let ends = &mut self.ends[chunk.direction];
+        let ends = &mut self.inner.ends[chunk.direction];
         if !self.tls.waits(chunk.direction) {
             ends.clear();
         } else if ends.len() == MARKS {
@@ -172,28 +195,22 @@ impl Encrypted {
         shared: &mut Shared,
         finished: &mut Vec<Finished>,
     ) {
-        let Self {
-            tls,
-            inside,
-            torn,
-            counted,
-            ..
-        } = self;
-        tls.finish(&mut |output| match output {
-            tls::Output::Fact(fact) => subject.on_tls(&fact, counted, shared),
-            tls::Output::Stream(event) => {
-                for event in told(torn, event).into_iter().flatten() {
-                    followed::read(inside, subject, pending, event, shared, finished);
-                }
-            }
-        });
-        followed::finish(inside, subject, pending, shared, finished);
+        let Self { tls, inner, .. } = self;
+        let mut around = Around {
+            subject,
+            pending,
+            shared,
+            finished,
+        };
+        tls.finish(&mut |output| inner.take(output, &mut around));
+        inner.inside.finish(subject, pending, shared, finished);
         subject.end_tls(shared);
+        subject.infer(shared);
     }
 
     pub(super) fn buffered(&self) -> usize {
         let beside = self.beside.as_ref().map_or(0, |http| http.buffered());
-        self.tls.buffered() + beside + self.inside.buffered()
+        self.tls.buffered() + beside + self.inner.inside.buffered()
     }
 
     /// An acknowledgment of the stream around, in terms of the innermost one.
@@ -206,7 +223,7 @@ impl Encrypted {
     }
 
     fn inside_of(&mut self, acked: Acked) -> Acked {
-        let marks = &mut self.marks[acked.direction];
+        let marks = &mut self.inner.marks[acked.direction];
         while let Some((end, plain)) = marks.front().copied()
             && end <= acked.upto
         {
@@ -214,7 +231,7 @@ impl Encrypted {
             marks.pop_front();
         }
         let upto = self.acked[acked.direction];
-        self.inside.inside(Acked { upto, ..acked })
+        self.inner.inside.inside(Acked { upto, ..acked })
     }
 }
 

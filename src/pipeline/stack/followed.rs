@@ -1,18 +1,17 @@
-//! The layers of a connection that is worked on, and how they are tied together.
+//! A connection that is worked on: TCP, the layers above it, and what is told of it.
 
-use super::encrypted::Encrypted;
-use super::sought::{Acked, Sought};
+use super::headless::Early;
+use super::layer::{self, Layer};
+use super::sought::Sought;
 use super::subject::Subject;
-use crate::http;
 use crate::packet::{Endpoint, Segment, Seq};
-use crate::pipeline::orientation::{Sender, sender_of, sender_of_head};
+use crate::pipeline::clock::STEP;
 use crate::pipeline::records::Pending;
 use crate::pipeline::translation::LOOKED_AT;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, Orientation, Session, Unreachable};
+use crate::session::{Attempt, Crossed, Ended, Leg, Orientation, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
-use crate::websocket;
-use crate::{tcp, tls};
+use crate::tcp;
 
 #[derive(Debug)]
 pub(super) struct Followed {
@@ -23,27 +22,14 @@ pub(super) struct Followed {
     pub(super) syn: Sides<Option<Seq>>,
     /// What is looked for beside HTTP, where bytes are missing.
     pub(super) sought: Sought,
+    /// What keys may open though its beginning is missing.
+    pub(super) early: Early,
     /// Segments that were held against those of other connections.
     pub(super) looked_at: u8,
     /// Bytes that what is above TCP held when it was last handed something: few
     /// segments change it.
     above: usize,
 }
-
-/// The protocol above TCP.
-#[derive(Debug)]
-pub(super) enum Layer {
-    /// The first bytes tell.
-    Unknown,
-    Tls(Box<Encrypted>),
-    /// With the layer that reads what HTTP hands on, from the 101 or the 2xx to
-    /// CONNECT on, for as long as HTTP holds bytes before it.
-    Http(Box<http::Connection>, Option<Box<Layer>>),
-    WebSocket(Box<websocket::Connection>),
-    /// Bytes that say nothing to us, on a connection that has a session.
-    Opaque,
-}
-
 impl Followed {
     /// The layers of a connection that this segment begins, and its client as far as that tells.
     pub(super) fn new(segment: &Segment<'_>, shared: &mut Shared) -> (Endpoint, Self) {
@@ -66,6 +52,7 @@ impl Followed {
             syn: Sides::default(),
             looked_at: 0,
             sought: Sought::default(),
+            early: Early::default(),
             above: 0,
         };
         (client, followed)
@@ -88,6 +75,11 @@ impl Followed {
 
     pub(super) fn is_closed(&self) -> bool {
         self.tcp.is_closed()
+    }
+
+    pub(super) fn age_of(&self, direction: Direction, segment: &Segment<'_>) -> Option<tcp::Age> {
+        let step = u64::try_from(STEP.as_nanos()).unwrap_or(u64::MAX);
+        self.tcp.age_of(direction, segment, step)
     }
 
     /// Bytes that wait in TCP for earlier ones.
@@ -121,6 +113,7 @@ impl Followed {
             subject,
             pending,
             sought,
+            early,
             ..
         } = self;
         let leg = subject.leg();
@@ -128,6 +121,14 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
+        if subject.awaits_answer()
+            && segment.wire_len > 0
+            && segment.flags.ack()
+            && let Some((end, acked)) = tcp.place_of(direction, segment)
+        {
+            let at = segment.at;
+            subject.on_crossing(direction, Crossed { at, end, acked });
+        }
         let mut fed = false;
         tcp.on_segment(direction, segment, &mut |output| match output {
             tcp::Output::Fact(event) => {
@@ -137,6 +138,7 @@ impl Followed {
             tcp::Output::Stream(event) => {
                 fed = true;
                 feed(layer, sought, subject, pending, &event, shared, finished);
+                early.keep(&event, sought, shared);
             }
         });
         fed && self.settle_fed(shared, finished)
@@ -145,7 +147,7 @@ impl Followed {
     /// What is above TCP was handed something. Returns true if the sides have been exchanged.
     fn settle_fed(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
         let swapped = self.settle_sought(shared, finished);
-        self.above = self.layer.buffered() + self.sought.buffered();
+        self.above = self.layer.buffered() + self.sought.buffered() + self.early.buffered();
         swapped
     }
 
@@ -166,64 +168,6 @@ impl Followed {
             shared.capture.on_translated(same_as);
         }
     }
-
-    /// Who is the client, where no SYN told: the first payload may, or a SYN
-    /// that the capture has behind its answer. Returns true if the sides were
-    /// the wrong way round and have been exchanged.
-    pub(super) fn tell_sides(
-        &mut self,
-        segment: &Segment<'_>,
-        client: Endpoint,
-        shared: &mut Shared,
-    ) -> bool {
-        let leg = self.subject.leg();
-        let syn = segment.flags.syn();
-        if leg.orientation != Orientation::Provisional || segment.payload.is_empty() && !syn {
-            return false;
-        }
-        let later = leg.has_payload();
-        if later && (syn || !self.layer.is_searching()) {
-            return false;
-        }
-        let told = match (syn, segment.flags.ack()) {
-            (true, false) => Sender::Client,
-            (true, true) => Sender::Server,
-            (false, _) if later => sender_of_head(segment),
-            (false, _) => sender_of(segment),
-        };
-        if syn {
-            leg.orientation = Orientation::Syn;
-        }
-        let from_client = segment.from == client;
-        if told != Sender::Unknown && !syn {
-            leg.orientation = Orientation::Payload;
-        }
-        let wrong = matches!(
-            (told, from_client),
-            (Sender::Client, false) | (Sender::Server, true)
-        );
-        if wrong {
-            self.swap_sides(shared);
-            self.sought = Sought::default();
-        }
-        wrong
-    }
-
-    /// The guess at who is the client was wrong.
-    pub(super) fn swap_sides(&mut self, shared: &mut Shared) {
-        let leg = self.subject.leg();
-        shared.on_swap(leg);
-        leg.swap_sides();
-        self.tcp.swap_sides();
-        self.syn.swap();
-        if let Subject::Attempt(attempt) = &mut self.subject {
-            attempt.looks_like.swap();
-        }
-        if let Layer::Http(http, _) = &mut self.layer {
-            http.swap_sides();
-        }
-    }
-
     /// No session, and none can come.
     pub(super) fn is_of_no_interest(&self) -> bool {
         matches!((&self.layer, &self.subject), (Layer::Opaque, Subject::Attempt(attempt)) if attempt.same_as.is_none() && !attempt.is_worth_telling())
@@ -247,6 +191,7 @@ impl Followed {
             subject,
             pending,
             sought,
+            early,
             ..
         } = self;
         tcp.give_up(at, &mut |output| match output {
@@ -255,6 +200,7 @@ impl Followed {
             }
             tcp::Output::Stream(event) => {
                 feed(layer, sought, subject, pending, &event, shared, finished);
+                early.keep(&event, sought, shared);
             }
         });
         self.settle_fed(shared, finished)
@@ -304,9 +250,10 @@ impl Followed {
             pending,
             ..
         } = &mut *self;
-        finish(layer, subject, pending, shared, finished);
+        layer::finish(layer, subject, pending, shared, finished);
         shared.records.end_of_session(&mut self.pending);
         shared.records.hold(self.subject.leg().tcp_stream, None);
+        let thorough = self.sought.is_thorough();
         let unknown = matches!(self.sought, Sought::Idle | Sought::Looking(_));
         match self.subject {
             Subject::Session(mut session) => {
@@ -320,7 +267,7 @@ impl Followed {
             }
             Subject::Attempt(mut attempt) => {
                 if unknown {
-                    shared.on_mid_stream(&attempt);
+                    shared.on_mid_stream(&attempt, thorough);
                 }
                 attempt.horizon = horizon;
                 attempt.settled = ended == Ended::Settled;
@@ -329,18 +276,13 @@ impl Followed {
                 } else if !attempt.leg.has_payload() {
                     shared.capture.wordless += 1;
                 }
-                if attempt.is_worth_telling() {
+                if let Some(attempt) = shared.unproven.keep(attempt)
+                    && attempt.is_worth_telling()
+                {
                     shared.attempts.add(attempt, &mut shared.capture, finished);
                 }
             }
         }
-    }
-}
-
-impl Layer {
-    /// Bytes are missing, and HTTP looks for the next head.
-    fn is_searching(&self) -> bool {
-        matches!(self, Self::Http(http, None) if http.is_searching())
     }
 }
 
@@ -362,214 +304,15 @@ fn feed(
     if let Layer::WebSocket(websocket) = layer
         && !sought.is_open()
     {
-        read_frames(websocket, subject, pending, event, shared);
+        layer::read_frames(websocket, subject, pending, event, shared);
         return;
     }
     if sought.keeps(event) {
         return;
     }
-    read(layer, subject, pending, *event, shared, finished);
+    layer::read(layer, subject, pending, *event, shared, finished);
     sought.look(event, layer.is_searching());
-}
-
-/// How many tunnels may lie in one another.
-///
-/// Rationale: a proxy behind a proxy is two; more layers cost the stack of calls more.
-const TUNNELS_MAX: usize = 4;
-
-impl Layer {
-    /// What reads a stream of which nothing is known: TCP's, or the one inside a
-    /// tunnel. The place for whatever tells TLS from HTTP.
-    pub(super) const fn of_unknown() -> Self {
-        Self::Unknown
-    }
-
-    /// The layer for a stream that begins with this.
-    fn beginning_with(event: &StreamEvent<'_>) -> Self {
-        match event {
-            StreamEvent::Chunk(chunk) if tls::begins_like_tls(chunk.bytes) => {
-                Self::Tls(Box::default())
-            }
-            _ => Self::Http(Box::new(http::Connection::new()), None),
-        }
-    }
-
-    pub(super) fn on_keys(
-        &mut self,
-        subject: &mut Subject,
-        pending: &mut Pending,
-        shared: &mut Shared,
-        finished: &mut Vec<Finished>,
-    ) {
-        match self {
-            Self::Tls(encrypted) => encrypted.on_keys(subject, pending, shared, finished),
-            // In a tunnel.
-            Self::Http(_, Some(above)) => above.on_keys(subject, pending, shared, finished),
-            Self::Http(_, None) | Self::WebSocket(_) | Self::Unknown | Self::Opaque => {}
-        }
-    }
-
-    /// What an event acknowledges of the stream in which messages are.
-    fn acked(&mut self, event: &tcp::Event) -> Option<Acked> {
-        let tcp::Event::Acked {
-            direction,
-            upto,
-            at,
-            ..
-        } = *event
-        else {
-            return None;
-        };
-        Some(self.inside(Acked {
-            direction,
-            upto,
-            at,
-        }))
-    }
-
-    /// An acknowledgment in terms of the innermost stream.
-    pub(super) fn inside(&mut self, acked: Acked) -> Acked {
-        match self {
-            Self::Tls(encrypted) => encrypted.on_acked(acked),
-            // In a tunnel.
-            Self::Http(_, Some(above)) => above.inside(acked),
-            Self::Http(_, None) | Self::WebSocket(_) | Self::Unknown | Self::Opaque => acked,
-        }
-    }
-
-    pub(super) fn buffered(&self) -> usize {
-        match self {
-            Self::Http(http, above) => {
-                http.buffered() + above.as_ref().map_or(0, |above| above.buffered())
-            }
-            Self::Tls(encrypted) => encrypted.buffered(),
-            Self::WebSocket(websocket) => websocket.buffered(),
-            Self::Unknown | Self::Opaque => 0,
-        }
-    }
-}
-
-/// Has a layer read a stream event: TCP's, or what another layer hands on.
-pub(super) fn read(
-    layer: &mut Layer,
-    subject: &mut Subject,
-    pending: &mut Pending,
-    event: StreamEvent<'_>,
-    shared: &mut Shared,
-    finished: &mut Vec<Finished>,
-) {
-    if matches!(layer, Layer::Unknown) {
-        *layer = Layer::beginning_with(&event);
-    }
-    match layer {
-        Layer::WebSocket(websocket) => {
-            read_frames(websocket, subject, pending, &event, shared);
-        }
-        Layer::Tls(encrypted) => encrypted.read(&event, subject, pending, shared, finished),
-        Layer::Http(http, above) => {
-            http.on_stream(event, &mut |output| {
-                on_http(output, subject, pending, above, shared, finished);
-            });
-            if http.is_opaque() {
-                *layer = Layer::Opaque;
-            } else if http.is_transparent()
-                && let Some(above) = above.take()
-            {
-                *layer = *above;
-            }
-        }
-        Layer::Unknown | Layer::Opaque => subject.on_opaque(&event),
-    }
-}
-
-fn read_frames(
-    websocket: &mut websocket::Connection,
-    subject: &mut Subject,
-    pending: &mut Pending,
-    event: &StreamEvent<'_>,
-    shared: &mut Shared,
-) {
-    websocket.on_stream(event, &mut |event| {
-        subject.on_websocket(event, pending, shared)
-    });
-}
-
-/// Nothing more comes: the layers tell what they still hold, the lowest first.
-pub(super) fn finish(
-    layer: &mut Layer,
-    subject: &mut Subject,
-    pending: &mut Pending,
-    shared: &mut Shared,
-    finished: &mut Vec<Finished>,
-) {
-    match layer {
-        Layer::Http(http, above) => {
-            http.finish(&mut |output| {
-                on_http(output, subject, pending, above, shared, finished);
-            });
-            if let Some(above) = above {
-                finish(above, subject, pending, shared, finished);
-            }
-        }
-        Layer::WebSocket(websocket) => {
-            websocket.finish(&mut |event| subject.on_websocket(event, pending, shared));
-        }
-        Layer::Tls(encrypted) => encrypted.finish(subject, pending, shared, finished),
-        Layer::Unknown | Layer::Opaque => {}
-    }
-}
-
-/// `above` is the layer that reads what HTTP hands on.
-fn on_http(
-    output: http::Output<'_>,
-    subject: &mut Subject,
-    pending: &mut Pending,
-    above: &mut Option<Box<Layer>>,
-    shared: &mut Shared,
-    finished: &mut Vec<Finished>,
-) {
-    match output {
-        http::Output::Stream(event) => {
-            if let Some(above) = above {
-                read(above, subject, pending, event, shared, finished);
-            }
-        }
-        http::Output::Fact(http::Event::UpgradeRequested { request, breaches }) => {
-            subject.begin_session(*request, breaches, pending, shared, finished);
-        }
-        http::Output::Fact(http::Event::Tunnelled(tunnel)) => {
-            let inside = match subject.leg().via.len() {
-                ..TUNNELS_MAX => Layer::of_unknown(),
-                _ => Layer::Opaque,
-            };
-            *above = Some(Box::new(inside));
-            subject.enter_tunnel(*tunnel, pending, shared, finished);
-        }
-        http::Output::Fact(event) => {
-            if let http::Event::Upgraded { response, .. } = &event {
-                subject.begin_with_answer(response.first, pending, shared, finished);
-            }
-            let deflate = match &event {
-                http::Event::Upgraded { agreement, .. } => Some(agreement.deflate),
-                http::Event::AnswerLost { .. } => Some(subject.offered_deflate()),
-                _ => None,
-            };
-            if let Some(deflate) = deflate {
-                let (deflate, wants) = (deflate.map(parameters_of), shared.options.wants);
-                let parameters = websocket::Parameters { deflate, wants };
-                let websocket = Box::new(websocket::Connection::new(parameters));
-                *above = Some(Box::new(Layer::WebSocket(websocket)));
-            }
-            subject.on_http(&event, shared);
-        }
-    }
-}
-
-fn parameters_of(agreed: http::DeflateParameters) -> websocket::Deflate {
-    websocket::Deflate {
-        server_no_context_takeover: agreed.server_no_context_takeover,
-        client_no_context_takeover: agreed.client_no_context_takeover,
-        server_max_window_bits: agreed.server_max_window_bits,
-        client_max_window_bits: agreed.client_max_window_bits,
+    if let Sought::Looking(looking) = sought {
+        looking.begins_at(layer.behind_cut_switch());
     }
 }

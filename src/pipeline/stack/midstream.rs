@@ -1,14 +1,17 @@
 //! What becomes of a connection on which something was found that has no handshake.
 
-use super::followed::{Followed, Layer};
+use super::followed::Followed;
+use super::layer::Layer;
 use super::order::in_capture_order;
 use super::rhythm::Suggested;
 use super::sought::{Found, Sought, reversed};
 use super::subject::Subject;
 use crate::packet::Endpoint;
+use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{FoundBy, MidStream, Orientation};
 use crate::stream::{Direction, GapCause, PacketRef, Sides};
+use crate::websocket;
 
 impl Followed {
     /// The client, as far as is known.
@@ -37,6 +40,9 @@ impl Followed {
             Sought::Records(rhythm) => {
                 if !idle {
                     let first = rhythm.first();
+                    if let Some(swapped) = self.open_headless(first, shared, finished) {
+                        return swapped;
+                    }
                     self.layer = Layer::Opaque;
                     shared.on_headless_tls(first, self.subject.leg());
                 }
@@ -47,7 +53,7 @@ impl Followed {
                     (&self.layer, &self.subject)
                     && http.is_searching()
                 {
-                    shared.on_mid_stream(attempt);
+                    shared.on_mid_stream(attempt, false);
                     self.layer = Layer::Opaque;
                 }
                 false
@@ -72,34 +78,14 @@ impl Followed {
         };
         let first = found.first;
         self.begin(FoundBy::Frames, first, shared, finished);
-        let turned = |direction: Direction| {
-            if swapped {
-                direction.reverse()
-            } else {
-                direction
-            }
-        };
         let (subject, pending) = (&mut self.subject, &mut self.pending);
-        let wants = shared.options.wants;
-        let (recognition, acked, waiting) = found.into_parts();
-        let mut events = Vec::new();
-        let mut websocket = recognition.into_connection(wants, &mut |event| events.push(event));
-        for event in waiting.iter().map(|kept| kept.event()) {
-            let event = if swapped { reversed(event) } else { event };
-            websocket.on_stream(&event, &mut |event| events.push(event));
-        }
-        for ack in acked {
-            subject.on_acked(turned(ack.direction), ack.upto, ack.at, pending);
-        }
-        for event in in_capture_order(events) {
-            subject.on_websocket(event, pending, shared);
-        }
+        let websocket = read_found(found, swapped, subject, pending, shared);
         self.layer = Layer::WebSocket(Box::new(websocket));
         swapped
     }
 
     /// Puts the sides right; whether they were exchanged. `None` where a SYN says otherwise.
-    fn orient(&mut self, client: Direction, shared: &mut Shared) -> Option<bool> {
+    pub(super) fn orient(&mut self, client: Direction, shared: &mut Shared) -> Option<bool> {
         let wrong = client == Direction::ServerToClient;
         match self.subject.leg().orientation {
             Orientation::Syn => return (!wrong).then_some(false),
@@ -137,7 +123,39 @@ impl Followed {
         if swapped {
             close.swap();
         }
-        let by = FoundBy::RecordSizes { close };
+        let by = FoundBy::RecordSizes { close: Some(close) };
         self.begin(by, suggested.first, shared, finished);
     }
+}
+
+/// Reads the frames that were found, up to now; `swapped` says that the sides have been exchanged since.
+pub(super) fn read_found(
+    found: Found,
+    swapped: bool,
+    subject: &mut Subject,
+    pending: &mut Pending,
+    shared: &mut Shared,
+) -> websocket::Connection {
+    let turned = |direction: Direction| {
+        if swapped {
+            direction.reverse()
+        } else {
+            direction
+        }
+    };
+    let wants = shared.options.wants;
+    let (recognition, acked, waiting) = found.into_parts();
+    let mut events = Vec::new();
+    let mut websocket = recognition.into_connection(wants, &mut |event| events.push(event));
+    for event in waiting.iter().map(|kept| kept.event()) {
+        let event = if swapped { reversed(event) } else { event };
+        websocket.on_stream(&event, &mut |event| events.push(event));
+    }
+    for ack in acked {
+        subject.on_acked(turned(ack.direction), ack.upto, ack.at, pending);
+    }
+    for event in in_capture_order(events) {
+        subject.on_websocket(event, pending, shared);
+    }
+    websocket
 }

@@ -2,10 +2,16 @@
 
 mod encrypted;
 mod followed;
+mod headless;
+mod inside;
+mod keyless;
+mod layer;
 mod midstream;
+mod onward;
 mod order;
 mod quality;
 mod rhythm;
+mod sides;
 mod sought;
 mod subject;
 #[cfg(test)]
@@ -15,6 +21,7 @@ use super::{Finished, Shared};
 use crate::packet::{Endpoint, Segment, Seq};
 use crate::session::{Ended, Session, Unreachable};
 use crate::stream::{Direction, PacketRef, Sides};
+use crate::tcp::Age;
 use followed::Followed;
 
 /// A connection.
@@ -94,6 +101,14 @@ impl Stack {
                 syn: followed.syn(),
             };
         }
+    }
+
+    /// When this segment was sent, compared with those that were read.
+    pub(super) fn age_of(&self, segment: &Segment<'_>) -> Option<Age> {
+        let State::Followed(followed) = &self.state else {
+            return None;
+        };
+        followed.age_of(self.direction_of(segment), segment)
     }
 
     /// An ICMP error quotes a segment of this connection.

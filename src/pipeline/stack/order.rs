@@ -22,6 +22,7 @@ fn place(event: &Event) -> (Direction, PacketRef) {
         Event::Frame(frame) => (frame.direction, frame.at),
         Event::Message(message) => (message.direction, message.last),
         Event::Ping(control) | Event::Pong(control) => (control.frame.direction, control.last),
+        Event::Said(said) => (said.heard.direction, said.heard.last),
         Event::Close(close) => (close.control.frame.direction, close.control.last),
         Event::Breach { direction, at, .. }
         | Event::Gap { direction, at, .. }

@@ -6,7 +6,8 @@ use crate::stream::{Gap, GapCause, PacketRef};
 
 impl Shared {
     /// Counts a connection that was open before the capture began, unless HTTP was found on it.
-    pub(super) fn on_mid_stream(&mut self, attempt: &Attempt) {
+    /// `thorough`: all of it was searched for frames.
+    pub(super) fn on_mid_stream(&mut self, attempt: &Attempt, thorough: bool) {
         let leg = &attempt.leg;
         let began = leg
             .gaps
@@ -21,6 +22,9 @@ impl Shared {
             && unknown
         {
             self.capture.mid_stream.add(gap.at, leg.tcp_stream);
+            if !thorough {
+                self.capture.mid_stream_skimmed += 1;
+            }
         }
     }
 
@@ -38,9 +42,14 @@ impl Shared {
 
     /// Counts a connection that turned out to be TLS without its first records.
     pub(super) fn on_headless_tls(&mut self, first: Option<PacketRef>, leg: &Leg) {
+        self.on_late_tls(first, leg);
+        self.capture.tls.headless += 1;
+    }
+
+    /// Counts a connection that is known to be TLS only after its first bytes.
+    pub(super) fn on_late_tls(&mut self, first: Option<PacketRef>, leg: &Leg) {
         let capture = &mut self.capture;
         capture.tls.connections += 1;
-        capture.tls.headless += 1;
         if let Some(at) = first {
             capture.first_tls.get_or_insert((at, leg.tcp_stream));
         }

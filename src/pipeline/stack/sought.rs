@@ -2,21 +2,10 @@
 //! beside HTTP, in the same bytes.
 
 use super::rhythm::{Rhythm, Suggested};
-use crate::stream::{Chunk, Direction, PacketRef, StreamEvent};
+use crate::stream::{Chunk, Direction, PacketRef, Sides, StreamEvent};
 use crate::tcp;
 use crate::websocket::{Recognised, Recognition};
 
-/// How many bytes may pass without a head of HTTP and without a frame before
-/// the connection is neither.
-///
-/// Rationale: the body of a response whose head was missed is seldom larger,
-/// and still seldomer followed by an upgrade of its connection.
-const PATIENCE: u64 = 1 << 20;
-/// The same where one side has not yet said enough to tell.
-///
-/// Rationale: the largest messages that servers take by default have 16 MiB or
-/// less, often 1 MiB; four such may pass before the other side has spoken.
-const LONG_PATIENCE: u64 = 64 << 20;
 /// How many acknowledgments are kept until it is known whose they are.
 ///
 /// Rationale: frames are proven within a few packets.
@@ -40,13 +29,10 @@ pub(super) enum Sought {
 /// While nothing is proven.
 #[derive(Debug)]
 pub(super) struct Looking {
-    /// `None` once it has given up.
-    recognition: Option<Recognition>,
+    recognition: Recognition,
     rhythm: Rhythm,
     acked: Vec<Acked>,
     first: PacketRef,
-    /// Bytes that were looked at.
-    bytes: u64,
 }
 
 /// Frames, before the connection's sides are put right.
@@ -113,6 +99,15 @@ impl Sought {
         true
     }
 
+    /// Nothing was passed over unseen on the way to where it is.
+    pub(super) fn is_thorough(&self) -> bool {
+        match self {
+            Self::Looking(looking) => looking.recognition.is_thorough(),
+            Self::Idle | Self::Found(_) | Self::Records(_) => true,
+            Self::Nothing => false,
+        }
+    }
+
     /// Takes note of an acknowledgment.
     pub(super) fn on_tcp(&mut self, event: &tcp::Event) {
         let acked = match self {
@@ -139,10 +134,9 @@ impl Sought {
     /// The connection or the capture is over: what is likely has to do.
     pub(super) fn finish(&mut self) {
         if let Self::Looking(looking) = self
-            && let Some(mut recognition) = looking.recognition.take()
-            && let Recognised::Frames { client } = recognition.finish()
+            && let Recognised::Frames { client } = looking.recognition.finish()
         {
-            *self = looking.found(recognition, client);
+            *self = looking.found(client);
         }
     }
 
@@ -162,10 +156,7 @@ impl Sought {
     /// Bytes of memory held.
     pub(super) fn buffered(&self) -> usize {
         match self {
-            Self::Looking(looking) => looking
-                .recognition
-                .as_ref()
-                .map_or(0, Recognition::buffered),
+            Self::Looking(looking) => looking.recognition.buffered(),
             Self::Found(found) => found.recognition.buffered(),
             Self::Idle | Self::Records(_) | Self::Nothing => 0,
         }
@@ -180,11 +171,10 @@ impl Looking {
             StreamEvent::End(_, at) => *at,
         };
         Self {
-            recognition: Some(Recognition::new()),
+            recognition: Recognition::new(),
             rhythm: Rhythm::default(),
             acked: Vec::new(),
             first,
-            bytes: 0,
         }
     }
 
@@ -194,30 +184,25 @@ impl Looking {
         if self.rhythm.is_proven() {
             return Some(Sought::Records(Box::new(std::mem::take(&mut self.rhythm))));
         }
-        if let StreamEvent::Chunk(chunk) = event {
-            self.bytes = self.bytes.saturating_add(chunk.bytes.len() as u64);
+        match self.recognition.on_stream(event) {
+            Recognised::Undecided => None,
+            Recognised::Frames { client } => Some(self.found(client)),
+            Recognised::Nothing => Some(Sought::Nothing),
         }
-        if let Some(recognition) = &mut self.recognition {
-            match recognition.on_stream(event) {
-                Recognised::Undecided => {}
-                Recognised::Frames { client } => {
-                    let recognition = self.recognition.take()?;
-                    return Some(self.found(recognition, client));
-                }
-                Recognised::Nothing => self.recognition = None,
-            }
-        }
-        let patience = match self.recognition {
-            None => PATIENCE,
-            Some(_) => LONG_PATIENCE,
-        };
-        let over = self.bytes > patience;
-        over.then_some(Sought::Nothing)
     }
 
-    fn found(&mut self, recognition: Recognition, client: Direction) -> Sought {
+    /// Frames begin at these offsets, unless one goes on there.
+    pub(super) fn begins_at(&mut self, offsets: Sides<Option<u64>>) {
+        for (direction, offset) in offsets.iter() {
+            if let Some(offset) = *offset {
+                self.recognition.begins_at(direction, offset);
+            }
+        }
+    }
+
+    fn found(&mut self, client: Direction) -> Sought {
         Sought::Found(Box::new(Found {
-            recognition,
+            recognition: std::mem::take(&mut self.recognition),
             client,
             acked: std::mem::take(&mut self.acked),
             first: self.first,
@@ -234,7 +219,7 @@ impl Found {
 }
 
 impl Kept {
-    fn of(event: &StreamEvent<'_>) -> Self {
+    pub(super) fn of(event: &StreamEvent<'_>) -> Self {
         match *event {
             StreamEvent::Chunk(chunk) => Self::Chunk {
                 direction: chunk.direction,

@@ -1,12 +1,13 @@
 //! Whose record the facts of a connection go to.
 
+use super::keyless::{self, Suggested};
 use super::sought::Acked;
 use crate::http::{self, Lookalike};
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::session::{Attempt, Ended, Leg, MidStream, Session};
+use crate::session::{Attempt, Crossed, Ended, Leg, MidStream, Session};
 use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
-use crate::websocket;
+use crate::websocket::{self, subprotocol::Hint};
 use crate::{tcp, tls};
 
 /// Whose record the facts go to.
@@ -31,6 +32,32 @@ impl Subject {
         names
             .any(|name| name.trim() == "permessage-deflate")
             .then(http::DeflateParameters::default)
+    }
+
+    /// What the handshake tells of the protocol inside the messages.
+    pub(super) fn hint(&self, event: &http::Event) -> Hint {
+        let Self::Session(session) = self else {
+            return Hint::None;
+        };
+        let chosen = match event {
+            http::Event::Upgraded { agreement, .. } => agreement.subprotocol.as_deref(),
+            _ => None,
+        };
+        Hint::of(chosen, session.handshake.path())
+    }
+
+    /// It has asked for a WebSocket, and the answer is not read.
+    #[inline]
+    pub(super) fn awaits_answer(&self) -> bool {
+        matches!(self, Self::Session(session) if session.handshake.awaits_answer())
+    }
+
+    /// A segment that may cross the answer on its way.
+    #[cold]
+    pub(super) fn on_crossing(&mut self, sender: Direction, segment: Crossed) {
+        if let Self::Session(session) = self {
+            session.on_crossing(sender, segment);
+        }
     }
 
     /// It is another connection's, seen on the other side of an address translation.
@@ -95,6 +122,21 @@ impl Subject {
         session.handshake.mid_stream = Some(found);
         session.searching = Sides::from_fn(|_| Some(at));
         self.replace(session, pending, shared, finished);
+    }
+
+    /// The connection is over and nobody could read it: what the sizes of its
+    /// records suggest is a session, marked as inferred.
+    pub(super) fn infer(&mut self, shared: &mut Shared) {
+        let Self::Attempt(attempt) = self else { return };
+        match keyless::suggested(&attempt.leg) {
+            None => {}
+            Some(Suggested::Unanswered(request)) => attempt.unanswered = Some(request),
+            Some(Suggested::WithAnother(found)) => attempt.unproven = Some(Box::new(found)),
+            Some(Suggested::Session(found)) => {
+                let (id, leg) = self.next_session(shared);
+                *self = Self::Session(Box::new(Session::inferred(id, leg, found)));
+            }
+        }
     }
 
     fn next_session(&mut self, shared: &mut Shared) -> (u32, Leg) {
@@ -202,6 +244,10 @@ impl Subject {
             } => {
                 self.on_not_http(direction, at, looks_like, shared);
             }
+            http::Event::TunnelSeen(ref tunnel) => {
+                shared.capture.tunnels.count += 1;
+                self.leg().via.push((**tunnel).clone());
+            }
             http::Event::Proxied { ref header, at } => {
                 let leg = self.leg();
                 leg.forwarded_for = header.source;
@@ -233,7 +279,9 @@ impl Subject {
         let leg = self.leg();
         let (client, proxy) = (leg.client.ip(), leg.server);
         let opened = &mut shared.capture.tunnels;
-        opened.add(client, proxy, &tunnel.target, tunnel.asked);
+        if let (Some(target), Some(asked)) = (&tunnel.target, tunnel.asked) {
+            opened.add(client, proxy, target, asked);
+        }
         if let Self::Session(_) = self {
             let attempt = Self::Attempt(Box::new(Attempt::new(self.leg().clone())));
             if let Self::Session(mut before) = std::mem::replace(self, attempt) {
@@ -264,6 +312,14 @@ impl Subject {
         if let Some((reason, at)) = leg.tls.as_ref().and_then(|tls| tls.undecrypted()) {
             let closed = &mut shared.capture.tls.closed;
             closed.entry(reason).or_default().add(at, stream);
+            let tls = leg.tls.as_deref();
+            if reason == tls::Undecrypted::NoKey
+                && let Some(tls) = tls
+            {
+                let totals = &mut shared.capture.tls;
+                totals.not_rsa += u64::from(!tls.uses_rsa_key_exchange());
+                totals.foreign_private_key += u64::from(tls.foreign_private_key.is_some());
+            }
         }
     }
 
@@ -333,6 +389,11 @@ fn on_attempt(attempt: &mut Attempt, event: &http::Event) {
         http::Event::Exchange => attempt.exchanges += 1,
         http::Event::ConnectRequested { request } => attempt.connects.asked(request),
         http::Event::ConnectRefused { response } => attempt.connects.refused(response),
+        http::Event::SocksRefused {
+            target,
+            asked,
+            refusal,
+        } => attempt.connects.refused_by_socks(target, *asked, *refusal),
         http::Event::RefusalBody { excerpt } => attempt.connects.refusal_body(excerpt),
         _ => {}
     }

@@ -21,7 +21,11 @@ fn outcome(told: &Told) -> (u64, u64, Vec<String>, Vec<&'static str>) {
     let [session] = told.sessions.as_slice() else {
         panic!("{} sessions", told.sessions.len())
     };
-    let way = session.leg.via.iter().map(|tunnel| tunnel.target.clone());
+    let way = session
+        .leg
+        .via
+        .iter()
+        .map(|tunnel| tunnel.target.clone().unwrap_or_default());
     let (up, down) = (session.messages.client.count, session.messages.server.count);
     let loud = |finding: &&crate::diagnosis::Finding| finding.severity > Severity::Info;
     let ids = told
@@ -51,8 +55,11 @@ fn a_session_in_a_tunnel_knows_its_way() {
     let leg = &told.sessions[0].leg;
     assert_eq!(leg.server.port(), 8080);
     let tunnel = &leg.via[0];
-    let packets = (tunnel.asked.number, tunnel.opened.map(|at| at.number));
-    assert_eq!((tunnel.kind, packets), (TunnelKind::Connect, (4, Some(6))));
+    let packets = [tunnel.asked, tunnel.opened].map(|at| at.map(|at| at.number));
+    assert_eq!(
+        (tunnel.kind, packets),
+        (TunnelKind::Connect, [Some(4), Some(6)])
+    );
 }
 
 #[test]
@@ -67,6 +74,29 @@ fn a_tunnel_whose_answer_was_not_captured_is_read() {
     let told = talk(script.accept(""));
     let (up, down, way, _) = outcome(&told);
     assert_eq!((up, down, way), (1, 1, vec!["ws.test:8080".to_owned()]));
+}
+
+/// A session whose request for a tunnel was not captured, and which was answered so.
+fn without_its_connect(answer: &[u8]) -> Told {
+    let script = Script::new().handshake();
+    let script = script.uncaptured(ClientToServer, b"CONNECT ws.test:8080 HTTP/1.1\r\n\r\n");
+    talk(script.bytes(ServerToClient, answer).request("").accept(""))
+}
+
+#[test]
+fn a_tunnel_whose_request_was_not_captured_shows_by_what_follows_its_answer() {
+    let (up, down, way, _) = outcome(&without_its_connect(OPENED));
+    // To whom it leads isn't known.
+    assert_eq!((up, down, way), (1, 1, vec![String::new()]));
+    for other in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\n\r\n",
+    ] {
+        let (up, down, way, _) = outcome(&without_its_connect(other));
+        assert_eq!((up, down, way), (1, 1, vec![]));
+    }
 }
 
 #[test]

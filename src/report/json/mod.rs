@@ -1,9 +1,11 @@
 //! `--format json` and `jsonl`: schema 1, as docs and scripts have it.
 
+mod application;
 mod finding;
 mod gathered;
 mod legs;
 mod session;
+mod tls;
 
 use std::io::{self, Write};
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use super::application::{heartbeat, latency};
 use super::legs::{legs, translated};
+use super::tls::tls;
 use crate::diagnosis::PingVerdict;
 use crate::report::when::{ms, rfc3339};
 use crate::report::{Report, Reported, community, describe};
@@ -48,7 +50,8 @@ pub(in crate::report) fn session(reported: &Reported<'_>, report: &Report) -> Js
         // What an answer that wasn't captured settled isn't known.
         "extensions": (session.handshake.response.is_some() || !session.handshake.is_upgraded())
             .then_some(&agreement.extensions),
-        "application": null,
+        "application": session.application.as_ref().map(|known| known.protocol.name()),
+        "application_source": session.application.as_ref().map(|known| known.source.name()),
         "handshake": handshake(session, secrets),
         "frames": readable.then(|| sides(&session.frames, frames)),
         "messages": readable.then(|| sides(&session.messages, messages)),
@@ -57,6 +60,7 @@ pub(in crate::report) fn session(reported: &Reported<'_>, report: &Report) -> Js
         // How often it was found again, by proof, and the captured bytes that are in no frame.
         "resynced": sides(&session.resyncs, resyncs),
         "closing": {
+            // Null where nobody can say whether the other side sent a Close frame.
             "kind": closing.kind.name(),
             "ended_by": closing.ended_by.name(),
             "how": closing.how.map(|how| how.name()),
@@ -73,8 +77,8 @@ pub(in crate::report) fn session(reported: &Reported<'_>, report: &Report) -> Js
             "client": ping(&session.pings.client, &pings.client),
             "server": ping(&session.pings.server, &pings.server),
         })),
-        "heartbeat": null,
-        "latency": null,
+        "heartbeat": heartbeat(reported, report),
+        "latency": latency(reported, report),
         "tcp": tcp(session),
         "legs": legs(session, report),
         "translated": translated(session),
@@ -107,45 +111,18 @@ fn via(session: &Session, secrets: Secrets) -> Json {
     inner_first.fold(Json::Null, |next, (place, tunnel)| {
         let before = place.checked_sub(1).and_then(|place| leg.via.get(place));
         let proxy = match before {
-            Some(before) => secrets.authority(&before.target).into_owned(),
-            None => leg.server.to_string(),
+            Some(before) => before.target.as_deref().map(|target| secrets.authority(target).into_owned()),
+            None => Some(leg.server.to_string()),
         };
         json!({
             "kind": tunnel.kind.name(),
-            "target": secrets.authority(&tunnel.target),
+            "target": tunnel.target.as_deref().map(|target| secrets.authority(target)),
             "proxy": proxy,
-            "request_packet": tunnel.asked.number,
+            "request_packet": tunnel.asked.map(|at| at.number),
             "response_packet": tunnel.opened.map(|at| at.number),
-            "open_ms": tunnel.opened.and_then(|at| at.time.since(tunnel.asked.time)).map(ms),
+            "open_ms": tunnel.opened.zip(tunnel.asked).and_then(|(opened, asked)| opened.time.since(asked.time)).map(ms),
             "next": next,
         })
-    })
-}
-
-/// What is known of the encryption; null in the clear.
-fn tls(session: &Session) -> Json {
-    let Some(tls) = &session.leg.tls else {
-        return match session.is_inferred() {
-            true => json!({
-                "version": null, "cipher": null, "sni": null, "alpn": null, "resumed": null,
-                "decrypted": false, "undecrypted_reason": "no-client-hello",
-            }),
-            false => Json::Null,
-        };
-    };
-    let hello = tls.client_hello.as_ref().map(|(hello, _)| hello);
-    let chosen = tls.server_hello.as_ref();
-    json!({
-        "version": tls.version(),
-        "cipher": chosen.map(|chosen| &chosen.suite),
-        "sni": hello.and_then(|hello| hello.server_name.as_deref()),
-        "alpn": tls.alpn.as_ref().map(|(alpn, _)| alpn),
-        "resumed": chosen.map(|chosen| chosen.resumed),
-        "decrypted": tls.is_decrypted(),
-        "undecrypted_reason": tls.undecrypted().map(|(reason, _)| reason.name()),
-        "key_updates": sides(&tls.key_updates, |count| json!(count)),
-        "records_lost": sides(&tls.records_lost, |count| json!(count)),
-        "close_notify": sides(&tls.close_notify, |at| json!(at.map(|at| at.number))),
     })
 }
 
@@ -193,13 +170,17 @@ fn found_by(session: &Session) -> Option<Json> {
     Some(json!({
         "proof": proof,
         "confidence": confidence,
-        "began": if found.lost { "in a gap" } else { "before the capture" },
+        "began": match (session.keyless.is_some(), found.lost) {
+            (true, _) => "in the capture, encrypted",
+            (false, true) => "in a gap",
+            (false, false) => "before the capture",
+        },
         "first_packet": session.found_at().number,
         "skipped_bytes": sides(&found.skipped, |bytes| json!(bytes)),
     }))
 }
 
-fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
+pub(super) fn sides<T>(values: &Sides<T>, shape: impl Fn(&T) -> Json) -> Json {
     json!({"client": shape(&values.client), "server": shape(&values.server)})
 }
 
@@ -253,7 +234,7 @@ fn ping(ledger: &PingLedger, verdict: &PingVerdict) -> Json {
     })
 }
 
-fn distribution(values: &Distribution) -> Json {
+pub(super) fn distribution(values: &Distribution) -> Json {
     if values.count() == 0 {
         return Json::Null;
     }

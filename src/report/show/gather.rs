@@ -141,6 +141,7 @@ mod tests {
             complete,
             confidence: FrameConfidence::Certain,
             first: at,
+            begun: at,
             last: at,
             available: at,
             end: 0,
@@ -153,6 +154,7 @@ mod tests {
             tcp_stream: 0,
             kind: RecordKind::Message(message),
             acked: None,
+            answers: None,
             secrets: Vec::new(),
         }
     }

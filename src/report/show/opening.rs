@@ -7,7 +7,7 @@ use crate::diagnosis::span;
 use crate::report::describe;
 use crate::report::when::{date, ms};
 use crate::session::redact::Secrets;
-use crate::session::{Lookalike, Request, Response, Session, Tls, version_name};
+use crate::session::{Lookalike, Request, Response, Session, Tls, Tunnel, version_name};
 use crate::stream::Direction::{self, ClientToServer, ServerToClient};
 use crate::stream::PacketRef;
 
@@ -48,24 +48,29 @@ pub(super) fn of_connection(session: &Session, secrets: Secrets) -> Vec<Row> {
                 .rank(10),
         );
     }
-    for tunnel in &leg.via {
-        let target = secrets.authority(&tunnel.target);
-        let asked = format!("{} {target}", tunnel.kind.name().to_uppercase());
-        let row = Row::new(tunnel.asked, "tunnel-requested", asked);
-        rows.push(
-            row.from(ClientToServer)
-                .rank(10)
-                .put("target", json!(target)),
-        );
-        if let Some(opened) = tunnel.opened {
-            let took = opened.time.since(tunnel.asked.time);
-            let told = took.map_or(String::new(), |took| format!(" after {}", span(took)));
-            let row = Row::new(opened, "tunnel-opened", format!("tunnel open{told}"));
-            rows.push(row.from(ServerToClient).rank(11).put_ms("open_ms", took));
-        }
-    }
+    rows.extend(leg.via.iter().flat_map(|tunnel| of_tunnel(tunnel, secrets)));
     if let Some(tls) = &leg.tls {
         rows.extend(self::tls(tls));
+    }
+    rows
+}
+
+/// The request for a tunnel may be missing from the capture; its answer is what tells of it then.
+fn of_tunnel(tunnel: &Tunnel, secrets: Secrets) -> Vec<Row> {
+    let target = tunnel.target.as_deref();
+    let target = target.map(|target| secrets.authority(target));
+    let mut rows = Vec::new();
+    if let Some(asked) = tunnel.asked {
+        let to = target.as_deref().unwrap_or("a target that is unknown");
+        let told = format!("{} {to}", tunnel.kind.name().to_uppercase());
+        let row = Row::new(asked, "tunnel-requested", told).from(ClientToServer);
+        rows.push(row.rank(10).put("target", json!(target)));
+    }
+    if let Some(opened) = tunnel.opened {
+        let took = tunnel.asked.and_then(|asked| opened.time.since(asked.time));
+        let told = took.map_or(String::new(), |took| format!(" after {}", span(took)));
+        let row = Row::new(opened, "tunnel-opened", format!("tunnel open{told}"));
+        rows.push(row.from(ServerToClient).rank(11).put_ms("open_ms", took));
     }
     rows
 }
@@ -188,10 +193,10 @@ pub(super) fn of_handshake(session: &Session, secrets: Secrets, all_fields: bool
                 .put("status", json!(status)),
         );
     }
-    if let Some((at, bytes)) = handshake.early_data {
-        let told = format!("{} before the answer", counted(bytes, "byte"));
+    if let Some(early) = handshake.early_data {
+        let told = format!("{} before the answer", counted(early.len, "byte"));
         rows.push(
-            Row::new(at, "early-data", told)
+            Row::new(early.at, "early-data", told)
                 .from(ClientToServer)
                 .incident()
                 .rank(32),

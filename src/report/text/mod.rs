@@ -1,6 +1,8 @@
 //! The report for people: verdict first, then what it rests on.
 
 mod findings;
+mod heartbeat;
+mod latency;
 mod sessions;
 mod style;
 mod unread;
@@ -28,7 +30,8 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
     verdict::verdict(report, style, out)?;
     sessions::sessions(report, style, out)?;
     ways::ways(report, style, out)?;
-    sessions::heartbeat(report, style, out)?;
+    heartbeat::heartbeat(report, style, out)?;
+    latency::latency(report, style, out)?;
     findings::findings(report, style, out)?;
     next_steps(report, out)
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::io::{self, Write};
-use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -14,7 +13,6 @@ use crate::report::wrap::wrapped_after;
 use crate::report::{Report, Reported, describe};
 use crate::session::Session;
 use crate::stream::Direction::{self, ClientToServer, ServerToClient};
-use crate::stream::Sides;
 
 /// Rationale: a first screen; `-v` and `--format json` have the rest.
 const SESSIONS_SHOWN: usize = 20;
@@ -23,6 +21,8 @@ const PLACE: usize = 2;
 const PLACE_LEAST: usize = 12;
 /// In place of the path of a session whose request is not in the capture.
 const UNKNOWN_PATH: &str = "(mid-stream)";
+/// The same where it is, and nobody could read it.
+const UNREAD_PATH: &str = "(encrypted)";
 
 pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if report.sessions.is_empty() {
@@ -57,6 +57,7 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
         table.add_row(row);
     }
     print_table(&table, out)?;
+    inferred_note(&order, style, out)?;
     match order.len().saturating_sub(most) {
         0 => Ok(()),
         more => writeln!(out, "... and {more} more (-v shows them all)"),
@@ -65,8 +66,14 @@ pub(super) fn sessions(report: &Report, style: Style, out: &mut dyn Write) -> io
 
 fn session_row(reported: &Reported<'_>, report: &Report, hosts: bool) -> [String; 6] {
     let session = reported.session;
-    let path = describe::path(session, report.secrets).unwrap_or(Cow::Borrowed(UNKNOWN_PATH));
-    let place = if hosts && session.handshake.seen_request().is_some() {
+    let unknown = match session.keyless {
+        Some(_) => UNREAD_PATH,
+        None => UNKNOWN_PATH,
+    };
+    let path = describe::path(session, report.secrets).unwrap_or(Cow::Borrowed(unknown));
+    let place = if let (Some(_), Some(name)) = (&session.keyless, describe::host(session)) {
+        format!("{name} {path}")
+    } else if hosts && session.handshake.seen_request().is_some() {
         format!("{}{path}", host(session))
     } else {
         path.into_owned()
@@ -121,6 +128,33 @@ fn leg_rows(session: &Session, report: &Report) -> Vec<[String; 6]> {
             row
         })
         .collect()
+}
+
+/// What is not read but inferred, and how it could be read.
+fn inferred_note(order: &[&Session], style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let inferred: Vec<String> = order
+        .iter()
+        .filter(|session| session.keyless.is_some())
+        .map(|session| session.name())
+        .collect();
+    let Some(first) = inferred.first() else {
+        return Ok(());
+    };
+    let who = match inferred.len() {
+        1 => first.clone(),
+        more => format!("{first} and {} more", more - 1),
+    };
+    let text = format!(
+        "{who}: TLS that nobody could read. That it is WebSocket, and how it ended, is inferred from the sizes and times of its records; \
+         --keys FILE (SSLKEYLOGFILE) would read it"
+    );
+    wrapped_after(
+        out,
+        style.width,
+        &format!("{}  ", style.bold("INFERRED")),
+        10,
+        &text,
+    )
 }
 
 /// What protects the session, where anything does: `TLS 1.3, decrypted`.
@@ -182,47 +216,6 @@ fn worst_of(report: &Report, session: &Session) -> Option<Severity> {
         .flat_map(|id| report.about(id))
         .filter_map(|index| report.findings.get(*index));
     about.map(|finding| finding.severity).max()
-}
-
-pub(super) fn heartbeat(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let mut sent = Sides {
-        client: 0,
-        server: 0,
-    };
-    let (mut unanswered, mut slowest) = (0, None::<Duration>);
-    let pings = |session: &Session| session.pings.iter().any(|(_, ledger)| ledger.sent > 0);
-    // Pings that a proxy passes on count once.
-    let pinging = |session: &&Session| {
-        let front = report.session(client_leg(session));
-        let counted = front.is_some_and(|front| front.id != session.id && pings(front));
-        pings(session) && !counted
-    };
-    for session in report.sessions.iter().filter(pinging) {
-        let pings = report.judged(session).pings;
-        for (side, ledger) in session.pings.iter() {
-            sent[side] += ledger.sent;
-            unanswered += pings[side].unanswered_count;
-            slowest = slowest.max(ledger.rtt.max());
-        }
-    }
-    if sent.client + sent.server == 0 {
-        return Ok(());
-    }
-    let slowest = slowest.map_or(String::new(), |rtt| {
-        format!(", slowest Pong after {}", span(rtt))
-    });
-    let text = format!(
-        "{} from clients, {} from servers; {unanswered} unanswered{slowest}",
-        sent.client, sent.server
-    );
-    writeln!(out)?;
-    wrapped_after(
-        out,
-        style.width,
-        &format!("{}  ", style.bold("PINGS")),
-        7,
-        &text,
-    )
 }
 
 fn plain_table(style: Style) -> Table {

@@ -140,7 +140,7 @@ fn quiet_verdict(report: &Report) -> String {
             Kind::Open => &mut open,
             Kind::None if session.may_hide_answer() => &mut answer_lost,
             Kind::None => &mut refused,
-            Kind::Half | Kind::Abnormal => &mut other,
+            Kind::Half | Kind::Unknown | Kind::Abnormal => &mut other,
         };
         *fates += 1;
     }
@@ -204,12 +204,16 @@ fn what_apis_saw(report: &Report, finding: &Finding) -> Option<String> {
     // something else, or nothing yet.
     let behind = report.session(server_leg(session)).unwrap_or(session);
     let server = report.judged(behind).closing.sees.server;
+    let reports = match session.is_inferred() {
+        true => "probably reports",
+        false => "reports",
+    };
     match (client, server) {
         (Some(client), Some(server)) => Some(format!(
-            "the client's API reports {client}, the server's {server}"
+            "the client's API {reports} {client}, the server's {server}"
         )),
-        (Some(client), None) => Some(format!("the client's API reports {client}")),
-        (None, Some(server)) => Some(format!("the server's API reports {server}")),
+        (Some(client), None) => Some(format!("the client's API {reports} {client}")),
+        (None, Some(server)) => Some(format!("the server's API {reports} {server}")),
         (None, None) => None,
     }
 }

@@ -1,10 +1,13 @@
 //! What a segment's payload is to a bystander: new, late, sent again, or none at all.
 
+use std::cmp::Ordering;
+
 use super::{Half, first_byte};
 use crate::packet::Segment;
 use crate::stream::PacketRef;
+use crate::tcp::Age;
 use crate::tcp::held::Origin;
-use crate::tcp::recent::Surroundings;
+use crate::tcp::trace::Surroundings;
 
 /// What a payload is to a bystander.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +74,17 @@ impl Half {
             return Some(Copied::Of(first));
         }
         let known = segment.wire_len > 0 && self.has(start, segment.wire_len);
-        let earlier =
-            || self.recent.is_stamped_earlier(segment) || self.recent.is_numbered_earlier(segment);
+        if (known || segment.wire_len == 0) && self.recent.is_copy_of_older(segment) {
+            return Some(Copied::LongAgo);
+        }
+        // A record out of order was sent before those that the capture has in front of it:
+        // they may be what was sent again of it.
+        let in_order = self.last_segment.is_none_or(|last| last <= segment.at);
+        let earlier = || {
+            in_order
+                && (self.recent.is_stamped_earlier(segment)
+                    || self.recent.is_numbered_earlier(segment))
+        };
         (known && (earlier() || self.recent.is_cut_anew(segment, &around)))
             .then_some(Copied::LongAgo)
     }
@@ -88,6 +100,32 @@ impl Half {
                 let end = start.saturating_add(i64::from(segment.wire_len));
                 u64::try_from(end).is_ok_and(|end| end > self.highest.max(self.next))
             })
+    }
+
+    /// By what the other side's `segment` acknowledges: never less than before.
+    pub(in crate::tcp) fn compared_acks(&self, segment: &Segment<'_>) -> Option<Age> {
+        if !segment.flags.ack() || segment.flags.rst() {
+            return None;
+        }
+        let acked = i64::try_from(self.acked?).ok()?;
+        match self.offset_of(segment.ack)?.cmp(&acked) {
+            Ordering::Equal => None,
+            Ordering::Greater => Some(Age::Newer),
+            Ordering::Less => Some(Age::Older),
+        }
+    }
+
+    /// By where it ends: `end` is its offset. What has no payload isn't sent again; one
+    /// byte less is a keep-alive.
+    pub(in crate::tcp) fn compared_ends(&self, end: i64, segment: &Segment<'_>) -> Option<Age> {
+        let highest = i64::try_from(self.highest).ok()?;
+        match end.cmp(&highest) {
+            Ordering::Greater => Some(Age::Newer),
+            Ordering::Less if segment.wire_len == 0 && end.saturating_add(1) < highest => {
+                Some(Age::Older)
+            }
+            Ordering::Less | Ordering::Equal => None,
+        }
     }
 
     /// Every byte from `start` on, `len` of them, was seen.

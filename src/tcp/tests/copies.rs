@@ -136,3 +136,38 @@ fn what_came_late_is_covered_with_what_overtook_it() {
     });
     assert_eq!(covers, Some(5));
 }
+
+/// Forty segments of one tick, and then each of them again with this stamp.
+fn burst_twice(again: u32) -> Vec<String> {
+    let burst = |trace: Trace, stamp: u32| {
+        (0..40).fold(trace, |trace, at| {
+            trace.and(client(at).data(".").ip_id(0).stamp(stamp))
+        })
+    };
+    let trace = burst(Trace::opened(), 50);
+    burst(trace, again).noticed()
+}
+
+#[test]
+fn the_copies_of_a_burst_may_come_behind_all_of_it() {
+    let copies = burst_twice(50);
+    assert_eq!(copies.len(), 40);
+    assert!(copies.iter().all(|fact| fact.ends_with("duplicate")));
+    let again = burst_twice(51);
+    assert!(again.iter().all(|fact| fact.contains("again")));
+}
+
+#[test]
+fn what_was_sent_again_and_stands_before_the_first_one_is_no_copy() {
+    let sent = || counting(Trace::opened()).then(client(4).data("abc").ip_id(20).stamp(500));
+    let again = client(4).data("abc").ip_id(21).stamp(900);
+    let first = || client(4).data("abc").ip_id(20).stamp(500);
+    let swapped = counting(Trace::opened())
+        .wait_ms(400)
+        .then(again)
+        .wait_ms(-400)
+        .then(first());
+    assert_eq!(swapped.noticed(), ["9 > again 4+3"]);
+    let copied = sent().wait_ms(400).then(first());
+    assert_eq!(copied.noticed(), ["9 > duplicate"]);
+}

@@ -237,7 +237,7 @@ impl Trace {
             time: Timestamp::from_nanos(self.now),
             number: self.number,
             source: 0,
-            epoch: 0,
+            epoch: Default::default(),
         }
     }
 

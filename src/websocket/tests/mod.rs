@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tungstenite::protocol::{Role, WebSocket};
 
+mod bulk;
 mod cuts;
 mod recognition;
 mod resync;
 
 use super::*;
 use crate::stream::Direction::{ClientToServer, ServerToClient};
-use crate::stream::{Chunk, Gap};
+use crate::stream::{Chunk, Gap, Sides, StreamEvent};
 use crate::time::Timestamp;
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -65,7 +66,7 @@ fn packet(number: u64) -> PacketRef {
         time,
         number,
         source: 0,
-        epoch: 0,
+        epoch: Default::default(),
     }
 }
 
@@ -93,6 +94,7 @@ impl Talk {
         Self::with(Parameters {
             deflate: None,
             wants: KEEP,
+            hint: None,
         })
     }
 
@@ -100,6 +102,7 @@ impl Talk {
         Self::with(Parameters {
             deflate: Some(deflate),
             wants: KEEP,
+            hint: None,
         })
     }
 
@@ -202,7 +205,7 @@ fn line(event: &Event) -> Option<String> {
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let broken = |complete| if complete { "" } else { ", incomplete" };
     Some(match event {
-        Event::Frame(_) => return None,
+        Event::Frame(_) | Event::Said(_) => return None,
         Event::Message(message) => {
             let name = message.opcode.name();
             let payload = message
@@ -270,6 +273,7 @@ fn hello_is_answered() {
         complete: true,
         confidence: Confidence::Certain,
         first: packet(1),
+        begun: packet(1),
         last: packet(1),
         available: packet(1),
         end: 11,
@@ -733,6 +737,7 @@ fn only_what_is_wanted_is_kept() {
     let mut talk = Talk::with(Parameters {
         deflate: None,
         wants,
+        hint: None,
     });
     talk.client(&masked(BINARY, b"ab"))
         .client(&masked(FIN | CONTINUATION, b"cdef"));
@@ -975,6 +980,7 @@ fn a_bomb_stays_outside() {
     let mut talk = Talk::with(Parameters {
         deflate: Some(Deflate::default()),
         wants,
+        hint: None,
     });
     let payload = Compressor::new(true).message(&vec![0; 8 << 20]);
     for piece in bare(FIN | RSV1 | BINARY, &payload).chunks(1448) {
@@ -1078,7 +1084,11 @@ fn in_pieces(bytes: &[u8], sizes: &[usize], deflate: Option<Deflate>) -> (Vec<Ev
         payload: Some(50),
         sha256: true,
     };
-    let mut connection = Connection::new(Parameters { deflate, wants });
+    let mut connection = Connection::new(Parameters {
+        deflate,
+        wants,
+        hint: None,
+    });
     let (mut events, mut offset, mut most) = (Vec::new(), 0, 0);
     let mut sizes = sizes.iter().cycle();
     while offset < bytes.len() {

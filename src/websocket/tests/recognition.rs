@@ -3,24 +3,38 @@
 use super::*;
 
 /// Bytes of both sides, each call a packet, as TCP labels them.
-struct Stranger {
-    recognition: Recognition,
-    answer: Recognised,
+pub(super) struct Stranger {
+    pub(super) recognition: Recognition,
+    pub(super) answer: Recognised,
+    /// What came since it was recognised.
+    waiting: Vec<(Direction, u64, Vec<u8>)>,
     sent: Sides<u64>,
     packets: u64,
 }
 
 impl Stranger {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             recognition: Recognition::new(),
             answer: Recognised::Undecided,
+            waiting: Vec::new(),
             sent: Sides::default(),
             packets: 0,
         }
     }
 
-    fn send(&mut self, direction: Direction, bytes: &[u8]) -> &mut Self {
+    /// What comes behind the proof waits for the connection.
+    pub(super) fn send_until_recognised(&mut self, direction: Direction, bytes: &[u8]) {
+        if let Recognised::Frames { .. } = self.answer {
+            let offset = self.sent[direction];
+            self.sent[direction] += bytes.len() as u64;
+            self.waiting.push((direction, offset, bytes.to_vec()));
+        } else {
+            self.send(direction, bytes);
+        }
+    }
+
+    pub(super) fn send(&mut self, direction: Direction, bytes: &[u8]) -> &mut Self {
         self.packets += 1;
         let offset = self.sent[direction];
         self.sent[direction] += bytes.len() as u64;
@@ -36,7 +50,7 @@ impl Stranger {
     }
 
     /// What shows once it is recognised.
-    fn talk(self) -> Talk {
+    pub(super) fn talk(self) -> Talk {
         let mut talk = Talk::plain();
         let events = &mut talk.events;
         talk.sent = self.sent;
@@ -50,6 +64,11 @@ impl Stranger {
         talk.connection = self
             .recognition
             .into_connection(KEEP, &mut |event| events.push(event));
+        talk.packets = self.packets;
+        for (direction, offset, bytes) in self.waiting {
+            talk.sent[direction] = offset;
+            talk.send(direction, &bytes);
+        }
         talk
     }
 }
@@ -121,15 +140,13 @@ fn what_others_speak_is_nothing() {
         .repeat(20);
     for bytes in [line, tls, record] {
         let mut stranger = Stranger::new();
-        while stranger.answer == Recognised::Undecided {
+        while stranger.sent.client < 600 << 10 {
             stranger
                 .send(ClientToServer, &bytes)
                 .send(ServerToClient, &bytes);
             assert!(stranger.recognition.buffered() < 512 << 10);
         }
-        assert_eq!(stranger.answer, Recognised::Nothing);
         assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
-        assert!(stranger.sent.client < 300 << 10);
     }
 }
 
@@ -213,10 +230,13 @@ fn a_large_message_of_one_side_hides_no_frames_of_the_other() {
 #[test]
 fn two_large_sides_are_given_up() {
     let mut stranger = Stranger::new();
-    for _ in 0..400 {
-        stranger.send(ServerToClient, &[0x55; 1_400]);
-        stranger.send(ClientToServer, &[0x55; 1_400]);
+    for _ in 0..8 << 10 {
+        stranger.send(ServerToClient, &[0x55; 1 << 10]);
+        stranger.send(ClientToServer, &[0x55; 1 << 10]);
     }
+    assert_eq!(stranger.answer, Recognised::Undecided);
+    stranger.send(ServerToClient, &[0x55; 1 << 10]);
+    stranger.send(ClientToServer, &[0x55; 1 << 10]);
     assert_eq!(stranger.answer, Recognised::Nothing);
 }
 
@@ -272,11 +292,12 @@ fn an_answer_is_told_after_anything() {
 fn what_answers_nothing_stays_unread() {
     let rest = [0x55; 900];
     let close = resync::keyed(FIN | CLOSE, 8, &[3, 233]);
+    let illegal = resync::keyed(FIN | CLOSE, 8, &[3, 237]);
     let pong = resync::keyed(FIN | PONG, 8, b"pang");
     let unmasked = bare(FIN | CLOSE, &[3, 232]);
     let torn = [&close[..], b"and more"].concat();
     for said in [
-        &[&rest[..], &close][..],
+        &[&rest[..], &illegal][..],
         &[&rest, &pong],
         &[&unmasked],
         &[&torn],
@@ -286,6 +307,49 @@ fn what_answers_nothing_stays_unread() {
         let unread = |event: &Event| matches!(event, Event::Unread { .. });
         assert!(talk.events.iter().any(unread));
     }
+}
+
+#[test]
+fn a_close_with_which_the_stream_ends_needs_no_answer() {
+    let close = resync::keyed(FIN | CLOSE, 8, &[3, 233]);
+    let talk = fed(&[&[0x55; 900], &close]);
+    assert_eq!(closes(&talk).len(), 2);
+}
+
+/// A client that said one thing and ended, and a feed that goes on.
+fn left(said: &[u8], feed: u32) -> Talk {
+    let mut talk = Talk::plain();
+    talk.connection = Connection::mid_stream(KEEP);
+    talk.send(ClientToServer, said).end(ClientToServer);
+    for n in 0..feed {
+        talk.server(&bare(FIN | TEXT, chat(n).as_bytes()));
+    }
+    talk.end(ServerToClient).finish();
+    talk
+}
+
+#[test]
+fn a_side_that_ended_early_is_read_once_the_other_is_proven() {
+    let pong = resync::keyed(FIN | PONG, 8, &[]);
+    let pongs = |talk: &Talk| {
+        let events = talk.events.iter();
+        events
+            .filter(|event| matches!(event, Event::Pong(_)))
+            .count()
+    };
+    let ends = |talk: &Talk| {
+        let events = talk.events.iter();
+        events
+            .filter(|event| matches!(event, Event::End { .. }))
+            .count()
+    };
+    let talk = left(&pong, 12);
+    assert_eq!((pongs(&talk), ends(&talk)), (1, 2));
+    // Nothing proves the other side, or what was said is no frame.
+    let talk = left(&pong, 0);
+    assert_eq!((pongs(&talk), ends(&talk)), (0, 2));
+    let talk = left(b"no frame", 12);
+    assert_eq!((pongs(&talk), ends(&talk)), (0, 2));
 }
 
 #[test]
@@ -319,4 +383,63 @@ fn small_records_of_one_form_are_no_frames() {
         stranger.send(ServerToClient, &[0x82, 2, 6, 7]);
     }
     assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
+}
+
+/// What both sides say behind a handshake of which the snap length left the
+/// beginning; `known` tells whether the status line was seen.
+fn behind_a_cut_switch(known: bool) -> Option<Talk> {
+    let mut stranger = Stranger::new();
+    if known {
+        stranger.recognition.begins_at(ClientToServer, 0);
+        stranger.recognition.begins_at(ServerToClient, 0);
+    }
+    stranger
+        .send(ClientToServer, &resync::keyed(FIN | BINARY, 1, b"abc"))
+        .send(ServerToClient, &bare(FIN | BINARY, b"abc"))
+        .send(ServerToClient, &bare(FIN | CLOSE, &[3, 232]))
+        .send(ClientToServer, &resync::keyed(FIN | CLOSE, 2, &[3, 232]));
+    let client = ClientToServer;
+    stranger.answer = stranger.recognition.finish();
+    if stranger.answer != (Recognised::Frames { client }) {
+        return None;
+    }
+    let mut talk = stranger.talk();
+    talk.end(ClientToServer).end(ServerToClient).finish();
+    Some(talk)
+}
+
+#[test]
+fn few_frames_behind_a_cut_switch_are_enough() {
+    let talk = behind_a_cut_switch(true).unwrap();
+    assert_eq!((talk.messages().len(), closes(&talk).len()), (2, 2));
+    let sure = |frame: &Frame| frame.confidence == Confidence::Certain;
+    assert!(!talk.frames().iter().any(sure));
+    assert!(behind_a_cut_switch(false).is_none());
+}
+
+#[test]
+fn another_protocol_behind_a_cut_switch_is_nothing() {
+    // HTTP/2, the frames of SPDY, and the streams of a container.
+    let http2 = [
+        &[0, 0, 18, 4, 0, 0, 0, 0, 0][..],
+        &[0, 3, 0, 0, 0, 100, 0, 4, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0],
+    ]
+    .concat();
+    let spdy = [
+        &[0x80, 3, 0, 1, 0, 0, 0, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0][..],
+        b"\x78\xbb\xdf\xa2\x51\xb2",
+    ]
+    .concat();
+    let container = [&[1, 0, 0, 0, 0, 0, 0, 12][..], b"hello there\n"].concat();
+    for said in [http2, spdy, container] {
+        let mut stranger = Stranger::new();
+        stranger.recognition.begins_at(ClientToServer, 0);
+        stranger.recognition.begins_at(ServerToClient, 0);
+        for _ in 0..5 {
+            stranger
+                .send(ServerToClient, &said)
+                .send(ClientToServer, &said);
+        }
+        assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
+    }
 }

@@ -337,3 +337,117 @@ fn text_that_inflates_proves_permessage_deflate() {
     let last = talk.messages()[7];
     assert_eq!(last.confidence, Confidence::Certain);
 }
+
+/// Binary frames of a server, the n-th with its number.
+fn ticks(talk: &mut Talk, count: u8) {
+    for n in 0..count {
+        talk.server(&bare(FIN | BINARY, &[n; 100]));
+    }
+}
+
+fn first_bytes(talk: &Talk) -> Vec<u8> {
+    let payloads = talk
+        .messages()
+        .into_iter()
+        .filter_map(|m| m.payload.clone());
+    payloads
+        .filter_map(|payload| payload.first().copied())
+        .collect()
+}
+
+#[test]
+fn binary_frames_are_likely_before_they_are_certain() {
+    let mut talk = Talk::plain();
+    ticks(&mut talk, 3);
+    talk.lose(ServerToClient, Some(500));
+    ticks(&mut talk, 12);
+    // The first could be nested in a message whose header is missing.
+    assert_eq!(first_bytes(&talk)[..6], [0, 1, 2, 3, 4, 5]);
+    let likely = |message: &&Message| message.confidence == Confidence::Likely;
+    assert!(talk.messages().iter().filter(|m| likely(m)).count() >= 1);
+}
+
+#[test]
+fn frames_begin_behind_a_101_that_the_snap_length_cut() {
+    for (cause, first) in [(GapCause::SnapLength, 0), (GapCause::NotCaptured, 3)] {
+        let mut talk = Talk::plain();
+        talk.lose_as(ServerToClient, Some(100), cause);
+        ticks(&mut talk, 12);
+        assert_eq!(first_bytes(&talk).first(), Some(&first), "{cause:?}");
+    }
+}
+
+#[test]
+fn a_large_frame_behind_a_cut_101_is_not_taken_for_small_ones() {
+    // A message began in the packet of the 101, and small frames lie in it.
+    let mut talk = Talk::plain();
+    talk.lose_as(ServerToClient, Some(100), GapCause::SnapLength);
+    let inner: Vec<u8> = (0..60)
+        .flat_map(|n| bare(FIN | BINARY, &[n; 100]))
+        .collect();
+    for segment in inner[51..].chunks(1448) {
+        talk.server(segment);
+    }
+    talk.end(ServerToClient);
+    assert_eq!(talk.frames(), []);
+}
+
+/// A server's Close frame behind a gap, and what it says after that.
+fn closed(close: &[u8], more: &[u8], fin: bool) -> usize {
+    let mut talk = Talk::plain();
+    ticks(&mut talk, 3);
+    talk.lose(ServerToClient, Some(500));
+    talk.server(&[0x55; 700]).server(close);
+    if !more.is_empty() {
+        talk.server(more);
+    }
+    if fin {
+        talk.end(ServerToClient);
+    }
+    talk.finish();
+    let is_close = |event: &&Event| matches!(event, Event::Close(_));
+    talk.events.iter().filter(is_close).count()
+}
+
+#[test]
+fn a_close_that_ends_the_stream_is_read() {
+    let close = bare(FIN | CLOSE, b"\x03\xe8bye");
+    assert_eq!(closed(&close, b"", true), 1);
+    assert_eq!(closed(&bare(FIN | CLOSE, b""), b"", true), 1);
+    // The capture ended, more came, the code is none, the reason isn't UTF-8.
+    assert_eq!(closed(&close, b"", false), 0);
+    assert_eq!(closed(&close, b"?", true), 0);
+    assert_eq!(closed(&bare(FIN | CLOSE, b"\x03\xedbye"), b"", true), 0);
+    let reason = [&b"\x03\xe8"[..], &[b'a'; 60], b"\xff"].concat();
+    assert_eq!(closed(&bare(FIN | CLOSE, &reason), b"", true), 0);
+}
+
+#[test]
+fn a_close_inside_a_segment_is_no_proof_by_itself() {
+    let close = [&[0x55; 300][..], &bare(FIN | CLOSE, b"\x03\xe8bye")].concat();
+    assert_eq!(closed(&close, b"", true), 0);
+}
+
+#[test]
+fn a_header_at_the_end_of_a_huge_segment_is_kept() {
+    // Segmentation offload hands over as much as 64 KiB at once.
+    let mut talk = Talk::plain();
+    talk.lose(ClientToServer, Some(10));
+    let frame = |n: u32| keyed(FIN | TEXT, n, words(n).repeat(40).as_bytes());
+    let noise = vec![0x55; (64 << 10) - 3];
+    let frames: Vec<u8> = (0..8).flat_map(frame).collect();
+    let all = [noise, frames].concat();
+    let (first, second) = all.split_at(64 << 10);
+    talk.client(first).client(second);
+    let wrong = talk
+        .messages()
+        .iter()
+        .filter(|m| {
+            m.payload
+                .as_ref()
+                .is_some_and(|p| !p.starts_with(b"{\"id\":"))
+        })
+        .count();
+    assert_eq!((wrong, talk.breaches()), (0, vec![]));
+    assert!(!talk.messages().is_empty());
+}

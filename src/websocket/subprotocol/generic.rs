@@ -1,0 +1,311 @@
+//! What shows without any protocol: ids that the other side repeats, and
+//! words that are pings. Never "the next message is the answer".
+
+use std::time::Duration;
+
+use super::fact::{Fact, Fault, Heard};
+use super::json::{Value, members, pick};
+use super::speaker::Out;
+use super::words::{Id, Word};
+use crate::stream::{Direction, Sides};
+
+/// Members that are ids wherever people invent protocols.
+const NAMES: [&str; 27] = [
+    "id",
+    "_id",
+    "requestId",
+    "request_id",
+    "reqId",
+    "req_id",
+    "msgId",
+    "msg_id",
+    "messageId",
+    "message_id",
+    "correlationId",
+    "correlation_id",
+    "cid",
+    "ref",
+    "seq",
+    "nonce",
+    "token",
+    "callId",
+    "transactionId",
+    "uuid",
+    "replyTo",
+    "reply_to",
+    "inReplyTo",
+    "in_reply_to",
+    "ack",
+    "parentId",
+    "parent_id",
+];
+/// The longest of these.
+const LONGEST_NAME: usize = 14;
+/// Members that name what a message is.
+const KINDS: [&str; 8] = [
+    "type", "op", "event", "action", "msg", "cmd", "method", "command",
+];
+const PINGS: [&str; 6] = [
+    "ping",
+    "heartbeat",
+    "hb",
+    "keepalive",
+    "keep-alive",
+    "keep_alive",
+];
+const PONGS: [&str; 1] = ["pong"];
+const ANSWERED: [&str; 8] = [
+    "_ack",
+    "-ack",
+    "ack",
+    ".ack",
+    "_response",
+    "-response",
+    "_reply",
+    "-reply",
+];
+
+/// Rationale: with fewer a repeated number is chance.
+const REQUESTS: usize = 20;
+/// Shares in percent: of the requests' ids that differ, and that come back.
+const DISTINCT: usize = 90;
+const ANSWERS: usize = 60;
+/// Rationale: longer than callers wait.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// A member by its name and how deep it is: 0 in the message, 1 in a member of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    name: u8,
+    depth: u8,
+}
+
+/// What one direction is read for.
+#[derive(Debug, Default)]
+pub(super) struct Generic {
+    /// Its ids, if they are requests'.
+    requests: Option<Field>,
+    /// Its ids, if they are replies'.
+    replies: Option<Field>,
+}
+
+/// A heartbeat by its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beat {
+    Ping,
+    Pong,
+}
+
+impl Generic {
+    pub(super) fn read(&mut self, heard: &Heard, bytes: &[u8], out: &mut Out<'_>) {
+        if let Some(beat) = beat(bytes) {
+            let mut id = None;
+            ids(bytes, &mut |_, found| id = id.or(Some(found)));
+            return out(match beat {
+                Beat::Ping => Fact::Ping { id },
+                Beat::Pong => Fact::Pong { id },
+            });
+        }
+        if self.requests.is_none() && self.replies.is_none() {
+            return;
+        }
+        let mut request = None;
+        let mut reply = None;
+        ids(bytes, &mut |field, id| {
+            request = request.or((self.requests == Some(field)).then_some(id));
+            reply = reply.or((self.replies == Some(field)).then_some(id));
+        });
+        if let Some(id) = reply {
+            let fault = pick(bytes, ["error"]).values;
+            let [fault] = fault
+                .map(|fault| fault.filter(|fault| !matches!(fault, Value::Null | Value::False)));
+            let fault = fault.map(Fault::of_json);
+            out(Fact::Reply { id, fault });
+        }
+        if let Some(id) = request {
+            let method = kind(bytes).map(Word::of).unwrap_or_default();
+            out(Fact::Request { id, method });
+        }
+        if reply.is_none() && self.replies.is_some() && !heard.whole {
+            out(Fact::Unread);
+        }
+    }
+}
+
+/// Hands the ids that the message's members may be to `found`.
+fn ids(bytes: &[u8], found: &mut dyn FnMut(Field, Id)) {
+    let mut one = |key: &[u8], value, depth| {
+        if key.len() > LONGEST_NAME || !matches!(value, Value::Text(_) | Value::Number(_)) {
+            return;
+        }
+        let name = NAMES.iter().position(|name| name.as_bytes() == key);
+        if let (Some(name), Some(id)) = (name, Id::of_json(Some(value))) {
+            let name = u8::try_from(name).unwrap_or(u8::MAX);
+            found(Field { name, depth }, id);
+        }
+    };
+    for (key, value) in members(bytes) {
+        one(key, value, 0);
+        if let Value::Object(inner) = value {
+            members(inner).for_each(|(key, value)| one(key, value, 1));
+        }
+    }
+}
+
+/// What the message calls itself.
+fn kind(bytes: &[u8]) -> Option<&[u8]> {
+    let named = pick(bytes, KINDS).values;
+    named.into_iter().flatten().find_map(Value::text)
+}
+
+/// Rationale: a heartbeat says little; what is longer isn't looked at for one.
+const LONGEST_BEAT: usize = 256;
+
+/// Whether the message is a heartbeat, as a bare word or by what it calls itself.
+pub(super) fn beat(bytes: &[u8]) -> Option<Beat> {
+    let text = bytes
+        .get(..LONGEST_BEAT)
+        .map_or(bytes, |_| &[])
+        .trim_ascii();
+    match text.first()? {
+        b'{' => beat_word(kind(text)?),
+        b'"' => beat_word(text.strip_prefix(b"\"")?.strip_suffix(b"\"")?),
+        _ => beat_word(text),
+    }
+}
+
+fn beat_word(word: &[u8]) -> Option<Beat> {
+    let is = |names: &[&str], word: &[u8]| {
+        names
+            .iter()
+            .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    if is(&PONGS, word) {
+        return Some(Beat::Pong);
+    }
+    if is(&PINGS, word) {
+        return Some(Beat::Ping);
+    }
+    let stems = ANSWERED.iter().filter_map(|tail| {
+        let (stem, end) = word.split_at_checked(word.len().checked_sub(tail.len())?)?;
+        end.eq_ignore_ascii_case(tail.as_bytes()).then_some(stem)
+    });
+    stems
+        .into_iter()
+        .any(|stem| is(&PINGS, stem))
+        .then_some(Beat::Pong)
+}
+
+/// A message that may be something, while that is being found out.
+pub(super) type Glimpse<'a> = (&'a Heard, &'a [u8]);
+
+/// What there is to be read in each direction, if anything.
+pub(super) fn find(said: &Sides<Vec<Glimpse<'_>>>) -> Option<Sides<Generic>> {
+    let mut found: Sides<Generic> = Sides::default();
+    let mut any = beats(said);
+    for asker in Direction::BOTH {
+        if let Some((request, reply)) = echoed(&said[asker], &said[asker.reverse()]) {
+            found[asker].requests = Some(request);
+            found[asker.reverse()].replies = Some(reply);
+            any = true;
+            break;
+        }
+    }
+    any.then_some(found)
+}
+
+/// At least two heartbeats, and one of them is no answer.
+fn beats(said: &Sides<Vec<Glimpse<'_>>>) -> bool {
+    let all = said.client.iter().chain(&said.server);
+    let words: Vec<Beat> = all.filter_map(|(_, bytes)| beat(bytes)).collect();
+    words.len() >= 2 && words.contains(&Beat::Ping)
+}
+
+/// The members by which one side's messages are repeated by the other's.
+fn echoed(asked: &[Glimpse<'_>], said: &[Glimpse<'_>]) -> Option<(Field, Field)> {
+    let (asked, said) = (listed(asked), listed(said));
+    let mut fields: Vec<Field> = Vec::new();
+    for (_, field, _) in &asked {
+        if !fields.contains(field) {
+            fields.push(*field);
+        }
+    }
+    fields.into_iter().find_map(|field| {
+        let requests: Vec<_> = asked
+            .iter()
+            .filter(|(_, other, _)| *other == field)
+            .collect();
+        let mut values: Vec<Id> = requests.iter().map(|(.., id)| *id).collect();
+        values.sort_unstable();
+        values.dedup();
+        if requests.len() < REQUESTS || values.len() * 100 < requests.len() * DISTINCT {
+            return None;
+        }
+        let replies = said.iter().map(|(_, field, _)| *field);
+        let mut candidates: Vec<Field> = Vec::new();
+        replies.for_each(|field| {
+            if !candidates.contains(&field) {
+                candidates.push(field);
+            }
+        });
+        candidates
+            .into_iter()
+            .find(|reply| {
+                let answered = requests.iter().filter(|(heard, _, id)| {
+                    let back = said.iter().filter(|(other, field, found)| {
+                        let later = other.first >= heard.first;
+                        let soon = other.first.time.saturating_since(heard.first.time) <= WITHIN;
+                        field == reply && found == id && later && soon
+                    });
+                    back.count() == 1
+                });
+                answered.count() * 100 >= requests.len() * ANSWERS
+            })
+            .map(|reply| (field, reply))
+    })
+}
+
+fn listed<'a>(said: &[Glimpse<'a>]) -> Vec<(&'a Heard, Field, Id)> {
+    let mut all = Vec::new();
+    for (heard, bytes) in said {
+        if beat(bytes).is_none() {
+            ids(bytes, &mut |field, id| all.push((*heard, field, id)));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_are_heartbeats_are_told() {
+        for ping in [
+            "ping",
+            "PING",
+            "\"ping\"",
+            r#"{"type":"heartbeat","seq":3}"#,
+            r#"{"op":"hb"}"#,
+        ] {
+            assert_eq!(beat(ping.as_bytes()), Some(Beat::Ping), "{ping}");
+        }
+        for pong in [
+            "pong",
+            r#"{"type":"heartbeat_ack"}"#,
+            r#"{"event":"PONG"}"#,
+            r#"{"cmd":"ping-reply"}"#,
+        ] {
+            assert_eq!(beat(pong.as_bytes()), Some(Beat::Pong), "{pong}");
+        }
+        for other in [
+            "shipping",
+            r#"{"text":"ping"}"#,
+            r#"{"type":"back"}"#,
+            "",
+            "{",
+        ] {
+            assert_eq!(beat(other.as_bytes()), None, "{other}");
+        }
+    }
+}
