@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::heartbeat::said_so;
-use super::{Kind, Provenance, Terminator, reset_provenance};
+use super::{Kind, Provenance, Terminator, reset_provenance, vanished};
 use crate::session::{Breach, CloseFrame};
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
@@ -163,15 +163,16 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
     if !matches!(kind, Kind::Abnormal | Kind::Clean | Kind::Half) {
         return None;
     }
-    // A reset that a device forged reaches the side it is sent to; its claimed
-    // sender learns nothing of it.
-    let unaware = end.is_some_and(|end| {
+    // A reset that a device forged, or sent in the name of who it has forgotten,
+    // reaches the side it is sent to; its claimed sender learns nothing of it.
+    let forged = end.is_some_and(|end| {
         end.direction == own
             && end.reset.is_some_and(|reset| {
                 reset_provenance(session, &reset).verdict == Provenance::Middlebox
             })
-            && !ends_for(session, own)
     });
+    let forgotten = vanished(session).is_some_and(|gone| gone.reset && gone.side == own);
+    let unaware = (forged || forgotten) && !ends_for(session, own);
     // The peer's Close frame may have passed unseen.
     (end.is_some() && !unaware && !may_hide_close(session, peer)).then_some(1006)
 }

@@ -1,7 +1,7 @@
 //! What each side's application was told at the end.
 
 use crate::diagnosis::api::ClientKind;
-use crate::diagnosis::{Closing, Kind, client_leg, server_leg};
+use crate::diagnosis::{Closing, Kind, client_leg, server_leg, vanished};
 use crate::report::Report;
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
@@ -46,7 +46,7 @@ fn client(session: &Session, closing: &Closing) -> String {
             format!("its API reports {code} (wasClean {clean} in a browser)")
         }
         (None, Some(true)) => "its library throws or reports an error, without a code".to_owned(),
-        (None, _) => unknown(session, closing),
+        (None, _) => unknown(session, closing, Direction::ClientToServer),
     }
 }
 
@@ -61,7 +61,7 @@ fn server(session: &Session, closing: &Closing) -> String {
     match session.handshake.status() {
         Some(status) if status != 101 => "no WebSocket: the request was refused".to_owned(),
         None if !session.is_open_or_was() => "no WebSocket: nothing was accepted".to_owned(),
-        _ => unknown(session, closing),
+        _ => unknown(session, closing, Direction::ServerToClient),
     }
 }
 
@@ -70,7 +70,14 @@ fn was_clean(closing: &Closing, code: u16) -> bool {
     closing.kind == Kind::Clean && code != 1006 && !reset
 }
 
-fn unknown(session: &Session, closing: &Closing) -> String {
+fn unknown(session: &Session, closing: &Closing, side: Direction) -> String {
+    // RFC 9293, section 3.10: who sends nothing learns nothing of a path that is gone.
+    if vanished(session).is_some_and(|gone| gone.side == side) {
+        return "nothing yet: still OPEN until it sends, or its own timers run out".to_owned();
+    }
+    if session.is_inferred() && closing.terminator.is_some() {
+        return "which code can't be told: it is encrypted".to_owned();
+    }
     let capture_ended = session.ended == Some(Ended::CaptureEnd) && closing.terminator.is_none();
     match capture_ended {
         true => "nothing yet: the capture ends first".to_owned(),

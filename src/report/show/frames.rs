@@ -9,7 +9,9 @@ use super::row::{Preview, Row, Weight, counted, size};
 use crate::diagnosis::{rule_of, span};
 use crate::report::when::ms;
 use crate::session::redact::Secrets;
-use crate::session::{Breach, CloseFrame, Control, FrameConfidence, Message, Record, RecordKind};
+use crate::session::{
+    Answered, Breach, CloseFrame, Control, FrameConfidence, Message, Record, RecordKind,
+};
 
 /// Rationale: shorter waits behind a lost segment are hardly noticed by anyone.
 const WAIT: Duration = Duration::from_millis(50);
@@ -36,8 +38,9 @@ fn of_record(record: Record, secrets: Secrets) -> Row {
     let (at, from, tally) = (record.first(), record.direction(), tally(&record));
     let likely = record.confidence() != FrameConfidence::Certain;
     let acked = record.acked.and_then(|acked| acked.time.since(at.time));
+    let answers = record.answers;
     let mut row = match record.kind {
-        RecordKind::Message(message) => of_message(message),
+        RecordKind::Message(message) => of_message(message, answers),
         RecordKind::Ping { control, rtt, gap } => ping(&control, rtt, gap),
         RecordKind::Pong(control) => {
             let what = format!("Pong {}", whole_size(&control));
@@ -56,7 +59,7 @@ fn of_record(record: Record, secrets: Secrets) -> Row {
     row.put("acked_ms", json!(acked.map(ms)))
 }
 
-fn of_message(message: Message) -> Row {
+fn of_message(message: Message, answers: Option<Answered>) -> Row {
     let mut what = format!("{} {}", message.opcode.name(), size(message.len));
     if message.compressed {
         what.push_str(" deflated");
@@ -66,6 +69,10 @@ fn of_message(message: Message) -> Row {
     }
     if !message.complete {
         what.push_str(" INCOMPLETE");
+    }
+    if let Some(answered) = &answers {
+        let (to, took) = (answered.request.number, span(answered.took));
+        what.push_str(&format!(", answers #{to}: {took}"));
     }
     let took = message.last.time.since(message.first.time);
     let waited = message.available.time.since(message.last.time);
@@ -77,7 +84,9 @@ fn of_message(message: Message) -> Row {
         .put("complete", json!(message.complete))
         .put("breaches", json!(ids(&message.breaches)))
         .put_ms("transfer_ms", took)
-        .put_ms("hol_wait_ms", waited);
+        .put_ms("hol_wait_ms", waited)
+        .put("reply_to", json!(answers.map(|a| a.request.number)))
+        .put_ms("latency_ms", answers.map(|a| a.took));
     row.weight = match message.complete && message.breaches.is_empty() {
         true => Weight::Plain,
         false => Weight::Incident,
@@ -166,6 +175,19 @@ pub(super) fn folded(row: &Row, arrows: [&str; 2]) -> String {
         let ways: Vec<String> = ways.into_iter().flatten().collect();
         parts.push(format!("{} ({})", counted(all, "message"), ways.join(", ")));
     }
+    if let Some((count, least, most)) = tally.replies {
+        let times = match least == most {
+            true => span(most),
+            false => format!("{} to {}", span(least), span(most)),
+        };
+        parts.push(match count {
+            1 => format!("1 reply after {times}"),
+            _ => format!("{count} replies after {times}"),
+        });
+    }
+    if tally.records > 0 {
+        parts.push(counted(tally.records, "sealed record"));
+    }
     if tally.pings > 0 {
         let times = tally
             .rtt
@@ -198,6 +220,15 @@ pub(super) fn folded_json(row: &Row) -> Vec<(&'static str, Json)> {
             "messages",
             json!({"client": side(tally.messages.client), "server": side(tally.messages.server)}),
         ),
+        (
+            "replies",
+            json!(tally.replies.map_or(0, |(count, ..)| count)),
+        ),
+        (
+            "latency_max_ms",
+            json!(tally.replies.map(|(.., most)| ms(most))),
+        ),
+        ("sealed_records", json!(tally.records)),
         ("pings", json!(tally.pings)),
         ("pongs", json!(tally.pongs)),
         ("rtt_max_ms", json!(tally.rtt.map(|(_, most)| ms(most)))),

@@ -112,7 +112,9 @@ fn is_unusual(record: &Record) -> bool {
 
 pub(super) fn tally(record: &Record) -> Tally {
     match &record.kind {
-        RecordKind::Message(message) => Tally::of_message(message),
+        RecordKind::Message(message) => {
+            Tally::of_message(message, record.answers.map(|answered| answered.took))
+        }
         RecordKind::Ping { rtt, .. } => Tally::of_ping(*rtt),
         RecordKind::Pong(_) => Tally::of_pong(),
         RecordKind::Close(_) => Tally::default(),

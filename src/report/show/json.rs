@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::lanes::State;
 use super::row::{Preview, Row};
-use super::{Story, ending, frames, marks};
+use super::{Story, ending, frames};
 use crate::report::json as report_json;
 use crate::report::when::{ms, rfc3339};
 use crate::session::Opcode;
@@ -24,6 +24,7 @@ pub(super) fn write(story: &Story<'_>, out: &mut dyn Write) -> io::Result<()> {
         "rows": rows,
         "left_out": story.left_out,
         "findings": findings(story),
+        "findings_outside": story.elsewhere,
     });
     serde_json::to_writer_pretty(&mut *out, &whole)?;
     writeln!(out)
@@ -35,6 +36,7 @@ pub(super) fn write_lines(story: &Story<'_>, out: &mut dyn Write) -> io::Result<
     if let Json::Object(fields) = &mut facts {
         fields.insert("at_the_end".to_owned(), at_the_end(story));
         fields.insert("left_out".to_owned(), json!(story.left_out));
+        fields.insert("findings_outside".to_owned(), json!(story.elsewhere));
     }
     line("session", facts, out)?;
     for row in &story.rows {
@@ -61,9 +63,10 @@ fn line(kind: &str, object: Json, out: &mut dyn Write) -> io::Result<()> {
 fn session(story: &Story<'_>) -> Json {
     let judged = story.report.judged(story.session);
     let mut facts = report_json::session(&judged, story.report);
-    let ids: Vec<&str> = marks::about(story.session, story.report)
-        .into_iter()
-        .filter_map(|place| Some(story.report.findings.get(place)?.rule.id))
+    let ids: Vec<&str> = story
+        .about
+        .iter()
+        .filter_map(|place| Some(story.report.findings.get(*place)?.rule.id))
         .collect();
     if let Json::Object(fields) = &mut facts {
         fields.insert("findings".to_owned(), json!(ids));
@@ -85,9 +88,10 @@ fn at_the_end(story: &Story<'_>) -> Json {
 }
 
 fn findings(story: &Story<'_>) -> Vec<Json> {
-    marks::about(story.session, story.report)
-        .into_iter()
-        .filter_map(|place| story.report.findings.get(place))
+    story
+        .about
+        .iter()
+        .filter_map(|place| story.report.findings.get(*place))
         .map(|finding| report_json::finding(finding, story.report))
         .collect()
 }

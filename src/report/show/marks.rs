@@ -2,10 +2,12 @@
 //! packets that show them.
 
 use super::lanes::Change;
+use super::legs;
 use super::row::{Row, Weight};
-use crate::diagnosis::{Evidence, Finding, Severity};
+use crate::diagnosis::{Evidence, Finding, Severity, Subject};
 use crate::report::Report;
 use crate::session::Session;
+use crate::stream::{Direction, PacketRef};
 
 /// Rationale: the first and the last ones show what a finding rests on; the report has all with `-v`.
 const SHOWN: usize = 4;
@@ -25,12 +27,18 @@ pub(super) fn about(session: &Session, report: &Report) -> Vec<usize> {
 pub(super) fn mark(rows: &mut Vec<Row>, session: &Session, report: &Report) {
     for place in about(session, report) {
         if let Some(finding) = report.findings.get(place) {
-            mark_one(rows, place, finding);
+            mark_one(rows, place, finding, session, report);
         }
     }
 }
 
-fn mark_one(rows: &mut Vec<Row>, place: usize, finding: &Finding) {
+fn mark_one(
+    rows: &mut Vec<Row>,
+    place: usize,
+    finding: &Finding,
+    session: &Session,
+    report: &Report,
+) {
     let mut evidence: Vec<&Evidence> = finding.evidence.iter().collect();
     evidence.sort_by_key(|evidence| evidence.at);
     let count = evidence.len();
@@ -48,7 +56,7 @@ fn mark_one(rows: &mut Vec<Row>, place: usize, finding: &Finding) {
         let row = match fitting(rows, evidence) {
             Some(row) => row,
             None => {
-                rows.push(Row::new(evidence.at, "evidence", evidence.what.clone()).rank(65));
+                rows.push(of_evidence(evidence, finding, session, report));
                 let Some(row) = rows.last_mut() else { continue };
                 row
             }
@@ -59,6 +67,48 @@ fn mark_one(rows: &mut Vec<Row>, place: usize, finding: &Finding) {
         }
         row.weight = row.weight.max(Weight::Proof);
     }
+}
+
+/// A row for a packet that nothing else tells of, on the leg that it is on.
+fn of_evidence(evidence: &Evidence, finding: &Finding, session: &Session, report: &Report) -> Row {
+    let mut row = Row::new(evidence.at, "evidence", evidence.what.clone()).rank(65);
+    let others = session.joined.iter().flat_map(|joined| joined.others());
+    let others = others.filter_map(|leg| report.session(leg.session));
+    let legs: Vec<&Session> = std::iter::once(session).chain(others).collect();
+    let of_subject = |leg: &&&Session| finding.subject == Subject::Session(leg.id);
+    let mut each = legs.iter();
+    let on = each
+        .find(|leg| sender(leg, evidence.at).is_some())
+        .or_else(|| legs.iter().find(of_subject))
+        .map_or(session, |leg| *leg);
+    row.leg = (on.id != session.id).then_some(on.id);
+    row.from = sender(on, evidence.at);
+    if let Some(from) = row.from {
+        row.arrow = legs::arrow(on.joined.as_ref(), from);
+    }
+    row
+}
+
+/// Who sent this packet, if this leg remembers it.
+fn sender(session: &Session, at: PacketRef) -> Option<Direction> {
+    let leg = &session.leg;
+    Direction::BOTH.into_iter().find(|side| {
+        let delivered = leg.last_delivered[*side].map(|(payload, _)| payload);
+        let acked = leg.last_delivered[side.reverse()].map(|(_, acked)| acked);
+        let unacked = &leg.unacked[*side];
+        let known = [
+            leg.first_payload[*side],
+            leg.last_payload[*side],
+            leg.last_packet[*side],
+            leg.last_retransmission[*side],
+            session.last_frame[*side].map(|(_, at)| at),
+            unacked.first,
+            unacked.last,
+            delivered,
+            acked,
+        ];
+        known.contains(&Some(at))
+    })
 }
 
 /// The row of the packet that is evidence; of several the one that it speaks of.

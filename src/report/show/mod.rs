@@ -1,5 +1,6 @@
 //! `wscope show`: the timeline of one session, with both ends' states.
 
+mod cells;
 mod ending;
 mod fold;
 mod frames;
@@ -9,7 +10,9 @@ mod lanes;
 mod legs;
 mod marks;
 mod opening;
+mod page;
 mod row;
+mod sealed;
 mod silence;
 #[cfg(test)]
 mod tests;
@@ -69,6 +72,10 @@ struct Story<'a> {
     left_out: u64,
     /// The last change of each side: why its state is what it is.
     why: Sides<Option<(State, String)>>,
+    /// The places of the findings of the chosen time.
+    about: Vec<usize>,
+    /// How many others there are.
+    elsewhere: usize,
 }
 
 impl Show {
@@ -106,9 +113,7 @@ impl Show {
             rows.extend(opening::of_connection(session, secrets));
         }
         rows.extend(transport::rows(session));
-        if session.is_inferred() || Direction::BOTH.iter().all(|side| session.is_unread(*side)) {
-            rows.extend(transport::traffic(session));
-        }
+        rows.extend(unread(session));
         let mut taken = Sides::default();
         for item in gathered.items() {
             note_close(&item, &mut taken);
@@ -144,6 +149,12 @@ impl Show {
         rows.retain(|row| self.to.is_none_or(|to| row.at.time <= to));
         let before = all.saturating_sub(rows.len());
         let rows = if self.all { rows } else { fold::fold(rows) };
+        let all = marks::about(session, report);
+        let count = all.len();
+        let about: Vec<usize> = all
+            .into_iter()
+            .filter(|place| self.chooses(report, *place))
+            .collect();
         Story {
             report,
             session,
@@ -151,7 +162,19 @@ impl Show {
             before,
             left_out: gathered.left_out(),
             why,
+            elsewhere: count.saturating_sub(about.len()),
+            about,
         }
+    }
+
+    /// A packet that proves this finding is of the chosen time.
+    fn chooses(&self, report: &Report, place: usize) -> bool {
+        let finding = report.findings.get(place);
+        let evidence = finding.map_or(&[][..], |finding| finding.evidence.as_slice());
+        let chosen = |at: PacketRef| {
+            self.from.is_none_or(|from| at.time >= from) && self.to.is_none_or(|to| at.time <= to)
+        };
+        evidence.is_empty() || evidence.iter().any(|evidence| chosen(evidence.at))
     }
 
     /// Why nothing more comes, where it wasn't the session that ended.
@@ -207,6 +230,16 @@ impl Place {
     fn holds(&self, at: PacketRef) -> bool {
         self.from <= at && self.to.is_none_or(|to| at < to)
     }
+}
+
+/// What passed, where nothing of it can be read.
+fn unread(session: &Session) -> Vec<Row> {
+    let (mut rows, whole) = sealed::rows(session);
+    let unread = Direction::BOTH.iter().all(|side| session.is_unread(*side));
+    if !whole && (session.is_inferred() || unread) {
+        rows.extend(transport::traffic(session));
+    }
+    rows
 }
 
 fn note_close(item: &Item, taken: &mut Sides<Option<PacketRef>>) {

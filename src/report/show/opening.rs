@@ -50,7 +50,11 @@ pub(super) fn of_connection(session: &Session, secrets: Secrets) -> Vec<Row> {
     }
     rows.extend(leg.via.iter().flat_map(|tunnel| of_tunnel(tunnel, secrets)));
     if let Some(tls) = &leg.tls {
-        rows.extend(self::tls(tls));
+        let mut told = self::tls(tls);
+        let inferred = session.keyless.as_ref().and_then(|known| known.finished);
+        // Its record says so.
+        told.retain(|row| row.event != "tls-finished" || inferred != Some(row.at));
+        rows.extend(told);
     }
     rows
 }

@@ -44,13 +44,20 @@ pub(super) struct Tally {
     pub(super) silences: (u64, Duration),
     /// Segments that were sent again.
     pub(super) again: u64,
+    /// Replies, the shortest and the longest time from request to reply.
+    pub(super) replies: Option<(u64, Duration, Duration)>,
+    /// Records that nobody could open.
+    pub(super) records: u64,
     /// Rows of other kinds.
     pub(super) more: u64,
 }
 
 impl Tally {
-    pub(super) fn of_message(message: &Message) -> Self {
-        let mut tally = Self::default();
+    pub(super) fn of_message(message: &Message, took: Option<Duration>) -> Self {
+        let mut tally = Self {
+            replies: took.map(|took| (1, took, took)),
+            ..Self::default()
+        };
         tally.messages[message.direction] = (1, message.len);
         tally
     }
@@ -83,6 +90,13 @@ impl Tally {
             (Some((least, most)), Some((less, more))) => Some((least.min(less), most.max(more))),
             (one, other) => one.or(other),
         };
+        self.replies = match (self.replies, other.replies) {
+            (Some((count, least, most)), Some((also, less, more))) => {
+                Some((count.saturating_add(also), least.min(less), most.max(more)))
+            }
+            (one, other) => one.or(other),
+        };
+        self.records = self.records.saturating_add(other.records);
         self.silences.0 = self.silences.0.saturating_add(other.silences.0);
         self.again = self.again.saturating_add(other.again);
         self.more = self.more.saturating_add(other.more);
@@ -96,6 +110,7 @@ impl Tally {
             .0
             .saturating_add(self.messages.server.0);
         messages
+            .saturating_add(self.records)
             .saturating_add(self.pings)
             .saturating_add(self.pongs)
     }

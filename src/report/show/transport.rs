@@ -179,7 +179,9 @@ pub(super) fn ends(session: &Session) -> Vec<Row> {
         return rows;
     };
     for side in Direction::BOTH {
-        if let Some(at) = tls.close_notify[side] {
+        let inferred = session.keyless.as_ref().and_then(|k| k.farewell[side]);
+        // Its record says so.
+        if let Some(at) = tls.close_notify[side].filter(|at| inferred != Some(*at)) {
             let told = "TLS close_notify: it sends nothing more";
             rows.push(Row::new(at, "close-notify", told).from(side).rank(70));
         }
