@@ -50,6 +50,7 @@ fn of_record(record: Record, secrets: Secrets) -> Row {
         RecordKind::Close(close) => of_close(&close, &record.secrets, secrets),
     };
     row.from = Some(from);
+    row.acked = record.acked;
     row.rank = 60;
     row.tally = tally;
     if likely {

@@ -56,7 +56,15 @@ fn mark_one(
         let row = match fitting(rows, evidence) {
             Some(row) => row,
             None => {
-                rows.push(of_evidence(evidence, finding, session, report));
+                let mut row = of_evidence(evidence, finding, session, report);
+                let acked = rows.iter().find(|row| row.acked == Some(evidence.at));
+                if let Some(of) = acked.and_then(|acked| acked.from)
+                    && row.leg.is_none()
+                {
+                    row.from = Some(of.reverse());
+                    row.arrow = legs::arrow(session.joined.as_ref(), of.reverse());
+                }
+                rows.push(row);
                 let Some(row) = rows.last_mut() else { continue };
                 row
             }

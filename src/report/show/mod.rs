@@ -1,6 +1,7 @@
 //! `wscope show`: the timeline of one session, with both ends' states.
 
 mod cells;
+mod connection;
 mod ending;
 mod fold;
 mod frames;
@@ -23,7 +24,7 @@ use std::io::{self, Write};
 
 pub use gather::Gathered;
 
-use super::Report;
+use super::{Report, describe};
 use crate::session::{Ended, Record, RecordKind, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
@@ -110,7 +111,7 @@ impl Show {
         let place = Place::of(session, report);
         let mut rows = opening::of_handshake(session, secrets, self.all_fields);
         if place.first {
-            rows.extend(opening::of_connection(session, secrets));
+            rows.extend(connection::of_connection(session, secrets));
         }
         rows.extend(transport::rows(session));
         rows.extend(unread(session));
@@ -121,6 +122,7 @@ impl Show {
         }
         rows.retain(|row| place.holds(row.at));
         rows.extend(self.end(session));
+        rows.extend(place.before(session, report));
         rows.extend(place.next(report));
         for row in &mut rows {
             if let Some(from) = row.from {
@@ -216,6 +218,19 @@ impl Place {
         let first = starts.clone().all(|start| start >= began);
         let from = if first { PacketRef::default() } else { began };
         Self { first, from, to }
+    }
+
+    /// What came before on the same connection.
+    fn before(&self, session: &Session, report: &Report) -> Option<Row> {
+        let others = report.sessions.iter();
+        let before = others
+            .filter(|other| other.leg.tcp_stream == session.leg.tcp_stream)
+            .filter(|other| other.handshake.request.first < self.from)
+            .max_by_key(|other| other.handshake.request.first)
+            .filter(|_| !self.first)?;
+        let fate = describe::fate(&report.judged(before));
+        let told = format!("{} came before on this connection: {fate}", before.name());
+        Some(Row::new(self.from, "session-before", told).rank(0))
     }
 
     /// Where another session follows on the same connection.

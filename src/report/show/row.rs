@@ -123,6 +123,8 @@ pub(super) struct Row {
     pub(super) at: PacketRef,
     /// Until when it lasts, where it is more than a moment.
     pub(super) until: Option<PacketRef>,
+    /// The acknowledgment of its last byte.
+    pub(super) acked: Option<PacketRef>,
     /// Its place among the rows of the same packet.
     pub(super) rank: u8,
     /// The word that scripts read.
@@ -157,6 +159,7 @@ impl Row {
         Self {
             at,
             until: None,
+            acked: None,
             rank: 50,
             event,
             from: None,

@@ -39,9 +39,14 @@ pub(super) fn rows(session: &Session) -> Vec<Row> {
     }));
     rows.extend(session.breaches.iter().map(|note| {
         let id = rule_of(note.breach);
+        // Whoever ended the stream cut it off, which needn't be its sender.
+        let what = match id {
+            "pv-truncated" => "its stream ends inside a frame or a message",
+            _ => "breaks the rules",
+        };
         let told = match note.detail.as_str() {
-            "" => format!("breaks the rules: {id}"),
-            detail => format!("breaks the rules: {id} ({detail})"),
+            "" => format!("{what}: {id}"),
+            detail => format!("{what}: {id} ({detail})"),
         };
         let row = Row::new(note.at, "breach", told).from(note.direction);
         row.incident().rank(61).put("breach", json!(id))
