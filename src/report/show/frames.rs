@@ -12,16 +12,18 @@ use crate::session::redact::Secrets;
 use crate::session::{
     Answered, Breach, CloseFrame, Control, FrameConfidence, Message, Record, RecordKind,
 };
+use crate::stream::PacketRef;
 
 /// Rationale: shorter waits behind a lost segment are hardly noticed by anyone.
 const WAIT: Duration = Duration::from_millis(50);
 /// Rationale: a message that takes longer to arrive is worth a look at its speed.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// A record, or those that were left out, as a row.
-pub(super) fn row(item: Item, secrets: Secrets) -> Row {
+/// A record, or those that were left out, as a row. `held`: what ended the wait of
+/// the message before, since many may wait for the same lost segment.
+pub(super) fn row(item: Item, secrets: Secrets, held: &mut Option<PacketRef>) -> Row {
     match item {
-        Item::Record(record) => of_record(*record, secrets),
+        Item::Record(record) => of_record(*record, secrets, held),
         Item::LeftOut(left) => of_left_out(&left),
     }
 }
@@ -34,13 +36,13 @@ fn of_left_out(left: &LeftOut) -> Row {
     row
 }
 
-fn of_record(record: Record, secrets: Secrets) -> Row {
+fn of_record(record: Record, secrets: Secrets, held: &mut Option<PacketRef>) -> Row {
     let (at, from, tally) = (record.first(), record.direction(), tally(&record));
     let likely = record.confidence() != FrameConfidence::Certain;
     let acked = record.acked.and_then(|acked| acked.time.since(at.time));
     let answers = record.answers;
     let mut row = match record.kind {
-        RecordKind::Message(message) => of_message(message, answers),
+        RecordKind::Message(message) => of_message(message, answers, held),
         RecordKind::Ping { control, rtt, gap } => ping(&control, rtt, gap),
         RecordKind::Pong(control) => {
             let what = format!("Pong {}", whole_size(&control));
@@ -60,7 +62,7 @@ fn of_record(record: Record, secrets: Secrets) -> Row {
     row.put("acked_ms", json!(acked.map(ms)))
 }
 
-fn of_message(message: Message, answers: Option<Answered>) -> Row {
+fn of_message(message: Message, answers: Option<Answered>, held: &mut Option<PacketRef>) -> Row {
     let mut what = format!("{} {}", message.opcode.name(), size(message.len));
     if message.compressed {
         what.push_str(" deflated");
@@ -103,9 +105,12 @@ fn of_message(message: Message, answers: Option<Answered>) -> Row {
         ));
         row.weight = Weight::Incident;
     }
-    if let Some(waited) = waited.filter(|waited| *waited >= WAIT) {
+    let waited = waited.filter(|waited| *waited >= WAIT);
+    let until = waited.map(|_| message.available);
+    if let Some(waited) = waited.filter(|_| *held != until) {
+        *held = until;
         row.notes.push(format!(
-            "waited {} behind an earlier loss, until #{}",
+            "held up {} by a loss, until #{}",
             span(waited),
             message.available.number
         ));

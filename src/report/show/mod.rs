@@ -116,9 +116,10 @@ impl Show {
         rows.extend(transport::rows(session));
         rows.extend(unread(session));
         let mut taken = Sides::default();
+        let mut held = None;
         for item in gathered.items() {
             note_close(&item, &mut taken);
-            rows.push(frames::row(item, secrets));
+            rows.push(frames::row(item, secrets, &mut held));
         }
         rows.retain(|row| place.holds(row.at));
         rows.extend(self.end(session));

@@ -315,3 +315,17 @@ fn a_reply_names_its_request_for_scripts_too() {
     assert!(texts[1]["latency_ms"].as_f64().unwrap() >= 250.0);
     assert!(texts[0]["reply_to"].is_null());
 }
+
+#[test]
+fn many_messages_behind_one_loss_are_told_once() {
+    let lost = &crate::script::frame(0x81, b"lost", false);
+    let script = opened()
+        .uncaptured(ServerToClient, lost)
+        .text(ServerToClient, "a")
+        .text(ServerToClient, "b")
+        .text(ServerToClient, "c")
+        .wait_s(0.5)
+        .again(ServerToClient, lost);
+    let text = printed(script, SHOW);
+    assert_eq!(text.matches("held up 5").count(), 1, "{text}");
+}

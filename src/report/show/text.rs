@@ -34,9 +34,10 @@ fn head(story: &Story<'_>, show: &Show, style: Style, out: &mut dyn Write) -> io
     let to = describe::url(session, report.secrets).unwrap_or_else(|| leg.server.to_string());
     let name = session.name();
     let title = format!("{} -> {to}", leg.client);
-    let lead = format!("{name:<5}");
-    for line in lines(&title, style.width.saturating_sub(5), LINES) {
-        writeln!(out, "{}", style.bold(&format!("{lead}{line}")))?;
+    let title = lines(&title, style.width.saturating_sub(5), LINES);
+    for (number, line) in title.iter().enumerate() {
+        let lead = if number == 0 { name.as_str() } else { "" };
+        writeln!(out, "{}", style.bold(&format!("{lead:<5}{line}")))?;
     }
     let reported = report.judged(session);
     let (first, last) = (leg.first, leg.last_packet_any());
