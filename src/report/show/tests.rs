@@ -3,7 +3,7 @@
 use super::{Gathered, Show, ShowFormat, State, ending, lanes};
 use crate::diagnosis::Thresholds;
 use crate::report::Report;
-use crate::script::{Script, Told};
+use crate::script::{Script, Told, frame};
 use crate::session::redact::Secrets;
 use crate::stream::Direction::{self, ClientToServer, ServerToClient};
 
@@ -318,14 +318,15 @@ fn a_reply_names_its_request_for_scripts_too() {
 
 #[test]
 fn many_messages_behind_one_loss_are_told_once() {
-    let lost = &crate::script::frame(0x81, b"lost", false);
+    let frames = [b"lost" as &[u8], b"a", b"b", b"c"].map(|word| frame(0x81, word, false));
     let script = opened()
-        .uncaptured(ServerToClient, lost)
+        .silent(ClientToServer, true)
+        .uncaptured(ServerToClient, &frames[0])
         .text(ServerToClient, "a")
         .text(ServerToClient, "b")
         .text(ServerToClient, "c")
         .wait_s(0.5)
-        .again(ServerToClient, lost);
+        .again(ServerToClient, &frames.concat());
     let text = printed(script, SHOW);
     assert_eq!(text.matches("held up 5").count(), 1, "{text}");
 }
