@@ -15,6 +15,7 @@ mod opening;
 mod output;
 mod select;
 mod show;
+mod timers;
 
 use std::process::ExitCode;
 

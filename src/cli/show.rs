@@ -20,6 +20,7 @@ const KEPT: usize = 512;
 
 pub(super) fn run(args: &ShowArgs) -> Result<Outcome> {
     let select = &args.input.select;
+    let thresholds = args.input.thresholds()?;
     ensure!(
         select.selector().is_empty(),
         "show: the session stands before the files (`wscope show s3 FILE`); --session and --where have no place here"
@@ -63,7 +64,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<Outcome> {
         from: read.window.from,
         to: read.window.to,
     };
-    let report = report(read, args);
+    let report = report(read, args, thresholds);
     let mut out = args.output.writer()?;
     for (place, number) in numbers.into_iter().enumerate() {
         let Some(session) = report.session(number) else {
@@ -113,8 +114,7 @@ fn numbers(read: &Read, args: &ShowArgs) -> Result<Vec<u32>> {
 
 /// All sessions, since the legs of a proxy and findings speak of others too; of
 /// the findings those about sessions.
-fn report(read: Read, args: &ShowArgs) -> Report {
-    let thresholds = Thresholds::default();
+fn report(read: Read, args: &ShowArgs, thresholds: Thresholds) -> Report {
     let mut findings = findings(&read, &thresholds);
     // It wasn't the capture that ended.
     let ends_early = read.window.ends_early();

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Confidence, Provenance, reset_provenance, timeouts};
+use super::timeouts::Timeouts;
+use super::{Confidence, Provenance, reset_provenance};
 use crate::session::Session;
 use crate::stream::{Direction, PacketRef};
 
@@ -99,13 +100,13 @@ pub(super) struct Expired {
 
 /// A device on the path has forgotten the flow: silence, data, then a reset of
 /// somebody who doesn't know the connection, or nothing.
-pub(super) fn expired(session: &Session) -> Option<Expired> {
+pub(super) fn expired(session: &Session, timeouts: &Timeouts) -> Option<Expired> {
     Direction::BOTH
         .into_iter()
-        .find_map(|sender| expired_for(session, sender))
+        .find_map(|sender| expired_for(session, sender, timeouts))
 }
 
-fn expired_for(session: &Session, sender: Direction) -> Option<Expired> {
+fn expired_for(session: &Session, sender: Direction, timeouts: &Timeouts) -> Option<Expired> {
     let leg = &session.leg;
     let unacked = &leg.unacked[sender];
     let (data, quiet_since) = (unacked.first?, unacked.after?);
@@ -136,7 +137,7 @@ fn expired_for(session: &Session, sender: Direction) -> Option<Expired> {
         None if dead_path(session).is_some_and(|dead| dead.sender == sender) => false,
         None => return None,
     };
-    let known = timeouts::forgets_after(silence).next().is_some();
+    let known = timeouts.forgets_after(silence).next().is_some();
     let confidence = if strange || known {
         Confidence::Likely
     } else {
@@ -169,9 +170,9 @@ pub struct Vanished {
 /// reset came that may be a device's which has forgotten the flow.
 pub fn vanished(session: &Session) -> Option<Vanished> {
     let leg = &session.leg;
-    if let Some((expired, reset)) =
-        expired(session).and_then(|expired| Some((expired, expired.reset?)))
-    {
+    // Which timer it was tells how sure, and no more.
+    let expired = expired(session, Timeouts::built_in());
+    if let Some((expired, reset)) = expired.and_then(|expired| Some((expired, expired.reset?))) {
         let side = expired.sender.reverse();
         let heard = leg.last_delivered[expired.sender].map(|(_, acked)| acked);
         return Some(Vanished {

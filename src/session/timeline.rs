@@ -120,6 +120,7 @@ impl Timeline {
                 at,
                 offset,
                 len,
+                ..
             } => self.on_again(direction, at, offset, len),
             E::Probe { direction, at } => self.on_probe(direction, at),
             E::WindowClosed { direction, at } => {
@@ -280,6 +281,7 @@ mod tests {
             at: at(ms),
             offset,
             len: 10,
+            acked: false,
         }
     }
 
