@@ -22,9 +22,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture, merge_legs};
 use crate::packet::{Endpoint, Flags, IcmpError, Options as TcpOptions, Segment, Seq};
 use crate::pipeline::{Analyzer, Finished, Options};
-use crate::session::{Attempt, Capture, Session};
+use crate::session::{Attempt, Capture, Record, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
+use crate::websocket::Wants;
 use Direction::{ClientToServer, ServerToClient};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -93,6 +94,8 @@ pub(crate) struct Told {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) capture: Capture,
     pub(crate) findings: Vec<Finding>,
+    /// Messages and control frames, where they were asked for.
+    pub(crate) records: Vec<Record>,
 }
 
 impl Told {
@@ -328,7 +331,9 @@ impl Script {
 
     /// Ends the capture and asks all rules.
     pub(crate) fn told(mut self) -> Told {
-        let capture = self.analyzer.finish(&mut self.finished, |_| {});
+        let mut records = Vec::new();
+        let keep = |record| records.push(record);
+        let capture = self.analyzer.finish(&mut self.finished, keep);
         let (mut sessions, mut attempts) = (Vec::new(), Vec::new());
         for finished in self.finished {
             match finished {
@@ -354,7 +359,23 @@ impl Script {
             attempts,
             capture,
             findings,
+            records,
         }
+    }
+
+    /// Keep what a timeline needs; to be asked for first.
+    pub(crate) fn watched(mut self) -> Self {
+        let wants = Wants {
+            payload: Some(512),
+            sha256: false,
+        };
+        self.analyzer = Analyzer::new(Options {
+            records: true,
+            timeline: true,
+            wants,
+            ..Options::default()
+        });
+        self
     }
 
     // --- TCP -------------------------------------------------------------

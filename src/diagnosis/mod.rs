@@ -45,6 +45,7 @@ pub use legs::{
     HeadChanges, client_leg, confidence_of, head_changes, joined, merge_legs, not_passed_on,
     pings_passed, server_leg, stories,
 };
+pub use path::{Vanished, vanished};
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};

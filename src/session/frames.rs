@@ -12,6 +12,9 @@ impl Session {
     /// Takes a fact of the WebSocket layer.
     pub fn on_websocket(&mut self, event: &websocket::Event) -> Noted {
         use websocket::Event as E;
+        if let Some(timeline) = &mut self.leg.timeline {
+            timeline.on_websocket(event);
+        }
         match event {
             E::Frame(frame) => self.on_frame(frame),
             E::Message(message) => {
