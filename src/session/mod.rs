@@ -7,8 +7,11 @@ mod capture;
 mod certificate;
 mod clock;
 mod counts;
+mod credential;
 mod distribution;
 mod handshake;
+mod identity;
+mod jwt;
 mod keepalive;
 mod leg;
 mod legs;
@@ -26,13 +29,16 @@ mod tunnel;
 
 pub use attempt::Attempt;
 pub use capture::{
-    Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
+    Capture, CaptureFile, Damage, Dialled, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
+pub use credential::{Credential, Place, TokenDamage, credentials_of};
 pub use distribution::Distribution;
 pub use handshake::{FoundBy, Handshake, MidStream};
+pub use identity::Identity;
+pub use jwt::{Jwt, JwtDamage};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
@@ -44,6 +50,9 @@ pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Sto
 pub use tls::{AlertSeen, Chosen, Sealed, Tls, version_name};
 pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
+
+#[cfg(test)]
+pub(crate) use jwt::tests::token as jwt_for_tests;
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.

@@ -1,7 +1,11 @@
 //! The catalogue: one file per rule, two lines each here.
 
+mod auth_expiry_kill;
 mod auth_origin_rejected;
 mod auth_rejected;
+mod auth_retry_same_token;
+mod auth_token_expired;
+mod auth_token_malformed;
 mod cap_clock;
 mod cap_duplicates;
 mod cap_mid_session;
@@ -129,6 +133,10 @@ pub static ALL: &[&Rule] = &[
     &cmp_cost::RULE,
     &cmp_context_unavailable::RULE,
     &auth_rejected::RULE,
+    &auth_token_expired::RULE,
+    &auth_token_malformed::RULE,
+    &auth_retry_same_token::RULE,
+    &auth_expiry_kill::RULE,
     &auth_origin_rejected::RULE,
     &cap_mid_session::RULE,
     &cap_packet_loss::RULE,
