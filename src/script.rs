@@ -16,6 +16,7 @@
 
 pub(crate) mod hello;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture, merge_legs};
@@ -60,6 +61,8 @@ pub(crate) struct Script {
     translated: Option<(u8, Sides<u32>)>,
     /// Packets of this sender are not in the capture.
     hidden: Sides<bool>,
+    /// Where the connections stand that were left for others, by client host and ports.
+    left: BTreeMap<(u8, (u16, u16)), Sides<u32>>,
 }
 
 /// Which connection, and where it stands.
@@ -155,6 +158,7 @@ impl Script {
             depth: 0,
             translated: None,
             hidden: Sides::default(),
+            left: BTreeMap::new(),
         }
     }
 
@@ -168,19 +172,38 @@ impl Script {
 
     /// From now on packets are of another connection, from this client port.
     pub(crate) fn at_port(mut self, port: u16) -> Self {
+        self.leave();
         self.ports.0 = port;
-        self.next = Sides {
-            client: 1_000 + u32::from(port),
-            server: 9_000 + u32::from(port),
-        };
+        self.begin();
         self
     }
 
     /// From now on packets are of a connection of this client host, 10.0.0.x (one more from 2 on: that is the server).
     pub(crate) fn at_host(mut self, last: u8) -> Self {
+        self.leave();
         self.host = if last >= 2 { last + 1 } else { last };
-        let port = self.ports.0;
-        self.at_port(port)
+        self.begin();
+        self
+    }
+
+    /// Goes on with the connection of this client host and port where it was left.
+    pub(crate) fn resume(mut self) -> Self {
+        if let Some(next) = self.left.get(&(self.host, self.ports)) {
+            self.next = *next;
+        }
+        self
+    }
+
+    fn leave(&mut self) {
+        self.left.insert((self.host, self.ports), self.next);
+    }
+
+    fn begin(&mut self) {
+        let port = u32::from(self.ports.0);
+        self.next = Sides {
+            client: 1_000 + port,
+            server: 9_000 + port,
+        };
     }
 
     /// From now on packets are of a connection to this server port.

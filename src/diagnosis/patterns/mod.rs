@@ -6,6 +6,7 @@ mod backoff;
 mod chain;
 mod mass;
 mod retry;
+mod storm;
 mod trial;
 
 use crate::session::{Attempt, Capture, Session};
@@ -13,7 +14,8 @@ use crate::session::{Attempt, Capture, Session};
 pub(super) use backoff::{Backoff, Shape};
 pub(super) use chain::Chain;
 pub(super) use mass::{Event, Mass};
-pub(super) use retry::{Loop, Retries};
+pub(super) use retry::Retries;
+pub(super) use storm::{Storm, storm_of};
 pub(super) use trial::{Fate, Trial, backend_of};
 
 /// All tries of all clients, and which belong together.
@@ -25,6 +27,8 @@ pub struct Patterns<'a> {
     pub(super) chains: Vec<Chain>,
     /// Many that ended at once, in order.
     pub(super) masses: Vec<Mass>,
+    /// Servers to which many came back at once.
+    pub(super) storms: Vec<Storm>,
 }
 
 impl<'a> Patterns<'a> {
@@ -37,18 +41,13 @@ impl<'a> Patterns<'a> {
             _ => chain::chains(&trials),
         };
         let masses = mass::masses(&trials);
-        Self {
+        let mut patterns = Self {
             trials,
             chains,
             masses,
-        }
-    }
-
-    /// The tries of a chain.
-    pub(super) fn tries<'b>(
-        &'b self,
-        chain: &'b [usize],
-    ) -> impl Iterator<Item = &'b Trial<'a>> + Clone {
-        chain.iter().filter_map(|place| self.trials.get(*place))
+            storms: Vec::new(),
+        };
+        patterns.storms = storm::storms(&patterns);
+        patterns
     }
 }

@@ -62,6 +62,17 @@ mod hs_subprotocol_none;
 mod hs_upgrade_stripped;
 mod net_half_open;
 mod net_rst_injected;
+mod pattern_blame;
+mod pattern_connection_leak;
+mod pattern_duplicate_connections;
+mod pattern_mass_disconnect;
+mod pattern_network_change;
+mod pattern_no_backoff;
+mod pattern_periodic_disconnect;
+mod pattern_reconnect_loop;
+mod pattern_reconnect_storm;
+mod pattern_uneven_backends;
+mod pattern_ungraceful_shutdown;
 mod pv_fragmentation;
 mod pv_http_in_stream;
 mod pv_length;
@@ -159,6 +170,17 @@ pub static ALL: &[&Rule] = &[
     &cap_truncated_file::RULE,
     &tls_no_response::RULE,
     &tls_legacy_version::RULE,
+    &pattern_reconnect_loop::RULE,
+    &pattern_reconnect_storm::RULE,
+    &pattern_no_backoff::RULE,
+    &pattern_mass_disconnect::RULE,
+    &pattern_ungraceful_shutdown::RULE,
+    &pattern_periodic_disconnect::RULE,
+    &pattern_connection_leak::RULE,
+    &pattern_duplicate_connections::RULE,
+    &pattern_uneven_backends::RULE,
+    &pattern_blame::RULE,
+    &pattern_network_change::RULE,
 ];
 
 /// The rule of this id.
