@@ -58,6 +58,7 @@ impl Attempts {
                 first: attempt.leg.first,
                 last: attempt.leg.last_packet_any(),
                 never_opened: attempt.never_opened(),
+                answered: attempt.is_answered(),
             });
         }
         match seen

@@ -175,6 +175,8 @@ pub struct Dialled {
     pub last: PacketRef,
     /// Nobody took the connection.
     pub never_opened: bool,
+    /// Somebody answered, if only to refuse it.
+    pub answered: bool,
 }
 
 /// All that was read.

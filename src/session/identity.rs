@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::net::IpAddr;
 
 use super::credential::{Credential, credentials_of};
-use super::{ClientHello, Session};
+use super::{ClientHello, Leg, Session};
 
 /// By what the sessions of one client are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,9 +59,7 @@ impl Identity {
             ids.next().map(digest)
         };
         let agent = request.headers.first("User-Agent");
-        let hello = session.leg.tls.as_deref();
-        let hello = hello.and_then(|tls| tls.client_hello.as_ref());
-        let shape = hello.map(|(hello, _)| shape_of(hello));
+        let shape = session.leg.hello_shape();
         Some(Self {
             own: credentials.first().map(of_credential).or_else(named),
             look: digest((agent, shape, steady(path))),
@@ -101,6 +99,14 @@ fn steady(path: &str) -> &str {
     match front.rsplit_once('/') {
         Some((prefix, server)) if server.len() == 3 => prefix,
         _ => path,
+    }
+}
+
+impl Leg {
+    /// A digest of what doesn't change from one ClientHello of a program to the next.
+    pub fn hello_shape(&self) -> Option<u64> {
+        let tls = self.tls.as_deref()?;
+        tls.client_hello.as_ref().map(|(hello, _)| shape_of(hello))
     }
 }
 

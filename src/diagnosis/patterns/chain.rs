@@ -13,6 +13,9 @@ use crate::time::Timestamp;
 /// Rationale: who comes back after more than two minutes has been elsewhere.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(120);
 
+/// Rationale: behind one address there are seldom more kinds of programs.
+const SEARCHED: usize = 32;
+
 /// The tries of one client, oldest first, as places among all tries. Two of them never overlap.
 pub(in crate::diagnosis) type Chain = Vec<usize>;
 
@@ -23,6 +26,8 @@ struct Lane {
     /// Its last try is over, and nothing followed yet.
     free: bool,
     known: Option<u64>,
+    /// Of which program its ClientHellos are.
+    shape: Option<u64>,
 }
 
 /// All chains, in the order of their first tries.
@@ -67,7 +72,7 @@ fn lanes_of(group: &[usize], trials: &[Trial<'_>]) -> Vec<Lane> {
         }
         let key = trial.identity.map(|who| who.own.unwrap_or(who.look));
         let lane = waiting
-            .take(key, &lanes, trials, trial.began.time)
+            .take(key, &lanes, trials, trial)
             .unwrap_or(lanes.len());
         if lane == lanes.len() {
             lanes.push(Lane::default());
@@ -76,6 +81,7 @@ fn lanes_of(group: &[usize], trials: &[Trial<'_>]) -> Vec<Lane> {
             found.tries.push(*place);
             found.free = false;
             found.known = found.known.or(key);
+            found.shape = found.shape.or(trial.shape);
         }
         if let Some(over) = trial.over {
             ends.push(Reverse((over.time, lane)));
@@ -105,26 +111,39 @@ impl Waiting {
         key: Option<u64>,
         lanes: &[Lane],
         trials: &[Trial<'_>],
-        now: Timestamp,
+        next: &Trial<'_>,
     ) -> Option<usize> {
-        let fits = |place: &usize| {
-            let lane = lanes.get(*place).filter(|lane| lane.free)?;
+        let waits = |place: usize| {
+            let lane = lanes.get(place).filter(|lane| lane.free)?;
             let over = trials.get(*lane.tries.last()?)?.over?;
-            (now.saturating_since(over.time) <= FOLLOWS_WITHIN).then_some(())
+            let since = next.began.time.saturating_since(over.time);
+            (since <= FOLLOWS_WITHIN).then_some(lane)
         };
-        let next = |queue: &mut VecDeque<usize>| loop {
-            let place = queue.pop_front()?;
-            if fits(&place).is_some() {
-                return Some(place);
+        let first = |queue: &mut VecDeque<usize>| {
+            let mut place = 0;
+            while place < SEARCHED {
+                match waits(*queue.get(place)?) {
+                    None => drop(queue.remove(place)),
+                    Some(lane) if may_be_one(lane.shape, next.shape) => {
+                        return queue.remove(place);
+                    }
+                    Some(_) => place = place.saturating_add(1),
+                }
             }
+            None
         };
         match key {
             Some(key) => self
                 .known
                 .get_mut(&key)
-                .and_then(next)
-                .or_else(|| next(&mut self.unknown)),
-            None => next(&mut self.failed).or_else(|| next(&mut self.unknown)),
+                .and_then(first)
+                .or_else(|| first(&mut self.unknown)),
+            None => first(&mut self.failed).or_else(|| first(&mut self.unknown)),
         }
     }
+}
+
+/// Two programs don't take turns.
+fn may_be_one(a: Option<u64>, b: Option<u64>) -> bool {
+    a.zip(b).is_none_or(|(a, b)| a == b)
 }

@@ -122,7 +122,15 @@ fn of_server(places: &[usize], trials: &[Trial<'_>]) -> Vec<Mass> {
     while let Some((first, _)) = rest.first().copied() {
         let until = first.saturating_add(TOGETHER.1);
         let count = rest.partition_point(|(at, _)| *at <= until);
-        let (group, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        let (near, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        // One after another isn't together: who came after the first end was not there.
+        let there = |place: &usize| of(place).is_some_and(|t| t.began.time <= first);
+        let group: Vec<(Timestamp, usize)> = near
+            .iter()
+            .copied()
+            .filter(|(_, place)| there(place))
+            .collect();
+        let count = group.len();
         let open = starts
             .partition_point(|at| *at <= first)
             .saturating_sub(overs.partition_point(|at| *at < first));
@@ -136,10 +144,10 @@ fn of_server(places: &[usize], trials: &[Trial<'_>]) -> Vec<Mass> {
         let usual = before.saturating_mul(3) / 5;
         let enough =
             count >= TOGETHER.0.saturating_add(usual) && count.saturating_mul(TOGETHER.2) >= open;
-        if let Some(mass) = enough.then(|| mass(group, open, trials, places)).flatten() {
+        if let Some(mass) = enough.then(|| mass(&group, open, trials, places)).flatten() {
             found.push(mass);
             rest = after;
-            passed = passed.saturating_add(count);
+            passed = passed.saturating_add(near.len());
         } else {
             rest = rest.get(1..).unwrap_or_default();
             passed = passed.saturating_add(1);

@@ -85,7 +85,7 @@ fn storm(server: SocketAddr, returns: &[Return], patterns: &Patterns<'_>) -> Opt
 /// The second with the most different clients: from, to, how many.
 fn busiest(returns: &[Return]) -> Option<(usize, usize, usize)> {
     let mut best = None;
-    let mut most = 0;
+    let mut most = (0, 0);
     let mut inside: HashMap<usize, usize> = HashMap::new();
     let mut from = 0_usize;
     for (to, (at, chain, _)) in returns.iter().enumerate() {
@@ -102,9 +102,11 @@ fn busiest(returns: &[Return]) -> Option<(usize, usize, usize)> {
             }
             from = from.saturating_add(1);
         }
-        if inside.len() > most {
-            most = inside.len();
-            best = Some((from, to.saturating_add(1), most));
+        // Of equals the one with the most tries.
+        let here = (inside.len(), to.saturating_add(1).saturating_sub(from));
+        if here > most {
+            most = here;
+            best = Some((from, to.saturating_add(1), inside.len()));
         }
     }
     best

@@ -57,6 +57,8 @@ pub(in crate::diagnosis) struct Trial<'a> {
     pub(in crate::diagnosis) fate: Fate,
     /// By what the client is known.
     pub(in crate::diagnosis) identity: Option<Identity>,
+    /// Of which program its ClientHello is, if there is one.
+    pub(in crate::diagnosis) shape: Option<u64>,
     /// The service: servers of the same name are one.
     pub(in crate::diagnosis) service: u32,
 }
@@ -183,6 +185,7 @@ fn of_session(session: &Session, service: u32) -> Trial<'_> {
         over,
         fate,
         identity: session.identity(),
+        shape: leg.hello_shape(),
         service,
         closing: Some(closing),
     }
@@ -229,9 +232,10 @@ fn of_attempt(attempt: &Attempt, service: u32) -> Trial<'_> {
         client: leg.client.ip(),
         server: leg.server,
         began: leg.first,
-        over: Some(over.unwrap_or(leg.last_packet_any())),
+        over: Some(over.unwrap_or_else(|| given_up(leg.last_packet_any(), attempt.is_answered()))),
         fate: fate_of_dialled(attempt.never_opened()),
         identity: None,
+        shape: leg.hello_shape(),
         service,
     }
 }
@@ -243,10 +247,24 @@ fn of_dialled<'a>(dialled: &Dialled, service: u32) -> Trial<'a> {
         client: dialled.client,
         server: dialled.server,
         began: dialled.first,
-        over: Some(dialled.last),
+        over: Some(given_up(dialled.last, dialled.answered)),
         fate: fate_of_dialled(dialled.never_opened),
         identity: None,
+        shape: None,
         service,
+    }
+}
+
+/// Who gives up an unanswered SYN says nothing. It had not before the next one
+/// would have been due (RFC 6298, section 2: after a second).
+fn given_up(last: PacketRef, answered: bool) -> PacketRef {
+    let waited = match answered {
+        true => Duration::ZERO,
+        false => Duration::from_secs(1),
+    };
+    PacketRef {
+        time: last.time.saturating_add(waited),
+        ..last
     }
 }
 

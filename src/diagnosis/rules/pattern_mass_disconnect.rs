@@ -217,6 +217,19 @@ mod tests {
     }
 
     #[test]
+    fn one_after_another_is_not_together() {
+        let mut script = Script::new();
+        for port in 40_001..40_009 {
+            script = script
+                .at_port(port)
+                .upgrade()
+                .close(ServerToClient, 1008, "")
+                .fin(ServerToClient);
+        }
+        assert!(script.told().of("pattern-mass-disconnect").is_empty());
+    }
+
+    #[test]
     fn sessions_that_each_end_when_their_work_is_done_are_no_event() {
         let open = (1..=6).fold(Script::new(), |script, host| script.at_host(host).upgrade());
         let told = each(open, 6, |script| script.clean_close(ServerToClient)).told();

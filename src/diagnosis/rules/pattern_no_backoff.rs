@@ -161,9 +161,9 @@ fn who_never_came(patterns: &Patterns<'_>, overview: &Overview<'_>) -> Vec<usize
             };
             let over = trial.over.unwrap_or(trial.began);
             let from = clients.partition_point(|c| *c <= (trial.client, trial.service, over));
-            !clients
+            clients
                 .get(from)
-                .is_some_and(|c| (c.0, c.1) == (trial.client, trial.service))
+                .is_none_or(|c| (c.0, c.1) != (trial.client, trial.service))
         })
         .collect()
 }
