@@ -17,6 +17,7 @@
 pub(crate) mod hello;
 mod sealed;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture, merge_legs};
@@ -63,6 +64,8 @@ pub(crate) struct Script {
     hidden: Sides<bool>,
     /// Segments that are captured in the reverse of the order in which they were sent.
     backwards: Option<Vec<(Segment<'static>, Vec<u8>)>>,
+    /// Where the connections stand that were left for others, by client host and ports.
+    left: BTreeMap<(u8, (u16, u16)), Sides<u32>>,
 }
 
 /// Which connection, and where it stands.
@@ -159,6 +162,7 @@ impl Script {
             translated: None,
             hidden: Sides::default(),
             backwards: None,
+            left: BTreeMap::new(),
         }
     }
 
@@ -172,19 +176,38 @@ impl Script {
 
     /// From now on packets are of another connection, from this client port.
     pub(crate) fn at_port(mut self, port: u16) -> Self {
+        self.leave();
         self.ports.0 = port;
-        self.next = Sides {
-            client: 1_000 + u32::from(port),
-            server: 9_000 + u32::from(port),
-        };
+        self.begin();
         self
     }
 
     /// From now on packets are of a connection of this client host, 10.0.0.x (one more from 2 on: that is the server).
     pub(crate) fn at_host(mut self, last: u8) -> Self {
+        self.leave();
         self.host = if last >= 2 { last + 1 } else { last };
-        let port = self.ports.0;
-        self.at_port(port)
+        self.begin();
+        self
+    }
+
+    /// Goes on with the connection of this client host and port where it was left.
+    pub(crate) fn resume(mut self) -> Self {
+        if let Some(next) = self.left.get(&(self.host, self.ports)) {
+            self.next = *next;
+        }
+        self
+    }
+
+    fn leave(&mut self) {
+        self.left.insert((self.host, self.ports), self.next);
+    }
+
+    fn begin(&mut self) {
+        let port = u32::from(self.ports.0);
+        self.next = Sides {
+            client: 1_000 + port,
+            server: 9_000 + port,
+        };
     }
 
     /// From now on packets are of a connection to this server port.

@@ -18,6 +18,7 @@ mod keyless_tests;
 mod lacks;
 mod legs;
 mod path;
+mod patterns;
 mod provenance;
 mod refusal;
 mod responder;
@@ -30,6 +31,7 @@ mod thresholds;
 pub mod timeouts;
 mod timing;
 mod tls;
+mod token;
 mod tunnel;
 mod violation;
 mod wording;
@@ -44,6 +46,7 @@ pub use legs::{
     HeadChanges, client_leg, confidence_of, head_changes, joined, merge_legs, not_passed_on,
     pings_passed, server_leg, stories,
 };
+pub use patterns::Patterns;
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};
@@ -84,10 +87,12 @@ pub fn diagnose_capture(
     capture: &Capture,
     thresholds: &Thresholds,
 ) -> Vec<Finding> {
+    let patterns = Patterns::of(sessions, attempts, capture);
     let overview = Overview {
         sessions,
         attempts,
         capture,
+        patterns: &patterns,
         thresholds,
     };
     let mut findings = Vec::new();

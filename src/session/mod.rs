@@ -9,10 +9,13 @@ mod capture;
 mod certificate;
 mod clock;
 mod counts;
+mod credential;
 mod crossing;
 mod distribution;
 mod frames;
 mod handshake;
+mod identity;
+mod jwt;
 mod keepalive;
 mod keyless;
 mod latency;
@@ -39,14 +42,17 @@ pub use application::{Application, ErrorGroup, Opening, Promise, Subscription};
 pub use attempt::Attempt;
 pub use beats::{Beat, BeatLedger};
 pub use capture::{
-    Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
+    Capture, CaptureFile, Damage, Dialled, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
+pub use credential::{Credential, Place, TokenDamage, credentials_of};
 pub use crossing::Crossed;
 pub use distribution::Distribution;
 pub use handshake::{EarlyData, FoundBy, Handshake, MidStream};
+pub use identity::Identity;
+pub use jwt::{Jwt, JwtDamage};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use keyless::{Beats, Keyless};
 pub use latency::{Answered, Latency, Method, Request as Asked};
@@ -63,6 +69,9 @@ pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Sto
 pub use tls::{AlertSeen, Chosen, Sealed, Tls, version_name};
 pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
+
+#[cfg(test)]
+pub(crate) use jwt::tests::token as jwt_for_tests;
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
