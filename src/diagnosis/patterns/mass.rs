@@ -107,53 +107,76 @@ fn of_server(places: &[usize], trials: &[Trial<'_>]) -> Vec<Mass> {
         return Vec::new();
     }
     ends.sort_unstable();
-    let opened: Vec<&Trial<'_>> = places
-        .iter()
-        .filter_map(of)
-        .filter(|t| t.opened())
-        .collect();
-    let mut starts: Vec<Timestamp> = opened.iter().map(|t| t.began.time).collect();
-    let mut overs: Vec<Timestamp> = opened.iter().filter_map(|t| Some(t.over?.time)).collect();
-    starts.sort_unstable();
-    overs.sort_unstable();
+    let crowd = Crowd::of(&ends, places, trials);
     let mut found = Vec::new();
-    let mut rest = ends.as_slice();
     let mut passed: usize = 0;
-    while let Some((first, _)) = rest.first().copied() {
+    while let Some((first, _)) = ends.get(passed).copied() {
         let until = first.saturating_add(TOGETHER.1);
-        let count = rest.partition_point(|(at, _)| *at <= until);
-        let (near, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        let near = ends.partition_point(|(at, _)| *at <= until);
+        let open = crowd.open_at(first);
+        // Where sessions always end so, a few at once are no event.
+        let since = first.saturating_sub(Duration::from_secs(10));
+        let before = passed.saturating_sub(ends.partition_point(|(at, _)| *at < since));
+        let usual = before.saturating_mul(3) / 5;
+        let count = crowd.there_until(first).saturating_sub(passed);
+        let enough =
+            count >= TOGETHER.0.saturating_add(usual) && count.saturating_mul(TOGETHER.2) >= open;
+        if !enough {
+            passed = passed.saturating_add(1);
+            continue;
+        }
         // One after another isn't together: who came after the first end was not there.
         let there = |place: &usize| of(place).is_some_and(|t| t.began.time <= first);
-        let group: Vec<(Timestamp, usize)> = near
+        let group: Vec<(Timestamp, usize)> = ends
+            .get(passed..near)
+            .unwrap_or_default()
             .iter()
             .copied()
             .filter(|(_, place)| there(place))
             .collect();
-        let count = group.len();
-        let open = starts
-            .partition_point(|at| *at <= first)
-            .saturating_sub(overs.partition_point(|at| *at < first));
-        // Where sessions always end so, a few at once are no event.
-        let since = first.saturating_sub(Duration::from_secs(10));
-        let before = ends.get(..passed).map_or(0, |ended| {
-            ended
-                .len()
-                .saturating_sub(ended.partition_point(|(at, _)| *at < since))
-        });
-        let usual = before.saturating_mul(3) / 5;
-        let enough =
-            count >= TOGETHER.0.saturating_add(usual) && count.saturating_mul(TOGETHER.2) >= open;
-        if let Some(mass) = enough.then(|| mass(&group, open, trials, places)).flatten() {
-            found.push(mass);
-            rest = after;
-            passed = passed.saturating_add(near.len());
-        } else {
-            rest = rest.get(1..).unwrap_or_default();
-            passed = passed.saturating_add(1);
-        }
+        found.extend(mass(&group, open, trials, places));
+        passed = near.max(passed.saturating_add(1));
     }
     found
+}
+
+/// How many there are at a time, found without looking at each.
+struct Crowd {
+    /// When they began and when they were over, those that came to an open WebSocket.
+    starts: Vec<Timestamp>,
+    overs: Vec<Timestamp>,
+    /// Of each that ends suddenly: from when on it is one that was there and ends within two seconds.
+    joins: Vec<Timestamp>,
+}
+
+impl Crowd {
+    fn of(ends: &[(Timestamp, usize)], places: &[usize], trials: &[Trial<'_>]) -> Self {
+        let of = |place: &usize| trials.get(*place);
+        let opened = || places.iter().filter_map(of).filter(|t| t.opened());
+        let join = |(at, place): &(Timestamp, usize)| {
+            Some(of(place)?.began.time.max(at.saturating_sub(TOGETHER.1)))
+        };
+        let mut crowd = Self {
+            starts: opened().map(|t| t.began.time).collect(),
+            overs: opened().filter_map(|t| Some(t.over?.time)).collect(),
+            joins: ends.iter().filter_map(join).collect(),
+        };
+        crowd.starts.sort_unstable();
+        crowd.overs.sort_unstable();
+        crowd.joins.sort_unstable();
+        crowd
+    }
+
+    /// Those that are open right before `at`.
+    fn open_at(&self, at: Timestamp) -> usize {
+        let begun = self.starts.partition_point(|start| *start <= at);
+        begun.saturating_sub(self.overs.partition_point(|over| *over < at))
+    }
+
+    /// Those that began by `first` and end suddenly before it or within two seconds of it.
+    fn there_until(&self, first: Timestamp) -> usize {
+        self.joins.partition_point(|join| *join <= first)
+    }
 }
 
 fn mass(

@@ -40,6 +40,8 @@ RFC 6455, section 4.1 (one connection in the connecting state at a time).
 const TOGETHER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(1));
 /// Rationale: more of the same at once are a pool or a load test, which are meant.
 const POOL: usize = 4;
+/// Rationale: who opens more within two seconds has a pool, or measures.
+const SEARCHED: usize = 16;
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let mut same: BTreeMap<_, Vec<&Trial<'_>>> = BTreeMap::new();
@@ -70,6 +72,7 @@ fn finding(trials: &[&Trial<'_>], last: PacketRef) -> Option<Finding> {
             .get(place..)?
             .iter()
             .copied()
+            .take(SEARCHED)
             .take_while(|t| t.began.time.saturating_since(first.began.time) <= TOGETHER.0)
             .filter(|t| {
                 let both = end(t).min(end(first));

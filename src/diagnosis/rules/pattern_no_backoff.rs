@@ -1,9 +1,10 @@
 //! `pattern-no-backoff`: clients that retry at a fixed short pace, or never.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::diagnosis::patterns::{Fate, Patterns, Shape};
+use crate::diagnosis::patterns::{Fate, Patterns, Shape, Trial};
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 
@@ -90,19 +91,15 @@ fn paced(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
 
 fn never(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
     let gone = who_never_came(overview.patterns, overview);
-    let mut servers: Vec<SocketAddr> = gone
-        .iter()
-        .filter_map(|place| Some(overview.patterns.trials.get(*place)?.server))
-        .collect();
-    servers.sort_unstable();
-    servers.dedup();
-    for server in servers {
-        let of = gone
-            .iter()
-            .filter_map(|place| overview.patterns.trials.get(*place))
-            .filter(|t| t.server == server);
-        let count = of.clone().count();
-        let Some(first) = of.clone().next() else {
+    let mut servers: BTreeMap<SocketAddr, Vec<&Trial<'_>>> = BTreeMap::new();
+    for place in gone {
+        if let Some(trial) = overview.patterns.trials.get(place) {
+            servers.entry(trial.server).or_default().push(trial);
+        }
+    }
+    for (server, gone) in servers {
+        let count = gone.len();
+        let Some(first) = gone.first() else {
             continue;
         };
         let over = first.over.unwrap_or(first.began);
@@ -122,7 +119,7 @@ fn never(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
             .data("kind", Value::Text("never".to_owned()))
             .data("clients", Value::Count(count as u64))
             .data("server", Value::Text(server.to_string()));
-        for trial in of.take(5) {
+        for trial in gone.iter().take(5) {
             let at = trial.over.unwrap_or(trial.began);
             found = found.evidence(at, format!("the end of the session of {}", trial.client));
         }
