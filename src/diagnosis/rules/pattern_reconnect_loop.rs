@@ -72,7 +72,9 @@ fn finding(retries: &Retries<'_, '_>) -> Option<Finding> {
     let wanted = fate == Fate::Quit;
     let known = first.identity.is_some_and(|who| who.own.is_some());
     let confidence = match (wanted, known || longest.tries.len() >= 5) {
-        (true, _) => Confidence::Possible,
+        // A few by somebody at that address are a few users, or one who tries something out.
+        (true, false) => return None,
+        (true, true) => Confidence::Possible,
         (false, true) => Confidence::Likely,
         (false, false) => Confidence::Possible,
     };
@@ -187,6 +189,21 @@ mod tests {
             script = script.at_port(port).upgrade().clean_close(ClientToServer);
         }
         assert!(script.told().of("pattern-reconnect-loop").is_empty());
+    }
+
+    #[test]
+    fn a_client_that_drops_a_few_connections_itself_may_mean_to() {
+        let quits = |count: u16| {
+            let mut script = Script::new();
+            for port in 40_001..=40_000 + count {
+                script = script.at_port(port).upgrade().fin(ClientToServer);
+                script = script.fin(ServerToClient).wait_s(1.0);
+            }
+            script.told()
+        };
+        assert!(quits(3).of("pattern-reconnect-loop").is_empty());
+        let five = quits(5);
+        assert_eq!(five.only("pattern-reconnect-loop").severity.name(), "warn");
     }
 
     #[test]
