@@ -3,6 +3,7 @@
 mod app_error_response;
 mod app_init_missing;
 mod app_invalid_json;
+mod auth_error_message;
 mod auth_expiry_kill;
 mod auth_origin_rejected;
 mod auth_rejected;
@@ -165,6 +166,7 @@ pub static ALL: &[&Rule] = &[
     &auth_token_expired::RULE,
     &auth_token_malformed::RULE,
     &auth_retry_same_token::RULE,
+    &auth_error_message::RULE,
     &auth_expiry_kill::RULE,
     &auth_origin_rejected::RULE,
     &cap_mid_session::RULE,
