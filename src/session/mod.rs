@@ -58,7 +58,7 @@ pub use keyless::{Beats, Keyless};
 pub use latency::{Answered, Latency, Method, Request as Asked};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
-pub use notes::{BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
+pub use notes::{Announced, BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
 pub use rare::Rare;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
@@ -116,8 +116,8 @@ pub struct Session {
     pub last_frame: Sides<Option<(Opcode, PacketRef)>>,
     /// The newest whole data message of each sender.
     pub last_message: Sides<Option<PacketRef>>,
-    /// The largest payload that a data frame's header announced, and where.
-    pub largest_announced: Sides<Option<(u64, PacketRef)>>,
+    /// The largest payload that a data frame's header announced.
+    pub largest_announced: Sides<Option<Announced>>,
     /// Fragmented messages: the most fragments of one.
     pub most_fragments: Sides<u32>,
     /// The first 64 breaches of RFC 6455 and 7692.

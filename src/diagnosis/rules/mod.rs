@@ -3,6 +3,7 @@
 mod app_error_response;
 mod app_init_missing;
 mod app_invalid_json;
+mod app_message_too_big;
 mod auth_error_message;
 mod auth_expiry_kill;
 mod auth_origin_rejected;
@@ -146,6 +147,7 @@ pub static ALL: &[&Rule] = &[
     &app_error_response::RULE,
     &app_init_missing::RULE,
     &app_invalid_json::RULE,
+    &app_message_too_big::RULE,
     &hb_interval_risky::RULE,
     &hb_pong_anomaly::RULE,
     &net_half_open::RULE,
