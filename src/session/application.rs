@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::beats::BeatLedger;
 use super::latency::{Answered, Latency};
 use crate::stream::{Direction, PacketRef, Sides};
+use crate::time::Timestamp;
 use crate::websocket::Message;
 use crate::websocket::subprotocol::{Contract, Fact, Fault, Heard, Protocol, Said, Source, Word};
 
@@ -13,6 +14,8 @@ use crate::websocket::subprotocol::{Contract, Fact, Fault, Heard, Protocol, Said
 const ERRORS: usize = 32;
 /// Rationale: a page subscribes to some dozens.
 const SUBSCRIPTIONS: usize = 256;
+/// What requests are called that ask for a subscription: Phoenix's and Centrifugo's.
+const GRANTED_BY_REPLY: [&[u8]; 2] = [b"phx_join ", b"subscribe "];
 /// Rationale: a report names the first few.
 const MALFORMED: usize = 16;
 
@@ -61,6 +64,8 @@ pub struct Subscription {
     pub pushes: u64,
     /// The newest of that.
     pub last_push: Option<PacketRef>,
+    /// When the newest five came, the oldest of them first.
+    pub recent: [Option<Timestamp>; 5],
 }
 
 /// What was declared about heartbeats, and what was heard.
@@ -204,6 +209,9 @@ impl Application {
             Fact::Request { id, method } => return self.latency.on_request(*id, *method, heard),
             Fact::Reply { id, fault } => {
                 let answered = self.latency.on_reply(*id, fault.is_some(), heard);
+                if let Some(answered) = &answered {
+                    self.on_joined(answered.method, fault.is_some(), at);
+                }
                 if let Some(fault) = fault {
                     let method = answered.map(|answered| answered.method);
                     self.on_fault(fault, method.unwrap_or_default(), heard);
@@ -331,6 +339,26 @@ impl Application {
         }
     }
 
+    /// Some protocols grant subscriptions by a reply, the request's method naming the topic.
+    fn on_joined(&mut self, method: Word, failed: bool, at: PacketRef) {
+        let name = GRANTED_BY_REPLY
+            .iter()
+            .find_map(|verb| method.bytes().strip_prefix(*verb));
+        let Some(name) = name.filter(|_| !method.may_be_cut()) else {
+            return;
+        };
+        let waiting = self.subscriptions.iter_mut().rfind(|known| {
+            known.name.bytes() == name && known.granted.is_none() && known.ended.is_none()
+        });
+        if let Some(known) = waiting {
+            let place = match failed {
+                true => &mut known.ended,
+                false => &mut known.granted,
+            };
+            *place = Some(at);
+        }
+    }
+
     fn on_push(&mut self, name: Word, at: PacketRef) {
         self.pushes += 1;
         let known = self
@@ -340,6 +368,10 @@ impl Application {
         if let Some(known) = known {
             known.pushes += 1;
             known.last_push = Some(at);
+            known.recent.rotate_left(1);
+            if let Some(newest) = known.recent.last_mut() {
+                *newest = Some(at.time);
+            }
         }
     }
 
@@ -358,6 +390,7 @@ impl Application {
                 ended: None,
                 pushes: 0,
                 last_push: None,
+                recent: [None; 5],
             });
             all.len() - 1
         });
