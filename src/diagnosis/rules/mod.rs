@@ -4,6 +4,8 @@ mod app_error_response;
 mod app_init_missing;
 mod app_invalid_json;
 mod app_message_too_big;
+mod app_resubscribe_missing;
+mod app_silent_subscription;
 mod auth_error_message;
 mod auth_expiry_kill;
 mod auth_origin_rejected;
@@ -148,6 +150,8 @@ pub static ALL: &[&Rule] = &[
     &app_init_missing::RULE,
     &app_invalid_json::RULE,
     &app_message_too_big::RULE,
+    &app_resubscribe_missing::RULE,
+    &app_silent_subscription::RULE,
     &hb_interval_risky::RULE,
     &hb_pong_anomaly::RULE,
     &net_half_open::RULE,
