@@ -226,6 +226,14 @@ impl Script {
         this
     }
 
+    /// Something happens on the connection from this client port, which goes on where it was left.
+    pub(crate) fn on_port(mut self, port: u16, play: impl FnOnce(Self) -> Self) -> Self {
+        self = self.at_port(port).resume();
+        let mut this = play(self);
+        this.leave();
+        this
+    }
+
     /// Meanwhile something happens on the connection from this one's server, a
     /// proxy, to its backend; the same one every time.
     pub(crate) fn behind(mut self, play: impl FnOnce(Self) -> Self) -> Self {
@@ -492,6 +500,26 @@ impl Script {
     pub(crate) fn cut(mut self, from: Direction, payload: &[u8], kept: usize) -> Self {
         self.send(from, Flags::ACK, &payload[..kept], payload.len());
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
+        self.flags(from.reverse(), Flags::ACK)
+    }
+
+    /// This side's segments advertise this window from now on.
+    pub(crate) fn window(mut self, side: Direction, window: u16) -> Self {
+        self.window[side] = window;
+        self
+    }
+
+    /// This side advertises this window now, without payload.
+    pub(crate) fn update(self, side: Direction, window: u16) -> Self {
+        self.window(side, window).flags(side, Flags::ACK)
+    }
+
+    /// A TCP keep-alive, and the peer's answer.
+    pub(crate) fn keep_alive(mut self, from: Direction) -> Self {
+        let next = self.next[from];
+        self.next[from] = next.wrapping_sub(1);
+        self.send(from, Flags::ACK, &[], 0);
+        self.next[from] = next;
         self.flags(from.reverse(), Flags::ACK)
     }
 

@@ -18,6 +18,7 @@ mod keyless_tests;
 mod lacks;
 mod legs;
 mod path;
+mod path_mtu;
 mod patterns;
 mod provenance;
 mod refusal;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::diagnosis::patterns::{Fate, Trial};
-use crate::diagnosis::timeouts::{self, Counts};
+use crate::diagnosis::timeouts::{Counts, Timeouts};
 use crate::diagnosis::wording::{span, timer_length};
 use crate::diagnosis::{Check, Confidence, Finding, Overview, Rule, Severity, Value};
 
@@ -47,7 +47,7 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
         servers.entry(trial.server).or_default().push(trial);
     }
     for ended in servers.values().filter(|ended| ended.len() >= CLUSTER.0) {
-        findings.extend(finding(ended));
+        findings.extend(finding(ended, overview.thresholds.timeouts));
     }
 }
 
@@ -83,7 +83,7 @@ fn cluster(ended: &[&Trial<'_>], measure: fn(&Trial<'_>) -> Option<f64>) -> Opti
     (mean >= CLUSTER.2.as_secs_f64() && cv < CLUSTER.1).then_some((mean, cv))
 }
 
-fn finding(ended: &[&Trial<'_>]) -> Option<Finding> {
+fn finding(ended: &[&Trial<'_>], known: &Timeouts) -> Option<Finding> {
     let overs = ended
         .iter()
         .filter_map(|trial| trial.over)
@@ -125,7 +125,7 @@ fn finding(ended: &[&Trial<'_>]) -> Option<Finding> {
             format!("the end of a session after {} {of}", span(after)),
         );
     }
-    for row in timeouts::fitting(counts, timer).take(3) {
+    for row in known.fitting(counts, timer).take(3) {
         found = found.cause(Confidence::Possible, row.candidate());
     }
     Some(match kind {
