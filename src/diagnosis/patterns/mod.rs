@@ -6,6 +6,7 @@ mod backoff;
 mod chain;
 mod mass;
 mod retry;
+mod service;
 mod storm;
 mod trial;
 

@@ -1,10 +1,10 @@
 //! One try of a client to hold a WebSocket: a session, or a connection that
 //! failed before one. A story of several legs is one try, its client's.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::service::Services;
 use crate::diagnosis::closing::close_of;
 use crate::diagnosis::dial::nothing_else;
 use crate::diagnosis::{Closing, EndedBy, Kind, joined};
@@ -272,61 +272,6 @@ const fn fate_of_dialled(never_opened: bool) -> Fate {
     match never_opened {
         true => Fate::NoConnection,
         false => Fate::NoRequest,
-    }
-}
-
-/// The numbers of services, by host name or by address.
-struct Services {
-    numbers: HashMap<String, u32>,
-    /// The service that a server is known to hold, if it is one.
-    held: HashMap<SocketAddr, Option<u32>>,
-}
-
-impl Services {
-    fn of(sessions: &[Session]) -> Self {
-        let mut services = Self {
-            numbers: HashMap::new(),
-            held: HashMap::new(),
-        };
-        for session in sessions {
-            let number = services.of_session(session);
-            let held = services
-                .held
-                .entry(session.leg.server)
-                .or_insert(Some(number));
-            if *held != Some(number) {
-                *held = None;
-            }
-        }
-        services
-    }
-
-    fn number(&mut self, name: String) -> u32 {
-        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        *self.numbers.entry(name).or_insert(next)
-    }
-
-    fn of_session(&mut self, session: &Session) -> u32 {
-        let hello = session.leg.tls.as_deref();
-        let hello = hello.and_then(|tls| tls.client_hello.as_ref());
-        let asked = hello.and_then(|(hello, _)| hello.server_name.clone());
-        let name = session
-            .handshake
-            .host()
-            .map(str::to_ascii_lowercase)
-            .or(asked);
-        let name = name.unwrap_or_else(|| session.leg.server.to_string());
-        self.number(name)
-    }
-
-    /// That of a server that nobody told anything; `None` where nothing ties it to WebSocket.
-    fn of_server(&mut self, server: SocketAddr, alone: bool) -> Option<u32> {
-        match self.held.get(&server) {
-            Some(Some(number)) => Some(*number),
-            Some(None) => Some(self.number(server.to_string())),
-            None if alone => Some(self.number(server.to_string())),
-            None => None,
-        }
     }
 }
 
