@@ -6,7 +6,7 @@ use crate::diagnosis::refusal::shown;
 use crate::diagnosis::{
     Case, Check, Confidence, EndedBy, Evidence, Finding, Kind, Rule, Severity, Value,
 };
-use crate::session::Announced;
+use crate::session::{Announced, Breach};
 use crate::stream::Direction;
 use crate::stream::PacketRef;
 
@@ -81,6 +81,10 @@ fn refused(case: &Case<'_>, receiver: Direction) -> Option<Announced> {
     let echoes = session.close[sender]
         .as_ref()
         .is_some_and(|theirs| theirs.control.frame.at < at && theirs.code == close.code);
+    // RFC 6455, section 5.2: the top bit of a length is 0. What breaks that is no size.
+    if session.first_breach(Breach::LengthTopBit).is_some() {
+        return None;
+    }
     let frame = session.largest_announced[sender]?;
     (!echoes && frame.at <= at && frame.len >= SMALLEST_LIMIT).then_some(frame)
 }
@@ -138,7 +142,9 @@ fn dropped(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let outgrown = frame
         .before
         .is_none_or(|(before, _)| frame.len / 2 >= before);
-    if !(by_server && soon && newest && outgrown) || answered || frame.len < COMMON_LIMIT {
+    let broken = session.first_breach(Breach::LengthTopBit).is_some();
+    if !(by_server && soon && newest && outgrown) || answered || broken || frame.len < COMMON_LIMIT
+    {
         return;
     }
     // In the middle of it; else it may have taken the message and failed over what it says.
@@ -294,6 +300,17 @@ mod tests {
         );
         let by_client = sent(Script::new().upgrade(), 60_000).rst(ClientToServer);
         assert!(by_client.told().of("app-message-too-big").is_empty());
+    }
+
+    #[test]
+    fn a_length_with_its_top_bit_set_is_no_size() {
+        let told = Script::new()
+            .upgrade()
+            .bytes(ServerToClient, &[0x82, 127, 0xff, 0, 0, 0, 0, 0, 0, 1])
+            .close(ClientToServer, 1009, "")
+            .told();
+        assert!(told.of("app-message-too-big").is_empty());
+        assert_eq!(told.of("close-failed-by-receiver").len(), 1);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn explains(case: &Case<'_>, receiver: Direction) -> bool {
 fn fails(close: &CloseFrame) -> Option<u16> {
     close
         .code
-        .filter(|code| matches!(code, 1002 | 1003 | 1007 | 1010))
+        .filter(|code| matches!(code, 1002 | 1003 | 1007 | 1009 | 1010))
 }
 
 /// What the receiver objects to.
@@ -87,6 +87,12 @@ fn objection(case: &Case<'_>, receiver: Direction, close: &CloseFrame) -> Option
     let breach = session.breaches.iter().rfind(|note| {
         note.direction == sender && note.at <= at && note.breach != Breach::TruncatedFrame
     });
+    // A size is objected to for itself (`app-message-too-big`), unless it is no size.
+    let of_size = close.code == Some(1009);
+    let breach = breach.filter(|note| !of_size || note.breach == Breach::LengthTopBit);
+    if of_size && breach.is_none() {
+        return None;
+    }
     if let Some(note) = breach {
         let what = format!(
             "the {} sent {} ({})",
