@@ -19,6 +19,7 @@ mod lacks;
 mod legs;
 mod path;
 mod path_mtu;
+mod patterns;
 mod provenance;
 mod refusal;
 mod responder;
@@ -31,6 +32,7 @@ mod thresholds;
 pub mod timeouts;
 mod timing;
 mod tls;
+mod token;
 mod tunnel;
 mod violation;
 mod wording;
@@ -46,6 +48,7 @@ pub use legs::{
     pings_passed, server_leg, stories,
 };
 pub use path::{Vanished, vanished};
+pub use patterns::Patterns;
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};
@@ -86,10 +89,12 @@ pub fn diagnose_capture(
     capture: &Capture,
     thresholds: &Thresholds,
 ) -> Vec<Finding> {
+    let patterns = Patterns::of(sessions, attempts, capture);
     let overview = Overview {
         sessions,
         attempts,
         capture,
+        patterns: &patterns,
         thresholds,
     };
     let mut findings = Vec::new();

@@ -52,6 +52,11 @@ impl Attempt {
         self.leg.syn_count.client > 0 && self.leg.syn_count.server == 0 && !self.leg.has_payload()
     }
 
+    /// Somebody answered, if only to refuse it.
+    pub fn is_answered(&self) -> bool {
+        self.leg.last_packet.server.is_some() || !self.leg.unreachable.is_empty()
+    }
+
     /// Bytes of the server to a client that speaks TLS; only the first ones count.
     pub fn on_answer_to_tls(&mut self, bytes: &[u8], at: PacketRef) {
         let asked = matches!(self.looks_like.client, Some((Lookalike::TlsHandshake, _)));
