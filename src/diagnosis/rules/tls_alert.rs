@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnosis::dial::{Dial, dials};
-use crate::diagnosis::tls::{check_command, rejection};
+use crate::diagnosis::tls::{check_command, ending_alert, rejection};
 use crate::diagnosis::wording::times;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Kind, Overview, Rule, Severity, Value,
@@ -44,7 +44,7 @@ RFC 8446, section 6; RFC 5246, section 7.2.
 
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
-    let Some(seen) = session.leg.tls.as_ref().and_then(|tls| tls.fatal()) else {
+    let Some(seen) = ending_alert(&session.leg) else {
         return;
     };
     // What comes behind both Close frames harms nobody.
@@ -60,7 +60,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
 fn alert_of(attempt: &Attempt) -> Option<&AlertSeen> {
     let tls = attempt.leg.tls.as_deref()?;
     tls.client_hello.as_ref()?;
-    tls.fatal()
+    ending_alert(&attempt.leg)
 }
 
 fn key(seen: &AlertSeen) -> (bool, u8) {
@@ -283,5 +283,28 @@ mod tests {
     fn close_notify_and_warnings_are_no_failure() {
         assert!(answered(&[1, 0]).told().of("tls-alert").is_empty());
         assert!(answered(&[1, 112]).told().of("tls-alert").is_empty());
+    }
+
+    #[test]
+    fn an_alert_behind_the_other_sides_end_only_answers_that() {
+        let hello = || {
+            Script::new()
+                .handshake()
+                .bytes(ClientToServer, &client_hello())
+        };
+        let decode_error = record(21, &[2, 50]);
+        let told = hello()
+            .fin(ServerToClient)
+            .bytes(ClientToServer, &decode_error)
+            .fin(ClientToServer)
+            .told();
+        assert!(told.of("tls-alert").is_empty());
+        told.only("tls-no-response");
+        let told = hello()
+            .fin(ClientToServer)
+            .bytes(ServerToClient, &decode_error)
+            .fin(ServerToClient)
+            .told();
+        assert!(told.of("tls-alert").is_empty());
     }
 }

@@ -1,10 +1,12 @@
 //! `tls-client-rejected-cert`: the client left when it had seen the server's certificate.
 
+use std::collections::BTreeSet;
+
 use crate::diagnosis::dial::{Dial, dials};
 use crate::diagnosis::tls::{Left, check_command, problem_in_words, rejection};
 use crate::diagnosis::wording::{span, times};
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{CertificateProblem, Tls};
+use crate::session::{Attempt, CertificateProblem, Tls};
 
 pub(super) static RULE: Rule = Rule {
     id: "tls-client-rejected-cert",
@@ -41,28 +43,36 @@ RFC 8446, sections 4.4.2 and 6.2; RFC 5280; RFC 9525.
 };
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    for dial in dials(overview, |attempt| rejection(attempt).is_some()) {
-        findings.extend(of_dial(&dial, overview));
+    let manners: BTreeSet<Manner> = overview.attempts.iter().filter_map(manner).collect();
+    for of_manner in manners {
+        let fits = |attempt: &Attempt| manner(attempt) == Some(of_manner);
+        for dial in dials(overview, fits) {
+            findings.extend(of_dial(&dial, overview));
+        }
     }
 }
 
+/// What clients have in common that left in the same way: what they said, if
+/// anything, and whether the certificate shows a reason.
+type Manner = (Left, bool);
+
+fn manner(attempt: &Attempt) -> Option<Manner> {
+    let rejected = rejection(attempt)?;
+    let problems = attempt.leg.tls.as_deref()?.certificate_problems();
+    Some((rejected.how, refusable(&problems)))
+}
+
 fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
-    // Of several attempts the one that says most.
-    let rejections = dial.attempts.iter();
-    let rejections = rejections.filter_map(|attempt| Some((*attempt, rejection(attempt)?)));
-    let (attempt, rejected) = rejections.min_by_key(|(_, rejected)| match rejected.how {
-        Left::Told(_) => 0,
-        Left::Sealed => 1,
-        Left::Silently => 2,
-    })?;
+    let attempt = dial.first;
+    let rejected = rejection(attempt)?;
     let leg = &attempt.leg;
     let tls = leg.tls.as_deref()?;
     let problems: Vec<_> = tls.certificate_problems();
     let readable = tls.certificate().is_some();
     let (kind, what, confidence) = match rejected.how {
         Left::Told(alert) => (
-            alert.alert.name(),
-            format!("with the TLS alert {}", alert.alert.name()),
+            alert.name(),
+            format!("with the TLS alert {}", alert.name()),
             Confidence::Certain,
         ),
         Left::Sealed => (
@@ -95,7 +105,7 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         },
     );
     let end = match rejected.how {
-        Left::Told(alert) => format!("alert {}, client to server", alert.alert.name()),
+        Left::Told(alert) => format!("alert {}, client to server", alert.name()),
         Left::Sealed => "the client's only encrypted record, no Finished".to_owned(),
         Left::Silently => "the client ends TCP, no Finished before it".to_owned(),
     };
@@ -118,7 +128,7 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
             )
     };
     finding = match rejected.how {
-        Left::Told(alert) => match reason(alert.alert.description) {
+        Left::Told(alert) => match reason(alert.description) {
             Some(why) => finding.cause(Confidence::Likely, why),
             None => finding,
         },
@@ -229,6 +239,35 @@ mod tests {
             told.only("tls-client-rejected-cert").confidence.name(),
             "possible"
         );
+    }
+
+    #[test]
+    fn clients_that_leave_in_different_ways_are_told_apart() {
+        let told = shown()
+            .fin(ClientToServer)
+            .fin(ServerToClient)
+            .at_port(40_001)
+            .handshake()
+            .bytes(ClientToServer, &client_hello())
+            .bytes(ServerToClient, &server_hello(0x0304))
+            .bytes(ServerToClient, &record(23, &[7; 900]))
+            .bytes(ClientToServer, &record(21, &[2, 48]))
+            .fin(ClientToServer)
+            .told();
+        let found = told.of("tls-client-rejected-cert");
+        let confidence: Vec<_> = found.iter().map(|f| f.confidence.name()).collect();
+        assert_eq!(confidence, ["certain", "possible"]);
+    }
+
+    #[test]
+    fn what_the_server_says_behind_the_clients_end_is_not_why_it_left() {
+        let told = shown()
+            .fin(ClientToServer)
+            .bytes(ServerToClient, &record(21, &[2, 50]))
+            .fin(ServerToClient)
+            .told();
+        told.only("tls-client-rejected-cert");
+        assert!(told.of("tls-alert").is_empty());
     }
 
     #[test]
