@@ -25,6 +25,8 @@ pub(super) enum Left {
     Sealed,
     /// The end of TCP.
     Silently,
+    /// The end of TCP, when the handshake was complete and nothing had been said in it.
+    Late,
 }
 
 /// Alerts about a certificate (RFC 8446, section 6.2).
@@ -56,13 +58,16 @@ pub(super) fn rejection(attempt: &Attempt) -> Option<Rejection> {
             .then(|| rejection(Left::Told(alert.alert), alert.at))
             .flatten();
     }
-    if tls.has_finished(Direction::ClientToServer)
-        || !has_all_of(leg, Direction::ClientToServer)
-        || tls.close_notify.client.is_some()
-    {
+    if !has_all_of(leg, Direction::ClientToServer) || tls.close_notify.client.is_some() {
         return None;
     }
     let end = client_left(leg).filter(|at| *at >= shown)?;
+    if tls.has_finished(Direction::ClientToServer) {
+        return attempt
+            .is_left_at_once()
+            .then(|| rejection(Left::Late, end))
+            .flatten();
+    }
     match tls.sealed.client.alert {
         Some(at) => rejection(Left::Sealed, at),
         None => rejection(Left::Silently, end),

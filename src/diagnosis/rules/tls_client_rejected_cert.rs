@@ -16,7 +16,8 @@ pub(super) static RULE: Rule = Rule {
 ## What it means
 The server sent its half of the TLS handshake with its certificate, and the client never completed its own: it sent an alert about the
 certificate, or one record of the size of an alert (`data.kind` `sealed-alert`: browsers encrypt it in TLS 1.3), or simply ended TCP
-(`silent`: Python's asyncio and Node do so). A browser's page learns nothing but `error` and a close event with 1006.
+(`silent`: Python's asyncio and Node do so). Node looks at the certificate last: in TLS 1.2 it completes the handshake and then hangs up
+(`late`; told only where the certificate shows a reason). A browser's page learns nothing but `error` and a close event with 1006.
 
 ## What usually causes it
 - The certificate has expired, or isn't valid yet, or one of the two clocks is wrong.
@@ -59,7 +60,7 @@ type Manner = (Left, bool);
 fn manner(attempt: &Attempt) -> Option<Manner> {
     let rejected = rejection(attempt)?;
     let problems = attempt.leg.tls.as_deref()?.certificate_problems();
-    Some((rejected.how, refusable(&problems)))
+    Some((rejected.how, problems.iter().any(|p| p.is_refused())))
 }
 
 fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
@@ -69,6 +70,10 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     let tls = leg.tls.as_deref()?;
     let problems: Vec<_> = tls.certificate_problems();
     let readable = tls.certificate().is_some();
+    let of_silence = match problems.iter().any(|p| p.is_refused()) {
+        true => Confidence::Likely,
+        false => Confidence::Possible,
+    };
     let (kind, what, confidence) = match rejected.how {
         Left::Told(alert) => (
             alert.name(),
@@ -80,10 +85,12 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
             "with an encrypted record of the size of an alert".to_owned(),
             Confidence::Likely,
         ),
-        Left::Silently if refusable(&problems) => {
-            ("silent", "without a word".to_owned(), Confidence::Likely)
-        }
-        Left::Silently => ("silent", "without a word".to_owned(), Confidence::Possible),
+        Left::Silently => ("silent", "without a word".to_owned(), of_silence),
+        Left::Late => (
+            "late",
+            "without a word once the handshake was complete".to_owned(),
+            of_silence,
+        ),
     };
     let waited = rejected.at.time.saturating_since(rejected.shown.time);
     let again = match dial.count {
@@ -108,6 +115,7 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         Left::Told(alert) => format!("alert {}, client to server", alert.name()),
         Left::Sealed => "the client's only encrypted record, no Finished".to_owned(),
         Left::Silently => "the client ends TCP, no Finished before it".to_owned(),
+        Left::Late => "the client ends TCP, nothing but its Finished before it".to_owned(),
     };
     let mut finding = dial
         .finding(overview, &RULE, attempt, confidence, first, summary)
@@ -132,7 +140,7 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
             Some(why) => finding.cause(Confidence::Likely, why),
             None => finding,
         },
-        Left::Sealed | Left::Silently => finding.cause(
+        Left::Sealed | Left::Silently | Left::Late => finding.cause(
             Confidence::Possible,
             "the client was closed while it connected, and has nothing against the certificate",
         ),
@@ -143,16 +151,9 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     )))
 }
 
-/// A client refuses what ends today, but not what ends in two weeks.
-fn refusable(problems: &[CertificateProblem]) -> bool {
-    problems
-        .iter()
-        .any(|problem| *problem != CertificateProblem::EndsSoon)
-}
-
 /// What the certificate itself shows.
 fn of_fields(mut finding: Finding, tls: &Tls, problems: &[CertificateProblem]) -> Finding {
-    for problem in problems.iter().filter(|p| refusable(&[**p])) {
+    for problem in problems.iter().filter(|p| p.is_refused()) {
         finding = finding.cause(Confidence::Likely, problem_in_words(*problem, tls));
     }
     let mut names: Vec<String> = problems.iter().map(|p| p.name().to_owned()).collect();
