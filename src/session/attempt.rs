@@ -94,6 +94,7 @@ impl Attempt {
             || (client_speaks_tls && !server_answers_tls)
             || self.leg.tls.as_deref().is_some_and(is_tls_worth_telling)
             || self.is_left_at_once()
+            || self.leg.client_refused().is_some()
     }
 
     /// TLS up to 1.2 was complete, the client ended TCP without another word,

@@ -7,6 +7,7 @@ mod attempt;
 mod beats;
 mod capture;
 mod certificate;
+mod client_certificate;
 mod clock;
 mod counts;
 mod crossing;
@@ -42,6 +43,7 @@ pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
+pub use client_certificate::{ClientCertificate, ClientRefused};
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use crossing::Crossed;

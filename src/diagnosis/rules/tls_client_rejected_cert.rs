@@ -6,7 +6,7 @@ use crate::diagnosis::dial::{Dial, dials};
 use crate::diagnosis::tls::{Left, check_command, problem_in_words, rejection};
 use crate::diagnosis::wording::{span, times};
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{Attempt, CertificateProblem, Tls};
+use crate::session::{Attempt, CertificateProblem, Leg, Tls};
 
 pub(super) static RULE: Rule = Rule {
     id: "tls-client-rejected-cert",
@@ -29,7 +29,8 @@ certificate, or one record of the size of an alert (`data.kind` `sealed-alert`: 
 - `certificate_expired`, `unknown_ca`, `bad_certificate`: the alert names the reason. Browsers mostly send `certificate_unknown` for all of them.
 - In TLS 1.2 the certificate is in the clear and `data.problems` says what is wrong with it. In TLS 1.3 that takes keys; `data.unchecked`
   names what could not be looked at.
-- The issuer differs between clients of the same host: something intercepts.
+- The issuer differs between clients of the same host (`data.issuer`, `data.other_issuer`): something intercepts, or the host has two
+  certificates.
 - An alert-sized record or a bare end may also be a client that was closed while it connected: then nothing is wrong with the certificate,
   and other connections of the same client get through.
 
@@ -125,7 +126,7 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         finding = finding.data("server_name", Value::Text(name.to_owned()));
     }
     finding = if readable {
-        of_fields(finding, tls, &problems)
+        of_fields(intercepted(finding, leg, overview), tls, &problems)
     } else {
         let fields = ["validity", "names", "chain"].map(str::to_owned).to_vec();
         finding
@@ -149,6 +150,44 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         "look at what the server shows: {}",
         check_command(leg)
     )))
+}
+
+/// Who signed it, where another client of the same host was shown a certificate
+/// that somebody else signed.
+fn intercepted(finding: Finding, leg: &Leg, overview: &Overview<'_>) -> Finding {
+    let issuer = |leg: &Leg| {
+        let (leaf, _) = leg.tls.as_deref()?.certificate()?;
+        Some(leaf.issuer.clone())
+    };
+    let name = |leg: &Leg| {
+        let name = leg.tls.as_deref()?.server_name()?;
+        Some(name.to_ascii_lowercase())
+    };
+    let Some(own) = issuer(leg) else {
+        return finding;
+    };
+    let same_host = |other: &&Leg| match (name(leg), name(other)) {
+        (Some(own), Some(other)) => own == other,
+        (None, None) => other.server == leg.server,
+        _ => false,
+    };
+    let sessions = overview.sessions.iter().map(|session| &*session.leg);
+    let attempts = overview.attempts.iter().map(|attempt| &attempt.leg);
+    let other = sessions
+        .chain(attempts)
+        .filter(|other| other.client.ip() != leg.client.ip())
+        .filter(same_host)
+        .find_map(|other| issuer(other).filter(|issuer| *issuer != own));
+    match other {
+        None => finding,
+        Some(other) => finding
+            .data("issuer", Value::Text(own))
+            .data("other_issuer", Value::Text(other))
+            .cause(
+                Confidence::Possible,
+                "something in between shows a certificate of its own: another client of the same host was shown one that somebody else signed",
+            ),
+    }
 }
 
 /// What the certificate itself shows.
@@ -190,8 +229,12 @@ fn reason(description: u8) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use crate::diagnosis::{Finding, Thresholds, diagnose_capture};
     use crate::script::Script;
     use crate::script::hello::{client_hello, record, server_hello};
+    use crate::session::{Certificate, Leg};
     use crate::stream::Direction::{ClientToServer, ServerToClient};
 
     /// TLS 1.3 up to the server's protected flight.
@@ -285,5 +328,47 @@ mod tests {
     fn a_server_that_leaves_first_is_no_refusal() {
         let told = shown().fin(ServerToClient).fin(ClientToServer).told();
         assert!(told.of("tls-client-rejected-cert").is_empty());
+    }
+
+    /// Why a client refused a certificate that `one` signed, where another client of the host was shown one of `other`.
+    fn told_beside(other: &str) -> Finding {
+        let mut told = shown()
+            .fin(ClientToServer)
+            .at_host(9)
+            .at_port(40_001)
+            .upgrade()
+            .told();
+        let certify = |leg: &mut Leg, issuer: &str| {
+            let at = leg.first;
+            let leaf = Certificate {
+                subject: "CN=a.test".to_owned(),
+                issuer: issuer.to_owned(),
+                names: vec!["a.test".to_owned()],
+                not_before: at.time,
+                not_after: at.time.saturating_add(Duration::from_secs(86_400 * 90)),
+                self_issued: false,
+                authority: false,
+            };
+            let tls = leg.tls.get_or_insert_default();
+            tls.certificates.server = Some((vec![leaf], at));
+        };
+        certify(&mut told.attempts[0].leg, "CN=one");
+        certify(&mut told.sessions[0].leg, other);
+        let all = diagnose_capture(
+            &told.sessions,
+            &told.attempts,
+            &told.capture,
+            &Thresholds::default(),
+        );
+        let ours = |finding: &Finding| finding.rule.id == super::RULE.id;
+        all.into_iter().find(ours).expect("a refusal")
+    }
+
+    #[test]
+    fn an_issuer_that_other_clients_are_not_shown_may_intercept() {
+        let other =
+            |finding: &Finding| finding.data.iter().any(|(name, _)| *name == "other_issuer");
+        assert!(other(&told_beside("CN=two")));
+        assert!(!other(&told_beside("CN=one")));
     }
 }
