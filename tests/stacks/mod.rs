@@ -125,17 +125,19 @@ impl Relay {
         Self { port, wire }
     }
 
-    /// Waits until nothing has crossed for a while.
+    /// Waits until nothing has crossed for a while, at most five seconds for the first.
     pub(crate) fn settle(&self) {
         let len = || self.wire.lock().expect("no panic").len();
+        for _ in 0..500 {
+            if len() > 0 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
         let (mut before, mut quiet) = (len(), 0);
         while quiet < 15 {
             thread::sleep(Duration::from_millis(10));
-            quiet = if len() == before && before > 0 {
-                quiet + 1
-            } else {
-                0
-            };
+            quiet = if len() == before { quiet + 1 } else { 0 };
             before = len();
         }
     }
