@@ -40,6 +40,8 @@ pub(crate) struct Script {
     /// The last byte of the client's address.
     host: u8,
     next: Sides<u32>,
+    /// Next numbers of the connections that `on_port` left.
+    left: std::collections::BTreeMap<u16, Sides<u32>>,
     ip_id: Sides<u16>,
     ttl: Sides<u8>,
     silent: Sides<bool>,
@@ -137,6 +139,7 @@ impl Script {
                 client: 1_000,
                 server: 9_000,
             },
+            left: std::collections::BTreeMap::new(),
             ip_id: Sides {
                 client: 100,
                 server: 500,
@@ -200,6 +203,17 @@ impl Script {
         let mut this = play(self.at_port(port));
         this.ports.0 = own;
         this.next = next;
+        this
+    }
+
+    /// Something happens on the connection from this client port, which goes on where it was left.
+    pub(crate) fn on_port(mut self, port: u16, play: impl FnOnce(Self) -> Self) -> Self {
+        self = self.at_port(port);
+        if let Some(next) = self.left.get(&port) {
+            self.next = *next;
+        }
+        let mut this = play(self);
+        this.left.insert(port, this.next);
         this
     }
 
@@ -469,6 +483,26 @@ impl Script {
     pub(crate) fn cut(mut self, from: Direction, payload: &[u8], kept: usize) -> Self {
         self.send(from, Flags::ACK, &payload[..kept], payload.len());
         self.next[from] = self.next[from].wrapping_add(payload.len() as u32);
+        self.flags(from.reverse(), Flags::ACK)
+    }
+
+    /// This side's segments advertise this window from now on.
+    pub(crate) fn window(mut self, side: Direction, window: u16) -> Self {
+        self.window[side] = window;
+        self
+    }
+
+    /// This side advertises this window now, without payload.
+    pub(crate) fn update(self, side: Direction, window: u16) -> Self {
+        self.window(side, window).flags(side, Flags::ACK)
+    }
+
+    /// A TCP keep-alive, and the peer's answer.
+    pub(crate) fn keep_alive(mut self, from: Direction) -> Self {
+        let next = self.next[from];
+        self.next[from] = next.wrapping_sub(1);
+        self.send(from, Flags::ACK, &[], 0);
+        self.next[from] = next;
         self.flags(from.reverse(), Flags::ACK)
     }
 

@@ -114,6 +114,25 @@ fn a_directory_without_captures_is_refused() {
 }
 
 #[test]
+fn timers_that_are_none_are_refused() {
+    let directory = Directory::new("timers");
+    directory.file("a.pcap", &chat().pcap());
+    directory.file("t.toml", b"[[timeout]]\nseconds = 60\ncounts = \"idel\"\n");
+    let told = wscope(&directory, &["a.pcap", "--timeouts", "t.toml"]);
+    let begins = "wscope: t.toml: line 3: unknown variant `idel`, expected one of";
+    assert_eq!((told.code, told.stdout.as_str()), (2, ""));
+    assert!(told.stderr.starts_with(begins), "{}", told.stderr);
+    assert_eq!(told.stderr.lines().count(), 1);
+    let missing = wscope(&directory, &["a.pcap", "--timeouts", "none.toml"]);
+    assert_eq!(missing.code, 2);
+    assert!(
+        missing.stderr.starts_with("wscope: none.toml: "),
+        "{}",
+        missing.stderr
+    );
+}
+
+#[test]
 fn a_text_file_is_refused() {
     let directory = Directory::new("text");
     directory.file("log", b"19:03:07 the socket dropped again\n");

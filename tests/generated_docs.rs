@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use wscope::diagnosis::rules;
+use wscope::diagnosis::timeouts::Timeouts;
 
 fn page() -> String {
     let mut page = String::from(
@@ -45,17 +46,52 @@ fn page() -> String {
     page
 }
 
+fn timers() -> String {
+    let mut page = String::from(
+        "# Timers\n\nWhat ends idle or old WebSockets: the timers that wscope holds a silence, an age or a wait against. This page is generated.\n\n\
+         ## Your own\n\n`--timeouts FILE` adds those of your proxies and devices (repeat it for several files). The file is TOML, a table per timer:\n\n\
+         ```toml\n[[timeout]]\nseconds = 75             # a whole number\ncounts = \"idle\"         # idle, flow, lifetime, close or pong\n\
+         owner = \"our gateway (idle_timeout)\"\nend = \"FIN\"             # how the end looks on the wire\nverified = true         # seen, not only documented; false if left out\n```\n\n\
+         - `idle`: time without bytes in either direction; then the owner ends the connection.\n\
+         - `flow`: time without packets; then the owner forgets the flow, without a word.\n\
+         - `lifetime`: the connection's age, however busy it is.\n\
+         - `close`: time until the answer to a Close frame, or until TCP closes after both.\n\
+         - `pong`: time until the answer to a Ping.\n\n\
+         A timer fits a measured time from 0.25 s or 0.5 % before it to 1.5 s or 2 % after it, whichever is more.\n\n\
+         ## Known\n\n| seconds | counts | owner | end | seen |\n|---|---|---|---|---|\n",
+    );
+    for row in Timeouts::built_in().rows() {
+        let seen = if row.verified { "yes" } else { "typical" };
+        let (counts, owner, end) = (row.counts.name(), &row.owner, &row.end);
+        let _ = writeln!(
+            page,
+            "| {} | {counts} | {owner} | {end} | {seen} |",
+            row.seconds
+        );
+    }
+    page
+}
+
 #[test]
 fn the_page_of_findings_is_not_stale() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md");
-    let page = page();
+    holds("docs/findings.md", &page());
+}
+
+#[test]
+fn the_page_of_timers_is_not_stale() {
+    holds("docs/timeouts.md", &timers());
+}
+
+/// The file has this content; written anew where that is asked for.
+fn holds(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&path, &page).unwrap();
+        fs::write(&path, page).expect("docs/ can be written");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == page,
-        "docs/findings.md is stale: UPDATE_EXPECTED=1 cargo test --test generated_docs"
+        "{name} is stale: UPDATE_EXPECTED=1 cargo test --test generated_docs"
     );
 }
 

@@ -22,6 +22,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
             "--ignore {id}: no finding has this id; `wscope explain` lists them"
         ));
     }
+    let thresholds = args.input.thresholds()?;
     let read = args.input.read(
         Options::default(),
         Selector::default(),
@@ -29,7 +30,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
         |_| Ok(()),
     )?;
     let incomplete = read.incomplete;
-    let report = judge(read, args);
+    let report = judge(read, args, thresholds);
     let mut out = args.output.writer()?;
     format(args).write(&report, &mut out)?;
     out.flush()?;
@@ -64,8 +65,7 @@ fn format(args: &AnalyzeArgs) -> Format {
 
 /// Asks all rules about all that was read; what is asked for is chosen after that,
 /// since a rule may look at other sessions too.
-fn judge(read: Read, args: &AnalyzeArgs) -> Report {
-    let thresholds = Thresholds::default();
+fn judge(read: Read, args: &AnalyzeArgs, thresholds: Thresholds) -> Report {
     let mut findings = findings(&read, &thresholds);
     let Read {
         capture,

@@ -82,6 +82,10 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Vec<PathBuf>,
 
+    /// Timers of your own proxies and devices, beside those that are known (TOML; its form is in docs/timeouts.md)
+    #[arg(long, value_name = "FILE")]
+    pub(super) timeouts: Vec<PathBuf>,
+
     /// Read on as the files grow, and the files of a ring that come after them; Ctrl-C ends it
     #[arg(long)]
     pub(super) follow: bool,

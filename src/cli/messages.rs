@@ -8,7 +8,7 @@ use super::args::{LineFormat, MessagesArgs};
 use super::choose::{choose, chosen};
 use super::input::{Read, Told};
 use super::output::complain;
-use crate::diagnosis::{Finding, Thresholds};
+use crate::diagnosis::Finding;
 use crate::pipeline::{Options, Settle};
 use crate::report::{MessageFormat, Messages};
 use crate::session::{Selector, Wanted};
@@ -74,6 +74,7 @@ pub(super) fn run(args: &MessagesArgs) -> Result<Outcome> {
 /// Which legs belong together is known then too: where several conditions may be
 /// met by several legs, what can be read twice is, and else each leg stands for itself.
 fn only(args: &MessagesArgs) -> Result<Option<Selector>> {
+    let thresholds = args.input.thresholds()?;
     let select = &args.input.select;
     let selector = select.selector();
     let finds = selector.asks_for_findings();
@@ -86,7 +87,7 @@ fn only(args: &MessagesArgs) -> Result<Option<Selector>> {
     let read = args
         .input
         .read(Options::default(), Selector::default(), true, |_| Ok(()))?;
-    let findings = findings(&read, &Thresholds::default());
+    let findings = findings(&read, &thresholds);
     let chosen = chosen(&selector, read.window, &read.sessions, &findings);
     if chosen.is_empty() && !finds {
         return Ok(Some(selector));

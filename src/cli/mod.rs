@@ -14,6 +14,7 @@ mod moment;
 mod opening;
 mod output;
 mod select;
+mod timers;
 
 use std::process::ExitCode;
 

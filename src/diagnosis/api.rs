@@ -74,12 +74,12 @@ pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> S
         };
     }
     if refuses_answer(session) {
-        let client = ClientKind::of(session);
-        let code = matches!(
-            client,
-            ClientKind::Browser | ClientKind::Undici | ClientKind::NodeWs
-        )
-        .then_some(1006);
+        let code = match ClientKind::of(session) {
+            ClientKind::Browser | ClientKind::Undici => Some(1006),
+            // Measured: it has a code once the 101 itself is valid, and else an error alone.
+            ClientKind::NodeWs if !breaks_the_answer(session) => Some(1006),
+            _ => None,
+        };
         return Sees {
             client: code,
             server: seen_by(session, kind, end, Direction::ServerToClient),
@@ -101,13 +101,12 @@ pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> S
 pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
     let handshake = &session.handshake;
     let client = ClientKind::of(session);
-    let unasked = |kind: &str| matches!(kind, "subprotocol-not-offered" | "extension-not-offered");
     // Measured: aiohttp takes what it didn't ask for.
     let tolerant = client == ClientKind::Aiohttp;
-    let breached = handshake
-        .response_breaches
-        .iter()
-        .any(|breach| !(tolerant && unasked(breach.kind)));
+    let breached = match tolerant {
+        true => breaks_the_answer(session),
+        false => !handshake.response_breaches.is_empty(),
+    };
     // Measured: browsers, undici and ws insist on an answer to their offer; the WHATWG standard does too.
     let insists = matches!(
         client,
@@ -117,6 +116,13 @@ pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
         && handshake.agreement.subprotocol.is_none()
         && handshake.offered_subprotocols().next().is_some();
     breached || (insists && unanswered)
+}
+
+/// The 101 itself breaks the rules, not only what it agrees to.
+fn breaks_the_answer(session: &Session) -> bool {
+    let unasked = |kind: &str| matches!(kind, "subprotocol-not-offered" | "extension-not-offered");
+    let mut breaches = session.handshake.response_breaches.iter();
+    breaches.any(|breach| !unasked(breach.kind))
 }
 
 fn of_failed_handshake(session: &Session, end: Option<&Terminator>) -> Sees {
@@ -146,7 +152,8 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
     if refuses_something(session, own) {
         let aiohttp = is_client && client == ClientKind::Aiohttp;
         return match &session.close[own] {
-            Some(close) if aiohttp => close.code,
+            // Measured: its own code, but for data that don't inflate.
+            Some(close) if aiohttp && !fails_to_inflate(session, peer) => close.code,
             _ => Some(1006),
         };
     }
@@ -261,6 +268,12 @@ fn refuses_something(session: &Session, own: Direction) -> bool {
     failed && (illegal_close || (answered_first && breached))
 }
 
+/// A compressed message of this sender couldn't be read.
+fn fails_to_inflate(session: &Session, sender: Direction) -> bool {
+    let mut counts = session.breach_counts.iter();
+    counts.any(|(breach, by, _)| *breach == Breach::InflateFailed && *by == sender)
+}
+
 fn fails_a_connection(breach: Breach) -> bool {
     !matches!(breach, Breach::TruncatedFrame | Breach::UnfinishedMessage)
 }
@@ -364,6 +377,46 @@ mod tests {
         assert_eq!(sees(offer(CHROME)).client_error_event, Some(true));
         let tolerant = "User-Agent: Python/3.11 websockets/17.4\r\n";
         assert_eq!(sees(offer(tolerant)).client_error_event, Some(false));
+    }
+
+    #[test]
+    fn a_client_that_refuses_the_101_has_a_code_or_an_exception() {
+        let refused = |agent: &str, answer: &str| {
+            let script = Script::new()
+                .handshake()
+                .request(agent)
+                .bytes(ServerToClient, answer.as_bytes());
+            sees(script.fin(ClientToServer).fin(ServerToClient)).client
+        };
+        let wrong = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n";
+        let unasked = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+        let websockets = "User-Agent: Python/3.11 websockets/17.4\r\n";
+        let told = [CHROME, "User-Agent: node\r\n", "", websockets];
+        assert_eq!(
+            told.map(|agent| refused(agent, wrong)),
+            [Some(1006), Some(1006), None, None]
+        );
+        assert_eq!(
+            told.map(|agent| refused(agent, unasked)),
+            [Some(1006), Some(1006), Some(1006), None]
+        );
+    }
+
+    #[test]
+    fn aiohttp_reports_its_own_code_for_a_frame_that_it_fails() {
+        let aiohttp = "User-Agent: Python/3.11 aiohttp/3.14\r\n";
+        let script = |agent: &str| {
+            Script::new()
+                .upgrade_with(agent, "")
+                .frame(ServerToClient, 0x81, b"\xff")
+                .close(ClientToServer, 1007, "")
+                .fin(ClientToServer)
+                .fin(ServerToClient)
+        };
+        assert_eq!(sees(script(aiohttp)).client, Some(1007));
+        assert_eq!(sees(script("")).client, Some(1006));
     }
 
     #[test]

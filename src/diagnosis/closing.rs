@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ending::{EndedBy, Farewell, How, Kind, Terminator};
 use super::path::{dead_path, expired, front_of};
+use super::timeouts::Timeouts;
 use super::{Confidence, Provenance, api, legs, reset_provenance};
 use crate::session::{Ended, FoundBy, Session};
 use crate::stream::{Direction, PacketRef, Sides};
@@ -223,7 +224,7 @@ fn who(session: &Session, end: &Terminator) -> EndedBy {
     let injected = end
         .reset
         .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
-    let forgotten = expired(session)
+    let forgotten = expired(session, Timeouts::built_in())
         .is_some_and(|e| e.reset == Some(end.at) && e.confidence >= Confidence::Likely);
     if injected || forgotten {
         return EndedBy::Middlebox;

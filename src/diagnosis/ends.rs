@@ -11,7 +11,7 @@ use super::closing::close_of;
 use super::ending::Terminator;
 use super::path::{dead_path, expired, front_of};
 use super::story_end::{Legs, join};
-use super::timeouts::{self, Counts, Timeout};
+use super::timeouts::{Counts, Timeout, Timeouts, whole_seconds};
 use super::{Closing, Confidence, Kind, Overview, Provenance, reset_provenance};
 use crate::session::{Ended, Session};
 use crate::stream::{Direction, PacketRef};
@@ -85,11 +85,11 @@ pub(super) fn read<'a>(overview: &Overview<'a>) -> Vec<End<'a>> {
     let ends: Vec<End<'_>> = overview
         .sessions
         .iter()
-        .filter_map(|session| plain(session, close_of(session)))
+        .filter_map(|session| plain(session, close_of(session), overview.thresholds.timeouts))
         .collect();
     let mut ends = join(ends, overview);
     count_together(&mut ends);
-    judge_timers(&mut ends);
+    judge_timers(&mut ends, overview.thresholds.timeouts);
     ends
 }
 
@@ -99,7 +99,7 @@ fn opened(session: &Session) -> Option<PacketRef> {
     session.leg.established.or(request.map(|r| r.last))
 }
 
-fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
+fn plain<'a>(session: &'a Session, closing: Closing, timeouts: &Timeouts) -> Option<End<'a>> {
     let terminator = closing.terminator?;
     // A client that doesn't take the 101 ends TCP for that; the handshake's rules tell.
     let refused = terminator.direction == Direction::ClientToServer && refuses_answer(session);
@@ -111,7 +111,7 @@ fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
         return None;
     }
     let age = opened(session).map(|began| terminator.at.time.saturating_since(began.time));
-    let reading = alone(session, &terminator);
+    let reading = alone(session, &terminator, timeouts);
     Some(End {
         session,
         hit: session,
@@ -126,11 +126,11 @@ fn plain(session: &Session, closing: Closing) -> Option<End<'_>> {
 }
 
 /// What the session tells by itself.
-fn alone(session: &Session, end: &Terminator) -> Reading {
+fn alone(session: &Session, end: &Terminator, timeouts: &Timeouts) -> Reading {
     let injected = end
         .reset
         .is_some_and(|reset| reset_provenance(session, &reset).verdict == Provenance::Middlebox);
-    let forgotten = expired(session).is_some_and(|e| e.confidence >= Confidence::Likely);
+    let forgotten = expired(session, timeouts).is_some_and(|e| e.confidence >= Confidence::Likely);
     let dead = dead_path(session).is_some_and(|dead| dead.sender == end.direction);
     if injected || forgotten || dead {
         return Reading::Path;
@@ -186,7 +186,7 @@ fn count_together(ends: &mut [End<'_>]) {
     }
 }
 
-fn judge_timers(ends: &mut [End<'_>]) {
+fn judge_timers(ends: &mut [End<'_>], timeouts: &'static Timeouts) {
     for group in by_server(ends).into_values() {
         let may: Vec<usize> = group
             .iter()
@@ -207,7 +207,7 @@ fn judge_timers(ends: &mut [End<'_>]) {
         let count = may.len();
         for index in may {
             if let Some(end) = ends.get_mut(index) {
-                end.reading = timer(end, idle.then_some(count), of_age);
+                end.reading = timer(end, idle.then_some(count), of_age, timeouts);
             }
         }
     }
@@ -243,17 +243,22 @@ fn may_be_timer(end: &End<'_>) -> bool {
 }
 
 /// The reading of an end that may be a timer's.
-fn timer(end: &End<'_>, idle_cluster: Option<usize>, age_cluster: Option<usize>) -> Reading {
+fn timer(
+    end: &End<'_>,
+    idle_cluster: Option<usize>,
+    age_cluster: Option<usize>,
+    timeouts: &'static Timeouts,
+) -> Reading {
     let idle = end.closing.idle.unwrap_or_default();
     let longest = end.after_longest_silence().is_some();
-    let whole = timeouts::whole_seconds(idle);
-    let rows: Vec<_> = timeouts::fitting(Counts::Idle, idle).collect();
+    let whole = whole_seconds(idle);
+    let rows: Vec<_> = timeouts.fitting(Counts::Idle, idle).collect();
     if let Some((cluster, age)) = age_cluster.zip(end.age) {
-        let rows = timeouts::fitting(Counts::Lifetime, age).collect();
+        let rows = timeouts.fitting(Counts::Lifetime, age).collect();
         return Reading::Lifetime(Timer {
             confidence: Confidence::Likely,
             rows,
-            whole: timeouts::whole_seconds(age),
+            whole: whole_seconds(age),
             cluster,
         });
     }

@@ -19,6 +19,7 @@ mod keyless_tests;
 mod lacks;
 mod legs;
 mod path;
+mod path_mtu;
 mod provenance;
 mod refusal;
 mod responder;

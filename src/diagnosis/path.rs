@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Confidence, Provenance, reset_provenance, timeouts};
+use super::timeouts::Timeouts;
+use super::{Confidence, Provenance, reset_provenance};
 use crate::session::Session;
 use crate::stream::{Direction, PacketRef};
 
@@ -99,13 +100,13 @@ pub(super) struct Expired {
 
 /// A device on the path has forgotten the flow: silence, data, then a reset of
 /// somebody who doesn't know the connection, or nothing.
-pub(super) fn expired(session: &Session) -> Option<Expired> {
+pub(super) fn expired(session: &Session, timeouts: &Timeouts) -> Option<Expired> {
     Direction::BOTH
         .into_iter()
-        .find_map(|sender| expired_for(session, sender))
+        .find_map(|sender| expired_for(session, sender, timeouts))
 }
 
-fn expired_for(session: &Session, sender: Direction) -> Option<Expired> {
+fn expired_for(session: &Session, sender: Direction, timeouts: &Timeouts) -> Option<Expired> {
     let leg = &session.leg;
     let unacked = &leg.unacked[sender];
     let (data, quiet_since) = (unacked.first?, unacked.after?);
@@ -136,7 +137,7 @@ fn expired_for(session: &Session, sender: Direction) -> Option<Expired> {
         None if dead_path(session).is_some_and(|dead| dead.sender == sender) => false,
         None => return None,
     };
-    let known = timeouts::forgets_after(silence).next().is_some();
+    let known = timeouts.forgets_after(silence).next().is_some();
     let confidence = if strange || known {
         Confidence::Likely
     } else {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::timeouts::Timeouts;
+
 /// All thresholds, in one place, so that they can be shown and changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
@@ -38,6 +40,8 @@ pub struct Thresholds {
     pub reply_medians: u32,
     /// Both Close frames were sent, and the transport stays: it lingers beyond this.
     pub linger: Duration,
+    /// The timers of others that are known.
+    pub timeouts: &'static Timeouts,
 }
 
 impl Default for Thresholds {
@@ -59,6 +63,7 @@ impl Default for Thresholds {
             reply_overtaken: Duration::from_millis(500),
             reply_medians: 10,
             linger: Duration::from_secs(1),
+            timeouts: Timeouts::built_in(),
         }
     }
 }

@@ -1,9 +1,15 @@
-//! Timers of proxies, devices and libraries that end WebSockets.
+//! Timers of proxies, devices and libraries that end WebSockets: the table that
+//! comes with the program (`timeouts.toml`), and rows that users add.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use serde::Deserialize;
+use thiserror::Error;
+
 /// What a timer counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Counts {
     /// Time without bytes; the owner then ends the connection.
     Idle,
@@ -12,209 +18,42 @@ pub enum Counts {
     /// The connection's age.
     Lifetime,
     /// Time until an answer to Close.
+    #[serde(rename = "close")]
     CloseWait,
+    /// Time until the answer to a Ping.
+    Pong,
 }
 
 /// One timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Timeout {
     /// After this many seconds.
     pub seconds: u64,
     /// Of what.
     pub counts: Counts,
     /// Whose timer, and the name of its setting where there is one.
-    pub owner: &'static str,
+    pub owner: String,
     /// How the end looks.
-    pub end: &'static str,
+    pub end: String,
     /// The end's signature was seen on the wire; otherwise it is typical, from
     /// documentation or hearsay.
+    #[serde(default)]
     pub verified: bool,
 }
 
-const fn row(
-    seconds: u64,
-    counts: Counts,
-    owner: &'static str,
-    end: &'static str,
-    verified: bool,
-) -> Timeout {
-    Timeout {
-        seconds,
-        counts,
-        owner,
-        end,
-        verified,
+impl Counts {
+    /// The word of the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Flow => "flow",
+            Self::Lifetime => "lifetime",
+            Self::CloseWait => "close",
+            Self::Pong => "pong",
+        }
     }
 }
-
-/// All timers, shortest first.
-pub const TABLE: &[Timeout] = &[
-    row(
-        2,
-        Counts::CloseWait,
-        "Chromium, for the server to close TCP after both Close frames",
-        "FIN of the client",
-        true,
-    ),
-    row(
-        10,
-        Counts::CloseWait,
-        "aiohttp and Python websockets (close_timeout)",
-        "FIN of the closer",
-        true,
-    ),
-    row(
-        30,
-        Counts::Idle,
-        "OpenShift router (timeout client), Azure Application Gateway, Jetty's and Java's containers",
-        "FIN",
-        false,
-    ),
-    row(
-        30,
-        Counts::Lifetime,
-        "Google Cloud's external load balancer (backend service timeout)",
-        "FIN",
-        false,
-    ),
-    row(
-        30,
-        Counts::CloseWait,
-        "Node ws (closeTimeout), Tomcat",
-        "FIN or reset of the closer",
-        true,
-    ),
-    row(
-        45,
-        Counts::Idle,
-        "socket.io (pingInterval 25 s + pingTimeout 20 s)",
-        "FIN or Close",
-        false,
-    ),
-    row(55, Counts::Idle, "the Heroku router", "FIN", false),
-    row(
-        60,
-        Counts::Idle,
-        "nginx (proxy_read_timeout, proxy_send_timeout), ingress-nginx",
-        "FIN on both legs, the upstream one first",
-        true,
-    ),
-    row(
-        60,
-        Counts::Idle,
-        "AWS ALB and CLB (idle timeout), DigitalOcean's load balancer, Phoenix (:timeout), gorilla's chat example (pongWait)",
-        "FIN",
-        false,
-    ),
-    row(60, Counts::CloseWait, "Chromium", "FIN of the client", true),
-    row(
-        100,
-        Counts::Idle,
-        "Cloudflare, by hearsay",
-        "FIN or reset",
-        false,
-    ),
-    row(
-        120,
-        Counts::Idle,
-        "uWebSockets and Bun (idleTimeout), Pusher (activity_timeout), IIS",
-        "FIN",
-        false,
-    ),
-    row(
-        240,
-        Counts::Flow,
-        "Azure Load Balancer and NAT gateway",
-        "silence, or resets to both where TCP reset is on",
-        false,
-    ),
-    row(
-        270,
-        Counts::Idle,
-        "Cloudflare Gateway",
-        "FIN or reset",
-        false,
-    ),
-    row(
-        300,
-        Counts::Idle,
-        "Envoy and Istio (stream_idle_timeout), Azure Front Door, Jetty's WebSocket, mosquitto",
-        "FIN",
-        false,
-    ),
-    row(
-        300,
-        Counts::Lifetime,
-        "Cloud Run (request timeout), Vercel functions",
-        "FIN",
-        false,
-    ),
-    row(
-        350,
-        Counts::Flow,
-        "AWS NLB, NAT gateway, Network Firewall and connection tracking",
-        "silence, then a reset or nothing for the next packet",
-        false,
-    ),
-    row(
-        400,
-        Counts::Idle,
-        "Cloudflare, towards the client",
-        "FIN",
-        false,
-    ),
-    row(
-        600,
-        Counts::Idle,
-        "AWS API Gateway, nginx's stream module (proxy_timeout)",
-        "FIN or Close",
-        false,
-    ),
-    row(
-        600,
-        Counts::Flow,
-        "Google Cloud's connection tracking",
-        "silence",
-        false,
-    ),
-    row(
-        900,
-        Counts::Idle,
-        "Cloudflare, towards the origin",
-        "FIN",
-        false,
-    ),
-    row(900, Counts::Flow, "kube-proxy with IPVS", "silence", false),
-    row(
-        3_600,
-        Counts::Idle,
-        "Envoy's TCP proxy, haproxy (timeout tunnel, in its examples)",
-        "FIN",
-        false,
-    ),
-    row(
-        3_600,
-        Counts::Lifetime,
-        "App Engine flexible, Cloud Run at most",
-        "FIN",
-        false,
-    ),
-    row(
-        7_200,
-        Counts::Lifetime,
-        "AWS API Gateway",
-        "FIN or Close",
-        false,
-    ),
-    row(14_400, Counts::Lifetime, "Azure Front Door", "FIN", false),
-    row(
-        86_400,
-        Counts::Lifetime,
-        "Binance's streams, Daphne (websocket_timeout)",
-        "FIN or Close",
-        false,
-    ),
-];
 
 impl Timeout {
     /// The time after which it strikes.
@@ -229,19 +68,98 @@ impl Timeout {
     }
 }
 
-/// The timers of this kind that `measured` fits.
-pub fn fitting(counts: Counts, measured: Duration) -> impl Iterator<Item = &'static Timeout> {
-    TABLE
-        .iter()
-        .filter(move |timeout| timeout.counts == counts && fits(timeout.after(), measured))
+/// A table of timers, shortest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    rows: Vec<Timeout>,
 }
 
-/// The devices that forget a flow after at most this silence, the longest timer first.
-pub fn forgets_after(silence: Duration) -> impl Iterator<Item = &'static Timeout> {
-    TABLE
-        .iter()
-        .rev()
-        .filter(move |timeout| timeout.counts == Counts::Flow && timeout.after() <= silence)
+/// As the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    timeout: Vec<Timeout>,
+}
+
+/// What is wrong with a table.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}: {what}")]
+pub struct Malformed {
+    /// The line, from 1.
+    pub line: usize,
+    /// In a few words.
+    pub what: String,
+}
+
+/// Rationale: a forgotten unit makes weeks of milliseconds; no timer of a connection is longer.
+const LONGEST: u64 = 90 * 86_400;
+
+static BUILT_IN: LazyLock<Timeouts> = LazyLock::new(|| {
+    // A test reads it, so it is well-formed.
+    Timeouts::default()
+        .extended(include_str!("timeouts.toml"))
+        .unwrap_or_default()
+});
+
+impl Timeouts {
+    /// The table that comes with the program.
+    pub fn built_in() -> &'static Self {
+        &BUILT_IN
+    }
+
+    /// This table and the rows of `text`, which has the form of `timeouts.toml`.
+    /// Of timers of equal length those of `text` come first: who adds them has met them.
+    ///
+    /// # Errors
+    /// It isn't TOML, a field is missing, unknown or of another type, or a time is none.
+    pub fn extended(&self, text: &str) -> Result<Self, Malformed> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            Malformed {
+                line: 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count(),
+                what: error.message().lines().collect::<Vec<_>>().join(", "),
+            }
+        })?;
+        if let Some(row) = file
+            .timeout
+            .iter()
+            .find(|row| !(1..=LONGEST).contains(&row.seconds))
+        {
+            let named = text.lines().position(|line| line.contains(&row.owner));
+            return Err(Malformed {
+                line: 1 + named.unwrap_or(0),
+                what: format!(
+                    "{}: seconds = {} is no timer; give 1 to {LONGEST}",
+                    row.owner, row.seconds
+                ),
+            });
+        }
+        let mut rows = file.timeout;
+        rows.extend(self.rows.iter().cloned());
+        rows.sort_by_key(|row| row.seconds);
+        Ok(Self { rows })
+    }
+
+    /// All timers, shortest first.
+    pub fn rows(&self) -> &[Timeout] {
+        &self.rows
+    }
+
+    /// The timers of this kind that `measured` fits.
+    pub fn fitting(&self, counts: Counts, measured: Duration) -> impl Iterator<Item = &Timeout> {
+        self.rows
+            .iter()
+            .filter(move |timeout| timeout.counts == counts && fits(timeout.after(), measured))
+    }
+
+    /// The devices that forget a flow after at most this silence, the longest timer first.
+    pub fn forgets_after(&self, silence: Duration) -> impl Iterator<Item = &Timeout> {
+        self.rows
+            .iter()
+            .rev()
+            .filter(move |timeout| timeout.counts == Counts::Flow && timeout.after() <= silence)
+    }
 }
 
 /// Within the tolerance: the larger of 0.25 s and 0.5 % early, of 1.5 s and 2 % late.
@@ -266,24 +184,60 @@ pub fn whole_seconds(measured: Duration) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn idle(measured_ms: u64) -> Vec<u64> {
+        Timeouts::built_in()
+            .fitting(Counts::Idle, Duration::from_millis(measured_ms))
+            .map(|timeout| timeout.seconds)
+            .collect()
+    }
+
     #[test]
-    fn the_table_is_in_order() {
-        assert!(TABLE.is_sorted_by_key(|timeout| timeout.seconds));
+    fn the_table_that_comes_with_the_program_is_well_formed() {
+        let read = Timeouts::default().extended(include_str!("timeouts.toml"));
+        assert_eq!(read.as_ref(), Ok(Timeouts::built_in()));
+        assert!(Timeouts::built_in().rows().len() > 30);
     }
 
     #[test]
     fn a_minute_fits_nginx_and_not_heroku() {
-        let owners: Vec<_> = fitting(Counts::Idle, Duration::from_millis(60_017))
-            .map(|timeout| timeout.seconds)
-            .collect();
-        assert_eq!(owners, [60, 60]);
+        assert_eq!(idle(60_017), [60, 60]);
+        assert_eq!(idle(62_000), [0; 0]);
+        assert_eq!(idle(59_500), [0; 0]);
+    }
+
+    #[test]
+    fn a_users_timer_comes_before_a_known_one_of_that_length() {
+        let own = "[[timeout]]\nseconds = 60\ncounts = \"idle\"\nowner = \"our gateway\"\nend = \"FIN\"\n";
+        let table = Timeouts::built_in()
+            .extended(own)
+            .expect("it is well-formed");
+        let first = table.fitting(Counts::Idle, Duration::from_secs(60)).next();
         assert_eq!(
-            fitting(Counts::Idle, Duration::from_millis(62_000)).count(),
-            0
+            first.map(Timeout::candidate).as_deref(),
+            Some("our gateway: 60 s (typical: FIN)")
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_table_is_told_in_a_line() {
+        let wrong = |text: &str| {
+            let told = Timeouts::default()
+                .extended(text)
+                .expect_err("it is malformed");
+            assert!(!told.to_string().contains('\n'));
+            told.to_string()
+        };
+        assert!(
+            wrong("[[timeout]]\nseconds = 60\ncounts = \"idel\"\n")
+                .starts_with("line 3: unknown variant")
+        );
+        assert!(wrong("seconds = 60").starts_with("line 1: unknown field"));
+        assert!(wrong("[[timeout]]\nseconds = \"a minute\"").starts_with("line 2: invalid type"));
+        assert!(wrong("[[timeout]").starts_with("line 1: "));
+        let none = "[[timeout]]\nseconds = 0\ncounts = \"idle\"\nowner = \"x\"\nend = \"FIN\"\n";
         assert_eq!(
-            fitting(Counts::Idle, Duration::from_millis(59_500)).count(),
-            0
+            wrong(none),
+            "line 4: x: seconds = 0 is no timer; give 1 to 7776000"
         );
     }
 

@@ -5,11 +5,15 @@ use super::{Confidence, Finding, Value};
 use crate::session::Clocks;
 
 /// Rules that say how long something took, or which of two directions came first.
-const TIMED: [&str; 13] = [
+const TIMED: [&str; 26] = [
     "close-1006-flow-expired",
     "close-1006-idle-timeout",
     "close-1006-lifetime-limit",
     "close-tcp-lingers",
+    "flow-sender-backlog",
+    "flow-server-evicts-slow",
+    "flow-slow-consumer",
+    "flow-zero-window",
     "hb-gap",
     "hb-interval-risky",
     "hb-irregular",
@@ -19,6 +23,15 @@ const TIMED: [&str; 13] = [
     "hb-pong-timeout",
     "hs-data-before-101",
     "hs-slow",
+    "lat-burst-delivery",
+    "lat-gap",
+    "lat-hol-blocking",
+    "lat-nagle-delack",
+    "lat-retransmit",
+    "lat-server-stall",
+    "net-bandwidth-limited",
+    "net-keepalive-useless",
+    "net-stall",
 ];
 
 /// Calls those possible whose evidence lies on both sides of a step, or was

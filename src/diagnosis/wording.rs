@@ -40,6 +40,28 @@ pub(super) fn ping_interval(timer: Duration) -> String {
     }
 }
 
+/// Bytes for people: `900 bytes`, `64 kB`, `1.4 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let exact = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.0} kB", exact / 1e3),
+        _ => format!("{:.1} MB", exact / 1e6),
+    }
+}
+
+/// Bytes a second as links are sold: `900 kbit/s`, `2.0 Mbit/s`.
+pub(super) fn rate(bytes_per_second: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let bits = bytes_per_second as f64 * 8.0;
+    match bits {
+        _ if bits < 1e6 => format!("{:.0} kbit/s", bits / 1e3),
+        _ if bits < 1e9 => format!("{:.1} Mbit/s", bits / 1e6),
+        _ => format!("{:.1} Gbit/s", bits / 1e9),
+    }
+}
+
 /// `once`, `twice`, `5 times`.
 pub(super) fn times(count: usize) -> String {
     match count {

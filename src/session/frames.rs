@@ -18,6 +18,9 @@ impl Session {
                 let sender = message.direction;
                 self.messages[sender].add(message);
                 self.outline.add(sender, message.first, message.len);
+                self.delivery[sender].on_message(message.end, message.last);
+                self.queue[sender].on_message(message);
+                self.cadence[sender].on_message(message.available);
                 self.most_fragments[sender] = self.most_fragments[sender].max(message.fragments);
                 if message.complete {
                     self.last_message[sender] = Some(message.last);
@@ -139,6 +142,7 @@ impl Session {
         self.surely_framed |= frame.confidence == FrameConfidence::Certain;
         self.frames[sender].add(frame.opcode, frame.payload_len);
         self.last_frame[sender] = Some((frame.opcode, frame.at));
+        self.queue[sender].on_frame(frame);
         if !frame.opcode.is_control() {
             let largest = &mut self.largest_announced[sender];
             if largest.is_none_or(|(len, _)| frame.payload_len > len) {

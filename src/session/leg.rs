@@ -7,6 +7,7 @@ use crate::http::{Proxied, Tunnel};
 use crate::stream::{Direction, Gap, GapCause, PacketRef, Sides};
 use crate::tcp::Reset;
 
+use super::flow::Flow;
 use super::rare::Rare;
 use super::rtt::RttSeries;
 use super::stalls::{Silence, Unacked, ZeroWindow};
@@ -63,6 +64,10 @@ pub struct Leg {
     pub(super) newest_packet: Option<PacketRef>,
     /// The packet before the newest one, whoever sent it.
     pub previous_packet: Option<PacketRef>,
+    /// The packet before the newest one of each sender.
+    pub(super) heard_before: Sides<Option<PacketRef>>,
+    /// How each sender's payload flowed.
+    pub flow: Sides<Box<Flow>>,
     /// SYNs (client) and SYN-ACKs (server), repeated ones included; the first 16.
     pub syns: Sides<Vec<PacketRef>>,
     /// All of them.
@@ -138,6 +143,8 @@ impl Leg {
             last_packet: Sides::default(),
             newest_packet: None,
             previous_packet: None,
+            heard_before: Sides::default(),
+            flow: Sides::default(),
             syns: Sides::default(),
             syn_count: Sides::default(),
             established: None,

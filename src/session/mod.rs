@@ -5,13 +5,16 @@
 mod application;
 mod attempt;
 mod beats;
+mod cadence;
 mod capture;
 mod certificate;
 mod client_certificate;
 mod clock;
 mod counts;
 mod crossing;
+mod delivery;
 mod distribution;
+mod flow;
 mod frames;
 mod handshake;
 mod keepalive;
@@ -21,6 +24,7 @@ mod leg;
 mod legs;
 mod notes;
 mod pattern;
+mod queue;
 mod rare;
 mod record;
 pub mod redact;
@@ -39,6 +43,7 @@ mod unseen;
 pub use application::{Application, ErrorGroup, Opening, Promise, Subscription};
 pub use attempt::Attempt;
 pub use beats::{Beat, BeatLedger};
+pub use cadence::{Cadence, Pause};
 pub use capture::{
     Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
@@ -47,7 +52,9 @@ pub use client_certificate::{ClientCertificate, ClientRefused};
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use crossing::Crossed;
+pub use delivery::{Delivery, HeldUp};
 pub use distribution::Distribution;
+pub use flow::{Flow, HeldBack, KeepAlives, Recovery, SteadyRate};
 pub use handshake::{EarlyData, FoundBy, Handshake, MidStream};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use keyless::{Beats, Keyless};
@@ -55,6 +62,7 @@ pub use latency::{Answered, Latency, Method, Request as Asked};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
 pub use notes::{BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
+pub use queue::{Behind, Queue};
 pub use rare::Rare;
 pub use record::{Record, RecordKind};
 pub use rtt::RttSeries;
@@ -119,6 +127,12 @@ pub struct Session {
     pub breach_counts: Vec<(Breach, Direction, u64)>,
     /// The first Close frame of each sender.
     pub close: Sides<Option<Box<CloseFrame>>>,
+    /// When each sender's messages were acknowledged.
+    pub delivery: Sides<Delivery>,
+    /// What came behind each sender's large messages.
+    pub queue: Sides<Queue>,
+    /// The rhythm of each sender's messages.
+    pub cadence: Sides<Cadence>,
     /// What the pinging side's Pings met with.
     pub pings: Sides<Rare<PingLedger>>,
     /// What each side's peer acknowledged last of the stream of the messages: all before this offset.
@@ -195,6 +209,9 @@ impl Session {
             breaches: Vec::new(),
             breach_counts: Vec::new(),
             close: Sides::default(),
+            delivery: Sides::default(),
+            queue: Sides::default(),
+            cadence: Sides::default(),
             pings: Sides::default(),
             acked: Sides::default(),
             lost_sync: Sides::default(),
@@ -239,6 +256,8 @@ impl Session {
         if let Some(application) = &mut self.application {
             application.on_acked(direction, upto, at);
         }
+        let lost = self.leg.flow[direction].last_lost;
+        self.delivery[direction].on_acked(upto, at, lost);
     }
 
     /// A segment with payload, before TCP puts it in order, while the answer is not read.

@@ -16,12 +16,14 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub struct RttSeries {
     window: Option<(Timestamp, u64)>,
     least: Option<u64>,
+    greatest: u64,
     minima: Rare<Distribution>,
 }
 
 impl RttSeries {
     pub(super) fn record(&mut self, at: Timestamp, nanos: u64) {
         self.least = Some(self.least.map_or(nanos, |least| least.min(nanos)));
+        self.greatest = self.greatest.max(nanos);
         match &mut self.window {
             Some((start, least)) if at.saturating_since(*start) < WINDOW => {
                 *least = nanos.min(*least)
@@ -37,6 +39,11 @@ impl RttSeries {
     /// The least of all.
     pub fn min(&self) -> Option<Duration> {
         self.least.map(Duration::from_nanos)
+    }
+
+    /// The greatest of all, delayed acknowledgments and queues included.
+    pub fn max(&self) -> Option<Duration> {
+        self.least.map(|_| Duration::from_nanos(self.greatest))
     }
 
     /// The median of the windows' minima.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::flow::Acknowledged;
 use super::leg::{Leg, Unreachable};
 use super::stalls::{Silence, keep};
 use crate::stream::{Direction, Gap, PacketRef};
@@ -14,7 +15,7 @@ impl Leg {
         if self.newest_packet.is_none_or(|newest| newest <= at) {
             self.previous_packet = self.newest_packet;
             self.newest_packet = Some(at);
-            self.last_packet[direction] = Some(at);
+            self.heard_before[direction] = self.last_packet[direction].replace(at);
         } else {
             self.last_packet[direction] = self.last_packet[direction].max(Some(at));
         }
@@ -37,11 +38,20 @@ impl Leg {
                 self.on_syn(direction, at);
             }
             Event::Payload { direction, at, len } => self.on_payload(direction, at, len),
-            Event::Retransmission { direction, at, .. } => {
+            Event::Retransmission {
+                direction,
+                at,
+                len,
+                acked,
+                ..
+            } => {
                 self.retransmissions[direction] += 1;
                 self.last_retransmission[direction] = Some(at);
-                self.unacked[direction].sent_again(at);
+                self.unacked[direction].sent_again(at, len);
+                self.flow[direction].on_again(at, acked);
             }
+            Event::Spurious { direction, .. } => self.flow[direction].on_spurious(),
+            Event::Bin { direction, bin } => self.flow[direction].on_bin(&bin),
             Event::OutOfOrder { direction, .. } => self.out_of_order[direction] += 1,
             Event::Duplicate { at, .. } => {
                 self.duplicates += 1;
@@ -50,7 +60,7 @@ impl Leg {
             // A matter of the capture's clocks.
             Event::AckedEarly { .. } => {}
             Event::Conflict { direction, at, .. } => keep(&mut self.conflicts, (direction, at)),
-            Event::Probe { direction, .. } => self.probes[direction] += 1,
+            Event::Probe { direction, at } => self.on_probe(direction, at),
             Event::Acked {
                 direction,
                 at,
@@ -65,6 +75,7 @@ impl Leg {
                 // An acknowledgment of a FIN, or of a probe, covers no payload.
                 let covered = self.last_delivered[direction].map(|(payload, _)| payload);
                 let rest = self.last_payload[direction].filter(|last| covered < Some(*last));
+                self.on_acknowledged(direction, at, covers.filter(|_| rest.is_none()), rest);
                 self.unacked[direction].acknowledged(rest);
             }
             Event::RoundTrip {
@@ -84,6 +95,45 @@ impl Leg {
                 self.sent_after_reset[direction].get_or_insert(at);
             }
         }
+    }
+
+    fn on_probe(&mut self, direction: Direction, at: PacketRef) {
+        self.probes[direction] += 1;
+        let window = &mut self.zero_window[direction.reverse()];
+        match window.since {
+            Some(_) => window.probes += 1,
+            None => self.flow[direction].on_keep_alive(at),
+        }
+    }
+
+    /// `newest` is what it covers, where that is all.
+    fn on_acknowledged(
+        &mut self,
+        direction: Direction,
+        at: PacketRef,
+        newest: Option<PacketRef>,
+        rest: Option<PacketRef>,
+    ) {
+        let peer = direction.reverse();
+        let acked = Acknowledged {
+            at,
+            all: rest.is_none(),
+            newest,
+            heard: self.heard_before[peer],
+            mss: self.longest_segment(direction),
+        };
+        // Rationale: half of the shortest round trip is too short for any.
+        let soonest = self.rtt[peer].min().unwrap_or_default() / 2;
+        self.flow[direction].on_acked(&self.unacked[direction], acked, soonest);
+    }
+
+    /// What a segment of this sender may hold: what its peer announced, without which 536 bytes
+    /// are the rule (RFC 9293, section 3.7.1).
+    pub fn longest_segment(&self, sender: Direction) -> u32 {
+        // Rationale: the timestamps option takes 12 bytes of each segment.
+        const OPTIONS: u32 = 12;
+        let announced = self.mss[sender.reverse()].unwrap_or(536);
+        u32::from(announced).saturating_sub(OPTIONS)
     }
 
     fn on_syn(&mut self, direction: Direction, at: PacketRef) {
@@ -118,6 +168,13 @@ impl Leg {
     fn on_payload(&mut self, direction: Direction, at: PacketRef, len: u32) {
         if let Some(last) = self.last_payload_any() {
             self.on_silence(at.time.saturating_since(last.time), last, at);
+        }
+        let mss = self.longest_segment(direction);
+        self.flow[direction].on_payload(at, len, mss);
+        self.flow[direction.reverse()].on_other(at);
+        let window = &mut self.zero_window[direction.reverse()];
+        if !window.is_untouched() {
+            window.on_payload(at, len);
         }
         let unacked = &mut self.unacked[direction];
         if unacked.first.is_none() {
@@ -190,6 +247,8 @@ impl Leg {
     pub fn swap_sides(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
         self.last_packet.swap();
+        self.heard_before.swap();
+        self.flow.swap();
         self.syns.swap();
         self.syn_count.swap();
         self.first_payload.swap();

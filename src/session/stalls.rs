@@ -7,6 +7,9 @@ use crate::stream::PacketRef;
 /// Rationale: a report shows a handful; beyond that only the count matters.
 pub(super) const KEPT: usize = 16;
 
+/// Rationale: what waited in the sender's buffers goes out within some round trips.
+const RELEASED: Duration = Duration::from_secs(1);
+
 /// Spans in which a side accepted no data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ZeroWindow {
@@ -18,6 +21,13 @@ pub struct ZeroWindow {
     pub longest: Option<(Duration, PacketRef, PacketRef)>,
     /// Still closed, since here.
     pub since: Option<PacketRef>,
+    /// Where the newest one began and ended.
+    pub newest: Option<(PacketRef, PacketRef)>,
+    /// Payload bytes of the other side within a second after a closed window opened, all together:
+    /// they had waited.
+    pub released: u64,
+    /// Zero-window probes of the other side: it has data that waits.
+    pub probes: u64,
 }
 
 impl ZeroWindow {
@@ -26,11 +36,30 @@ impl ZeroWindow {
             return;
         };
         let span = at.time.saturating_since(since.time);
+        self.newest = Some((since, at));
         self.episodes += 1;
         self.total = self.total.saturating_add(span);
         if self.longest.is_none_or(|(longest, ..)| span > longest) {
             self.longest = Some((span, since, at));
         }
+    }
+
+    /// Payload of the other side.
+    #[inline]
+    pub(super) fn on_payload(&mut self, at: PacketRef, len: u32) {
+        if let Some((_, opened)) = self.newest
+            && at.time.saturating_since(opened.time) <= RELEASED
+        {
+            self.released = self.released.saturating_add(u64::from(len));
+        }
+    }
+
+    /// All of them together, the one that is open until `end` included.
+    pub fn total_until(&self, end: PacketRef) -> Duration {
+        let open = self
+            .since
+            .map(|since| end.time.saturating_since(since.time));
+        self.total.saturating_add(open.unwrap_or_default())
     }
 }
 
@@ -59,13 +88,19 @@ pub struct Unacked {
     pub again_count: u64,
     /// The newest of these.
     pub last: Option<PacketRef>,
+    /// Bytes of the shortest and of the longest of them.
+    pub again_lens: (u32, u32),
 }
 
 impl Unacked {
-    pub(super) fn sent_again(&mut self, at: PacketRef) {
+    pub(super) fn sent_again(&mut self, at: PacketRef, len: u32) {
         if self.first.is_none() {
             return;
         }
+        self.again_lens = match self.again_lens {
+            _ if self.again_count == 0 => (len, len),
+            (shortest, longest) => (shortest.min(len), longest.max(len)),
+        };
         keep(&mut self.again, at);
         self.again_count += 1;
         self.last = Some(at);

@@ -1,6 +1,6 @@
 //! What TCP tells: facts for the session, bytes for the layer above.
 
-use super::Reset;
+use super::{Bin, Reset};
 use crate::stream::{Direction, PacketRef, StreamEvent};
 
 /// What TCP noticed. `direction` is that of the segment's sender, unless said otherwise.
@@ -38,6 +38,23 @@ pub enum Event {
         offset: u64,
         /// Bytes on the wire.
         len: u32,
+        /// The receiver had acknowledged all of it before: not the payload was lost.
+        acked: bool,
+    },
+    /// What was sent again last had not been lost: its first copy, or the
+    /// acknowledgment of it, was only late.
+    Spurious {
+        /// Who sent it again.
+        direction: Direction,
+        /// The packet that shows it.
+        at: PacketRef,
+    },
+    /// A tenth of a second of one side's payload is over.
+    Bin {
+        /// Whose payload.
+        direction: Direction,
+        /// How much it was.
+        bin: Bin,
     },
     /// A segment came after a later one, without having been sent twice.
     OutOfOrder {

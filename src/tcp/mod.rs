@@ -11,8 +11,10 @@ mod event;
 mod faint;
 mod half;
 mod held;
+mod pace;
 mod patience;
 mod recent;
+mod resent;
 mod rtt;
 mod sample;
 mod trace;
@@ -21,6 +23,7 @@ mod window;
 pub use age::Age;
 pub use closing::Reset;
 pub use event::{Event, Output};
+pub use pace::Bin;
 pub use patience::Patience;
 
 use crate::packet::{Segment, Seq};
@@ -107,6 +110,7 @@ impl Connection {
         segment: &Segment<'_>,
         out: &mut impl FnMut(Output<'_>),
     ) {
+        self.halves[direction].window.on_syn(segment);
         let repeated = self.halves[direction].on_syn(segment);
         out(Output::Fact(Event::Syn {
             direction,
@@ -127,6 +131,10 @@ impl Connection {
         let sent = direction.reverse();
         let opening = segment.flags.syn() || self.halves[direction].is_opening(segment);
         let half = &mut self.halves[sent];
+        if half.sent_in_vain(segment) {
+            let (direction, at) = (sent, segment.at);
+            out(Output::Fact(Event::Spurious { direction, at }));
+        }
         let Some(ack) = half.on_ack(segment, opening) else {
             return;
         };
@@ -173,23 +181,31 @@ impl Connection {
         out: &mut impl FnMut(Output<'_>),
     ) {
         let at = segment.at;
-        let peer_closed = self.halves[direction.reverse()].window.is_closed();
+        let accepts = self.halves[direction.reverse()].window;
+        let peer_closed = accepts.is_closed();
         let half = &mut self.halves[direction];
         if segment.wire_len > 0 || half.is_probe(segment) {
             let (len, taken) = (segment.wire_len, half.classify(segment, peer_closed));
             match taken {
-                Taken::New => out(Output::Fact(Event::Payload { direction, at, len })),
+                Taken::New => {
+                    out(Output::Fact(Event::Payload { direction, at, len }));
+                    if let Some(bin) = half.pace(segment, accepts) {
+                        out(Output::Fact(Event::Bin { direction, bin }));
+                    }
+                }
                 Taken::Late => {
                     half.came_late(segment);
                     out(Output::Fact(Event::OutOfOrder { direction, at }));
                     out(Output::Fact(Event::Payload { direction, at, len }));
                 }
                 Taken::Again { offset } => {
+                    let acked = half.sent_again(offset, segment);
                     out(Output::Fact(Event::Retransmission {
                         direction,
                         at,
                         offset,
                         len,
+                        acked,
                     }));
                 }
                 Taken::Probe => out(Output::Fact(Event::Probe { direction, at })),

@@ -94,6 +94,9 @@ impl Recent {
 
     /// The same packet was captured before those that are kept.
     pub(super) fn is_copy_of_older(&self, segment: &Segment<'_>) -> bool {
+        if segment.wire_len == 0 && !self.doubled {
+            return false;
+        }
         let numbered = segment.ip_id.is_some_and(|id| id != 0);
         let most = match (numbered, segment.options.timestamps) {
             (true, Some(_)) => IDENTIFIED_NANOS,

@@ -2,9 +2,7 @@
 
 use crate::diagnosis::path::{Expired, expired};
 use crate::diagnosis::wording::span;
-use crate::diagnosis::{
-    Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value, timeouts,
-};
+use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::session::Session;
 
 pub(super) static RULE: Rule = Rule {
@@ -45,7 +43,9 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if !unanswered {
         return;
     }
-    findings.extend(expired(case.session).map(|expired| found(case, &expired)));
+    findings.extend(
+        expired(case.session, case.thresholds.timeouts).map(|expired| found(case, &expired)),
+    );
 }
 
 fn found(case: &Case<'_>, expired: &Expired) -> Finding {
@@ -77,7 +77,12 @@ fn found(case: &Case<'_>, expired: &Expired) -> Finding {
         .data("kind", Value::Text(kind.to_owned()))
         .data("silence_ms", Value::Ms(expired.silence))
         .data("acked", Value::Flag(false));
-    for row in timeouts::forgets_after(expired.silence).take(3) {
+    for row in case
+        .thresholds
+        .timeouts
+        .forgets_after(expired.silence)
+        .take(3)
+    {
         finding = finding.cause(Confidence::Possible, row.candidate());
     }
     let finding = stopped_at_translation(finding, case.session, expired);

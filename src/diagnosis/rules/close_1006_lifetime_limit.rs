@@ -1,7 +1,7 @@
 //! `close-1006-lifetime-limit`: sessions are cut at a fixed age.
 
 use crate::diagnosis::ends::{self, End, Reading};
-use crate::diagnosis::timeouts::{self, Counts, Timeout};
+use crate::diagnosis::timeouts::{Counts, Timeout, Timeouts};
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::stream::Direction;
@@ -39,17 +39,19 @@ fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
                 let finding = finding.data("cluster", Value::Count(timer.cluster as u64));
                 findings.push(end.told(finding));
             }
-            Reading::Side => findings.extend(alone(&end).map(|finding| end.told(finding))),
+            Reading::Side => findings
+                .extend(alone(&end, overview.thresholds.timeouts).map(|finding| end.told(finding))),
             Reading::Idle(_) | Reading::HalfClose { .. } | Reading::Path => {}
         }
     }
 }
 
 /// One end proves nothing, but an age that hits a known limit while the session was busy is worth a word.
-fn alone(end: &End<'_>) -> Option<Finding> {
+fn alone(end: &End<'_>, timeouts: &'static Timeouts) -> Option<Finding> {
     let (idle, age) = (end.closing.idle?, end.age?);
     // Rationale: a limit is met within 1 %; the first packets of a session take that long at most.
-    let rows: Vec<_> = timeouts::fitting(Counts::Lifetime, age)
+    let rows: Vec<_> = timeouts
+        .fitting(Counts::Lifetime, age)
         .filter(|row| age.abs_diff(row.after()) <= row.after() / 100)
         .collect();
     let theirs = end.terminator.direction == Direction::ServerToClient && end.together == 0;

@@ -6,7 +6,7 @@ use super::{close_failed_by_receiver, close_lost_to_rst};
 use crate::diagnosis::api::refuses_answer;
 use crate::diagnosis::closing::{late_close, named};
 use crate::diagnosis::lacks::end_is_captured;
-use crate::diagnosis::timeouts::{self, Counts};
+use crate::diagnosis::timeouts::Counts;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::session::Ended;
@@ -181,7 +181,7 @@ fn found(
     .data("acked", Value::Flag(acked))
     .cause(confidence.min(Confidence::Likely), cause);
     if kind == "peer-silent" {
-        for row in timeouts::fitting(Counts::CloseWait, waited) {
+        for row in case.thresholds.timeouts.fitting(Counts::CloseWait, waited) {
             let gave_up = format!(
                 "the {name} gave up after {}, as {} does",
                 span(waited),

@@ -1,6 +1,6 @@
 //! `close-tcp-lingers`: the WebSocket is closed, and the server leaves TCP open.
 
-use crate::diagnosis::timeouts::{self, Counts};
+use crate::diagnosis::timeouts::Counts;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 use crate::stream::{Direction, PacketRef};
@@ -90,7 +90,12 @@ fn found(case: &Case<'_>, closed: PacketRef) -> Option<Finding> {
             "the server leaks the socket: it never sent a FIN of its own",
         );
     }
-    for row in timeouts::fitting(Counts::CloseWait, waited).filter(|_| end.is_some()) {
+    for row in case
+        .thresholds
+        .timeouts
+        .fitting(Counts::CloseWait, waited)
+        .filter(|_| end.is_some())
+    {
         finding = finding.cause(
             Confidence::Possible,
             format!("the wait is that of {}", row.owner),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnosis::heartbeat::waited;
+use crate::diagnosis::timeouts::Counts;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, GaveUp, PingVerdict, Rule, Severity, Value,
@@ -132,6 +133,10 @@ fn unanswered(
     }
     for (confidence, text) in causes(session, pinger, ping) {
         finding = finding.cause(confidence, text);
+    }
+    for row in case.thresholds.timeouts.fitting(Counts::Pong, waited) {
+        let deadline = format!("the deadline of {} s is that of {}", row.seconds, row.owner);
+        finding = finding.cause(Confidence::Possible, deadline);
     }
     finding.advice(match acked {
         true => {

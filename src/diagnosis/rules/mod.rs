@@ -35,6 +35,10 @@ mod cmp_cost;
 mod cmp_inflate_error;
 mod cmp_not_negotiated;
 mod end_unknown;
+mod flow_sender_backlog;
+mod flow_server_evicts_slow;
+mod flow_slow_consumer;
+mod flow_zero_window;
 mod hb_app_unanswered;
 mod hb_app_vs_ws_divergence;
 mod hb_contract_violated;
@@ -62,10 +66,21 @@ mod hs_slow;
 mod hs_sticky_session;
 mod hs_subprotocol_none;
 mod hs_upgrade_stripped;
+mod lat_burst_delivery;
+mod lat_gap;
+mod lat_hol_blocking;
+mod lat_nagle_delack;
 mod lat_request_slow;
+mod lat_retransmit;
+mod lat_server_stall;
 mod lat_unanswered;
+mod net_bandwidth_limited;
 mod net_half_open;
+mod net_keepalive_useless;
+mod net_loss;
+mod net_mtu_blackhole;
 mod net_rst_injected;
+mod net_stall;
 mod pv_fragmentation;
 mod pv_http_in_stream;
 mod pv_length;
@@ -132,8 +147,20 @@ pub static ALL: &[&Rule] = &[
     &app_invalid_json::RULE,
     &hb_interval_risky::RULE,
     &hb_pong_anomaly::RULE,
+    &lat_nagle_delack::RULE,
+    &lat_hol_blocking::RULE,
+    &lat_retransmit::RULE,
+    &lat_server_stall::RULE,
+    &lat_burst_delivery::RULE,
+    &net_loss::RULE,
     &net_half_open::RULE,
+    &net_mtu_blackhole::RULE,
     &net_rst_injected::RULE,
+    &net_keepalive_useless::RULE,
+    &flow_zero_window::RULE,
+    &flow_slow_consumer::RULE,
+    &flow_sender_backlog::RULE,
+    &flow_server_evicts_slow::RULE,
     &pv_mask::RULE,
     &pv_rsv::RULE,
     &pv_opcode::RULE,
@@ -169,6 +196,9 @@ pub static ALL: &[&Rule] = &[
     &cap_truncated_file::RULE,
     &tls_no_response::RULE,
     &tls_legacy_version::RULE,
+    &lat_gap::RULE,
+    &net_stall::RULE,
+    &net_bandwidth_limited::RULE,
 ];
 
 /// The rule of this id.

@@ -1,6 +1,7 @@
 //! `net-half-open`: one side keeps sending into a path that carries nothing.
 
 use crate::diagnosis::path::{DeadPath, dead_path, expired};
+use crate::diagnosis::path_mtu::black_hole;
 use crate::diagnosis::wording::span;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Kind, Rule, Severity, Value};
 
@@ -46,7 +47,9 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .closing
         .terminator
         .is_some_and(|end| end.direction != dead.sender && end.at > dead.first);
-    if !answered {
+    // Short segments pass: not the path is dead.
+    let too_long = black_hole(case.session).is_some_and(|hole| hole.sender == dead.sender);
+    if !answered && !too_long {
         findings.push(found(case, &dead));
     }
 }
@@ -80,7 +83,7 @@ fn found(case: &Case<'_>, dead: &DeadPath) -> Finding {
             format!("only the direction from the {sender} is dark: the {other} is still heard");
         finding = finding.cause(Confidence::Likely, cause);
     }
-    if let Some(expired) = expired(case.session) {
+    if let Some(expired) = expired(case.session, case.thresholds.timeouts) {
         let cause = format!(
             "a device forgot the flow: {} of silence stand before it",
             span(expired.silence)

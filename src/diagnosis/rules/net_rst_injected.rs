@@ -74,7 +74,9 @@ fn found(case: &Case<'_>, reset: &Reset) -> Finding {
         finding = finding.data("usual_ttl", Value::Count(u64::from(usual)));
     }
     // The cause is told by the other rule; this one then only says how it shows.
-    if expired(case.session).is_some_and(|e| e.confidence >= Confidence::Likely) {
+    if expired(case.session, case.thresholds.timeouts)
+        .is_some_and(|e| e.confidence >= Confidence::Likely)
+    {
         finding = finding.severity(Severity::Info).cause(
             Confidence::Likely,
             "the device had forgotten the silent flow",

@@ -120,9 +120,11 @@ impl Followed {
             shared.heard(segment.from.ip);
         }
         leg.on_packet(direction, segment.at);
-        if subject.awaits_answer()
+        // The layer first: it is at hand, and the answer is read for most segments.
+        if !matches!(layer, Layer::WebSocket(_))
             && segment.wire_len > 0
             && segment.flags.ack()
+            && subject.awaits_answer()
             && let Some((end, acked)) = tcp.place_of(direction, segment)
         {
             let at = segment.at;

@@ -10,11 +10,14 @@
 
 mod classify;
 mod delivery;
+mod flow;
 mod holes;
 
 use super::early::EarlyAcks;
 use super::held::{Held, Origin};
+use super::pace::Pace;
 use super::recent::Recent;
+use super::resent::Resent;
 use super::rtt::InFlight;
 use super::window::Window;
 use super::{Output, unwrap_offset};
@@ -49,6 +52,8 @@ pub(super) struct Half {
     in_flight: InFlight,
     early: EarlyAcks,
     pub(super) window: Window,
+    pace: Pace,
+    resent: Resent,
     pub(super) recent: Recent,
     /// Segments seen.
     pub(super) segments: u64,

@@ -273,6 +273,7 @@ impl Trace {
                     | Event::Acked { .. }
                     | Event::RoundTrip { .. }
                     | Event::Syn { .. }
+                    | Event::Bin { .. }
             )
         };
         self.facts.iter().filter(usual).map(told).collect()
@@ -337,7 +338,10 @@ fn told(event: &Event) -> String {
             at,
             offset,
             len,
+            ..
         } => (at, direction, format!("again {offset}+{len}")),
+        Event::Spurious { direction, at } => (at, direction, "sent in vain".to_owned()),
+        Event::Bin { direction, bin } => (bin.at, direction, format!("bin {}", bin.bytes)),
         Event::OutOfOrder { direction, at } => (at, direction, "out of order".to_owned()),
         Event::Duplicate { direction, at, .. } => (at, direction, "duplicate".to_owned()),
         Event::Conflict {

@@ -74,7 +74,7 @@ const ANSWERS: usize = 60;
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A member by its name and how deep it is: 0 in the message, 1 in a member of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Field {
     name: u8,
     depth: u8,
@@ -138,8 +138,10 @@ fn ids(bytes: &[u8], found: &mut dyn FnMut(Field, Id)) {
         if key.len() > LONGEST_NAME || !matches!(value, Value::Text(_) | Value::Number(_)) {
             return;
         }
-        let name = NAMES.iter().position(|name| name.as_bytes() == key);
-        if let (Some(name), Some(id)) = (name, Id::of_json(Some(value))) {
+        // The name first: most values are no ids, and long.
+        if let Some(name) = NAMES.iter().position(|name| name.as_bytes() == key)
+            && let Some(id) = Id::of_json(Some(value))
+        {
             let name = u8::try_from(name).unwrap_or(u8::MAX);
             found(Field { name, depth }, id);
         }
@@ -203,8 +205,12 @@ pub(super) type Glimpse<'a> = (&'a Heard, &'a [u8]);
 pub(super) fn find(said: &Sides<Vec<Glimpse<'_>>>) -> Option<Sides<Generic>> {
     let mut found: Sides<Generic> = Sides::default();
     let mut any = beats(said);
+    let listed = Sides {
+        client: listed(&said.client),
+        server: listed(&said.server),
+    };
     for asker in Direction::BOTH {
-        if let Some((request, reply)) = echoed(&said[asker], &said[asker.reverse()]) {
+        if let Some((request, reply)) = echoed(&listed[asker], &listed[asker.reverse()]) {
             found[asker].requests = Some(request);
             found[asker.reverse()].replies = Some(reply);
             any = true;
@@ -221,57 +227,63 @@ fn beats(said: &Sides<Vec<Glimpse<'_>>>) -> bool {
     words.len() >= 2 && words.contains(&Beat::Ping)
 }
 
+/// A member that may be an id, where it was seen.
+type Listed<'a> = (Field, Id, &'a Heard);
+
 /// The members by which one side's messages are repeated by the other's.
-fn echoed(asked: &[Glimpse<'_>], said: &[Glimpse<'_>]) -> Option<(Field, Field)> {
-    let (asked, said) = (listed(asked), listed(said));
-    let mut fields: Vec<Field> = Vec::new();
-    for (_, field, _) in &asked {
-        if !fields.contains(field) {
-            fields.push(*field);
-        }
-    }
-    fields.into_iter().find_map(|field| {
-        let requests: Vec<_> = asked
-            .iter()
-            .filter(|(_, other, _)| *other == field)
-            .collect();
-        let mut values: Vec<Id> = requests.iter().map(|(.., id)| *id).collect();
-        values.sort_unstable();
-        values.dedup();
-        if requests.len() < REQUESTS || values.len() * 100 < requests.len() * DISTINCT {
+fn echoed(asked: &[Listed<'_>], said: &[Listed<'_>]) -> Option<(Field, Field)> {
+    let fields = |listed: &[Listed<'_>]| {
+        let mut fields: Vec<Field> = listed.iter().map(|(field, ..)| *field).collect();
+        fields.dedup();
+        fields
+    };
+    let replies = fields(said);
+    fields(asked).into_iter().find_map(|field| {
+        let requests = of_field(asked, field);
+        let distinct = requests.chunk_by(|(_, one, _), (_, other, _)| one == other);
+        if requests.len() < REQUESTS || distinct.count() * 100 < requests.len() * DISTINCT {
             return None;
         }
-        let replies = said.iter().map(|(_, field, _)| *field);
-        let mut candidates: Vec<Field> = Vec::new();
-        replies.for_each(|field| {
-            if !candidates.contains(&field) {
-                candidates.push(field);
-            }
-        });
-        candidates
-            .into_iter()
-            .find(|reply| {
-                let answered = requests.iter().filter(|(heard, _, id)| {
-                    let back = said.iter().filter(|(other, field, found)| {
-                        let later = other.first >= heard.first;
-                        let soon = other.first.time.saturating_since(heard.first.time) <= WITHIN;
-                        field == reply && found == id && later && soon
-                    });
-                    back.count() == 1
-                });
-                answered.count() * 100 >= requests.len() * ANSWERS
-            })
-            .map(|reply| (field, reply))
+        let answers = |reply: &Field| {
+            let replies = of_field(said, *reply);
+            let answered = requests
+                .iter()
+                .filter(|request| is_answered(request, replies));
+            answered.count() * 100 >= requests.len() * ANSWERS
+        };
+        let reply = replies.iter().copied().find(answers)?;
+        Some((field, reply))
     })
 }
 
-fn listed<'a>(said: &[Glimpse<'a>]) -> Vec<(&'a Heard, Field, Id)> {
+/// Those of one member, which stand together.
+fn of_field<'l, 'a>(listed: &'l [Listed<'a>], field: Field) -> &'l [Listed<'a>] {
+    let start = listed.partition_point(|(other, ..)| *other < field);
+    let end = listed.partition_point(|(other, ..)| *other <= field);
+    listed.get(start..end).unwrap_or_default()
+}
+
+/// Exactly one of these repeats the request's id, soon after it.
+fn is_answered((_, id, heard): &Listed<'_>, replies: &[Listed<'_>]) -> bool {
+    let start = replies.partition_point(|(_, other, _)| other < id);
+    let same = replies.get(start..).unwrap_or_default();
+    let same = same.iter().take_while(|(_, other, _)| other == id);
+    let soon = same.filter(|(.., other)| {
+        let waited = other.first.time.saturating_since(heard.first.time);
+        other.first >= heard.first && waited <= WITHIN
+    });
+    soon.count() == 1
+}
+
+/// What may be an id, by member and value.
+fn listed<'a>(said: &[Glimpse<'a>]) -> Vec<Listed<'a>> {
     let mut all = Vec::new();
     for (heard, bytes) in said {
         if beat(bytes).is_none() {
-            ids(bytes, &mut |field, id| all.push((*heard, field, id)));
+            ids(bytes, &mut |field, id| all.push((field, id, *heard)));
         }
     }
+    all.sort_by_key(|(field, id, _)| (*field, *id));
     all
 }
 

@@ -18,12 +18,12 @@ const LOOKED_AT: usize = 16 << 10;
 ///
 /// Rationale: protocols show in their first words; of longer messages the rest is
 /// counted as not looked at.
-const BEGINNING: usize = 2 << 10;
+const BEGINNING: usize = 1 << 10;
 /// What is held of a direction while it isn't known what is spoken.
 ///
-/// Rationale: 64 messages of some hundred bytes; two of these for each session
-/// in its first seconds.
-const HELD: usize = 16 << 10;
+/// Rationale: 60 messages of a hundred bytes, or 20 of three hundred. Sessions that say
+/// little hold it as long as they last, so that 100,000 of them take 1.2 GB at the worst.
+const HELD: usize = 6 << 10;
 
 /// What listens to one direction.
 #[derive(Debug, Default)]
