@@ -37,7 +37,7 @@ impl Leg {
         if chosen.hello.version != TLS13 || chosen.resumed || tls.is_decrypted() {
             return None;
         }
-        if self.gaps.iter().next().is_some() || tls.fatal().is_some() {
+        if !self.gaps.is_empty() || tls.fatal().is_some() {
             return None;
         }
         let at = tls.sealed.server.alert?;
