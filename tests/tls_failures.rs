@@ -43,7 +43,7 @@ impl Call {
     }
 
     /// Runs a client until it ends; `PORT` is where it has to call.
-    fn from(self, program: &[&str]) -> Told {
+    fn by(self, program: &[&str]) -> Told {
         let port = self.relay.port.to_string();
         let line: Vec<String> = program
             .iter()
@@ -63,10 +63,10 @@ impl Call {
         told(&self.directory, &as_pcap(&self.relay.wire(), made + 60))
     }
 
-    fn from_openssl(self, flags: &str) -> Told {
+    fn by_openssl(self, flags: &str) -> Told {
         let line = format!("openssl s_client -connect 127.0.0.1:PORT {flags}");
         let line: Vec<&str> = line.split_whitespace().collect();
-        self.from(&line)
+        self.by(&line)
     }
 }
 
@@ -154,7 +154,7 @@ fn a_client_that_refuses_the_certificate_is_told_whatever_it_does() {
                 continue;
             }
             let call = Call::to(&format!("refused-{name}-{version}"), "");
-            let told = call.from(&[&program[..], &["PORT", version]].concat());
+            let told = call.by(&[&program[..], &["PORT", version]].concat());
             let finding = told.loud("tls-client-rejected-cert");
             let (kind, confidence) = match (name, version) {
                 ("python", _) => ("unknown_ca", "certain"),
@@ -176,7 +176,7 @@ fn a_client_certificate_that_is_missing_is_told() {
     }
     for version in ["-tls1_2", "-tls1_3"] {
         let call = Call::to(&format!("mutual{version}"), "-Verify 1");
-        let told = call.from_openssl(version);
+        let told = call.by_openssl(version);
         let finding = told.loud("tls-alert");
         let opened = |id: &str| told.open.iter().find(|finding| finding["id"] == id);
         let read = opened("tls-alert").expect("the alert");
@@ -209,7 +209,7 @@ fn a_name_that_the_server_refuses_is_told() {
     let flags = "-servername ws.test -servername_fatal -key2 server.pem -cert2 server.crt";
     for version in ["-tls1_2", "-tls1_3"] {
         let told = Call::to(&format!("name{version}"), flags)
-            .from_openssl(&format!("{version} -servername other.test"));
+            .by_openssl(&format!("{version} -servername other.test"));
         let finding = told.loud("tls-alert");
         assert_eq!(finding["data"]["alert"], "unrecognized_name");
         assert_eq!(finding["data"]["by"], "server");
@@ -231,7 +231,7 @@ fn settings_that_the_two_do_not_share_are_told() {
             "handshake_failure",
         ),
     ] {
-        let told = Call::to(&format!("unshared-{name}"), server).from_openssl(client);
+        let told = Call::to(&format!("unshared-{name}"), server).by_openssl(client);
         let finding = told.loud("tls-alert");
         assert_eq!(finding["data"]["alert"], alert);
         assert_eq!(finding["confidence"], "certain");
