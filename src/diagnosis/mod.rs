@@ -5,6 +5,7 @@
 pub mod api;
 mod application;
 mod breach;
+mod client_certificate;
 pub mod closing;
 mod codes;
 mod dial;

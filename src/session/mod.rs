@@ -8,6 +8,7 @@ mod beats;
 mod cadence;
 mod capture;
 mod certificate;
+mod client_certificate;
 mod clock;
 mod counts;
 mod credential;
@@ -52,6 +53,7 @@ pub use capture::{
     Capture, CaptureFile, Damage, Dialled, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
+pub use client_certificate::{ClientCertificate, ClientRefused};
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
 pub use credential::{Credential, Place, TokenDamage, credentials_of};
