@@ -3,6 +3,7 @@
 mod findings;
 mod heartbeat;
 mod latency;
+mod relayed;
 mod sessions;
 mod style;
 mod unread;
@@ -29,6 +30,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::R
     quality(report, style, out)?;
     verdict::verdict(report, style, out)?;
     sessions::sessions(report, style, out)?;
+    relayed::relayed(report, style, out)?;
     ways::ways(report, style, out)?;
     heartbeat::heartbeat(report, style, out)?;
     latency::latency(report, style, out)?;
