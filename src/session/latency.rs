@@ -304,6 +304,7 @@ mod tests {
             available: at,
             end: 0,
             whole: true,
+            certain: true,
         }
     }
 
