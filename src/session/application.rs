@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::beats::BeatLedger;
 use super::latency::{Answered, Latency};
 use crate::stream::{Direction, PacketRef, Sides};
-use crate::websocket::Message;
+use crate::websocket::Opcode;
 use crate::websocket::subprotocol::{Contract, Fact, Fault, Heard, Protocol, Said, Source, Word};
 
 /// Rationale: a report names the most frequent handful.
@@ -25,6 +25,8 @@ pub struct Opening {
     pub accepted: Option<PacketRef>,
     /// It was refused: where, by whom, and what was said.
     pub refused: Option<(PacketRef, Direction, Box<Fault>)>,
+    /// The message that refused it is certain.
+    pub surely_refused: bool,
     /// The first message of each side that is no part of it.
     pub first_other: Sides<Option<PacketRef>>,
 }
@@ -44,6 +46,8 @@ pub struct ErrorGroup {
     pub last: PacketRef,
     /// How many.
     pub count: u64,
+    /// All of them are in messages that are certain.
+    pub certain: bool,
 }
 
 /// A subscription.
@@ -74,6 +78,8 @@ pub struct Promise {
     pub heard: PacketRef,
     /// The longest silence between two of these.
     pub longest: Option<(PacketRef, PacketRef)>,
+    /// The message that declared it is certain.
+    pub certain: bool,
 }
 
 impl Promise {
@@ -127,9 +133,13 @@ pub struct Application {
     pub malformed: Vec<(PacketRef, Direction, u64)>,
     /// All of them.
     pub malformed_count: u64,
+    /// One of them is in a message that is not certain.
+    pub malformed_doubtful: bool,
     /// Text messages.
     pub texts: u64,
     offers: Sides<Option<(Duration, Duration)>>,
+    /// The messages that made them are.
+    offers_certain: bool,
 }
 
 impl Application {
@@ -152,8 +162,10 @@ impl Application {
             last_unread: Sides::default(),
             malformed: Vec::new(),
             malformed_count: 0,
+            malformed_doubtful: false,
             texts: 0,
             offers: Sides::default(),
+            offers_certain: true,
         }
     }
 
@@ -198,6 +210,7 @@ impl Application {
             Fact::OpeningRefused(fault) => {
                 if self.opening.refused.is_none() {
                     self.opening.refused = Some((at, sender, fault.clone()));
+                    self.opening.surely_refused = heard.certain;
                 }
                 self.on_fault(fault, Word::default(), heard);
             }
@@ -222,7 +235,7 @@ impl Application {
                 self.beats[sender].on_beat(None, false, heard);
                 self.hear_beat(heard);
             }
-            Fact::Contract(contract) => self.promise(*contract, at),
+            Fact::Contract(contract) => self.promise(*contract, heard),
             Fact::HeartbeatOffer { sends, wants } => self.on_offer((*sends, *wants), heard),
             Fact::Subscribe { name } => self.subscription(*name).asked = Some(at),
             Fact::Subscribed { name } => self.subscription(*name).granted = Some(at),
@@ -234,6 +247,7 @@ impl Application {
             }
             Fact::Malformed { offset } => {
                 self.malformed_count += 1;
+                self.malformed_doubtful |= !heard.certain;
                 if self.malformed.len() < MALFORMED {
                     self.malformed.push((at, sender, *offset));
                 }
@@ -264,7 +278,8 @@ impl Application {
         }
     }
 
-    fn promise(&mut self, contract: Contract, declared: PacketRef) {
+    fn promise(&mut self, contract: Contract, declaration: &Heard) {
+        let declared = declaration.first;
         // Rationale: one for each side; more would be said again and again.
         if self.promises.len() < 4 {
             self.promises.push(Promise {
@@ -272,6 +287,7 @@ impl Application {
                 declared,
                 heard: declared,
                 longest: None,
+                certain: declaration.certain && self.offers_certain,
             });
         }
     }
@@ -279,6 +295,7 @@ impl Application {
     /// STOMP 1.2, "Heart-beating": each side sends as often as it can and the other wants.
     fn on_offer(&mut self, offer: (Duration, Duration), heard: &Heard) {
         self.offers[heard.direction] = Some(offer);
+        self.offers_certain &= heard.certain;
         let (Some(client), Some(server)) = (self.offers.client, self.offers.server) else {
             return;
         };
@@ -296,7 +313,7 @@ impl Application {
                     deadline: every.saturating_mul(2),
                     any_message: true,
                 };
-                self.promise(contract, heard.first);
+                self.promise(contract, heard);
             }
         }
     }
@@ -318,6 +335,7 @@ impl Application {
             Some(group) => {
                 group.count += 1;
                 group.last = at;
+                group.certain &= heard.certain;
             }
             None if !full => self.errors.push(ErrorGroup {
                 direction,
@@ -326,6 +344,7 @@ impl Application {
                 first: at,
                 last: at,
                 count: 1,
+                certain: heard.certain,
             }),
             None => {}
         }
@@ -366,11 +385,11 @@ impl Application {
     }
 
     /// A message of the session, before what it says.
-    pub(super) fn on_message(&mut self, message: &Message) {
-        self.texts += u64::from(message.opcode == crate::websocket::Opcode::Text);
+    pub(super) fn on_message(&mut self, sender: Direction, opcode: Opcode, first: PacketRef) {
+        self.texts += u64::from(opcode == Opcode::Text);
         for promise in &mut self.promises {
-            if promise.contract.any_message && promise.contract.sender == message.direction {
-                promise.hear(message.first);
+            if promise.contract.any_message && promise.contract.sender == sender {
+                promise.hear(first);
             }
         }
     }

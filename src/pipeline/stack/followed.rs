@@ -142,7 +142,18 @@ impl Followed {
                 early.keep(&event, sought, shared);
             }
         });
-        fed && self.settle_fed(shared, finished)
+        let swapped = fed && self.settle_fed(shared, finished);
+        if self.tcp.buffered() > 0 || self.subject.is_behind() {
+            self.settle_order(segment.at, shared);
+        }
+        swapped
+    }
+
+    /// Bytes that TCP holds since `at`, if it holds any, are told of later.
+    #[cold]
+    fn settle_order(&mut self, at: PacketRef, shared: &mut Shared) {
+        let held = (self.tcp.buffered() > 0).then_some(at);
+        self.subject.settle_order(held, &mut self.pending, shared);
     }
 
     /// What is above TCP was handed something. Returns true if the sides have been exchanged.
@@ -204,7 +215,9 @@ impl Followed {
                 early.keep(&event, sought, shared);
             }
         });
-        self.settle_fed(shared, finished)
+        let swapped = self.settle_fed(shared, finished);
+        self.settle_order(at, shared);
+        swapped
     }
 
     pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
@@ -252,6 +265,7 @@ impl Followed {
             ..
         } = &mut *self;
         layer::finish(layer, subject, pending, shared, finished);
+        subject.catch_up(pending, shared);
         shared.records.end_of_session(&mut self.pending);
         shared.records.hold(self.subject.leg().tcp_stream, None);
         let thorough = self.sought.is_thorough();
