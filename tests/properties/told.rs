@@ -187,7 +187,12 @@ fn disorder(records: &[Record]) -> Vec<String> {
     let mut disorder = Vec::new();
     for pair in records.windows(2) {
         if pair[1].first() < pair[0].first() {
-            disorder.push("a record is behind one of a later packet".to_owned());
+            let sides = match (pair[0].tcp_stream, pair[0].direction()) {
+                of if of == (pair[1].tcp_stream, pair[1].direction()) => "its own side",
+                (stream, _) if stream == pair[1].tcp_stream => "the other side",
+                _ => "another connection",
+            };
+            disorder.push(format!("a record is behind a later one of {sides}"));
         }
     }
     let asked = records.iter().filter_map(|r| Some((r, r.answers?)));

@@ -24,6 +24,8 @@ pub(super) struct Followed {
     pub(super) sought: Sought,
     /// What keys may open though its beginning is missing.
     pub(super) early: Early,
+    /// Something is told later than it came.
+    waits: bool,
     /// Segments that were held against those of other connections.
     pub(super) looked_at: u8,
     /// Bytes that what is above TCP held when it was last handed something: few
@@ -53,6 +55,7 @@ impl Followed {
             sought: Sought::default(),
             early: Early::default(),
             above: 0,
+            waits: false,
         };
         (client, followed)
     }
@@ -143,23 +146,28 @@ impl Followed {
             }
         });
         let swapped = fed && self.settle_fed(shared, finished);
-        if self.tcp.buffered() > 0 || self.subject.is_behind() {
+        if self.waits || self.tcp.buffered() > 0 || self.subject.is_behind() {
             self.settle_order(segment.at, shared);
         }
         swapped
     }
 
-    /// Bytes that TCP holds since `at`, if it holds any, are told of later.
+    /// Bytes that TCP holds since `at`, if it holds any, are told of later, and
+    /// so is what is not known to be frames.
     #[cold]
     fn settle_order(&mut self, at: PacketRef, shared: &mut Shared) {
         let held = (self.tcp.buffered() > 0).then_some(at);
-        self.subject.settle_order(held, &mut self.pending, shared);
+        let sought = self.sought.since();
+        let subject = &mut self.subject;
+        subject.settle_order(held, sought, &mut self.pending, shared);
+        self.waits = held.is_some() || sought.is_some() || subject.is_behind();
     }
 
     /// What is above TCP was handed something. Returns true if the sides have been exchanged.
     fn settle_fed(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
         let swapped = self.settle_sought(shared, finished);
         self.above = self.layer.buffered() + self.sought.buffered() + self.early.buffered();
+        self.waits |= self.sought.is_open();
         swapped
     }
 

@@ -361,18 +361,22 @@ impl Subject {
     }
 
     /// What comes next may be older than what came: TCP holds bytes since
-    /// `held`, or frames are searched for. Where neither is so, what waited is told.
+    /// `held`, or frames are searched for, the first ones since `sought`. Where neither is so, what waited is told.
     #[cold]
     pub(super) fn settle_order(
         &mut self,
         held: Option<PacketRef>,
+        sought: Option<PacketRef>,
         pending: &mut Pending,
         shared: &mut Shared,
     ) {
-        let Self::Session(session) = self else { return };
+        let stream = self.leg().tcp_stream;
+        let Self::Session(session) = self else {
+            return shared.records.hold(stream, sought);
+        };
         let waits = held.into_iter().chain(session.searching_since()).min();
         let since = waits.map(|at| session.fall_behind(at));
-        shared.records.hold(session.leg.tcp_stream, since);
+        shared.records.hold(stream, since);
         if since.is_none() {
             self.catch_up(pending, shared);
         }
