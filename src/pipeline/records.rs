@@ -213,7 +213,10 @@ impl Records {
     /// Since when frames of this connection are searched for, if they are.
     pub(crate) fn hold(&mut self, tcp_stream: u32, since: Option<PacketRef>) {
         match since {
-            Some(since) => drop(self.holds.insert(tcp_stream, since)),
+            Some(since) => {
+                let known = self.holds.entry(tcp_stream).or_insert(since);
+                *known = since.min(*known);
+            }
             None => drop(self.holds.remove(&tcp_stream)),
         }
     }

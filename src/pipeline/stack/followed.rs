@@ -146,6 +146,7 @@ impl Followed {
             }
         });
         let swapped = fed && self.settle_fed(shared, finished);
+        self.waits |= shared.options.records && fed && self.layer.open_since().is_some();
         if self.waits || self.tcp.buffered() > 0 || self.subject.is_behind() {
             self.settle_order(segment.at, shared);
         }
@@ -156,8 +157,10 @@ impl Followed {
     /// so is what is not known to be frames.
     #[cold]
     fn settle_order(&mut self, at: PacketRef, shared: &mut Shared) {
-        let held = (self.tcp.buffered() > 0).then_some(at);
-        let sought = self.sought.since();
+        let opaque = matches!(self.layer, Layer::Opaque);
+        let held = (self.tcp.buffered() > 0 && !opaque).then_some(at);
+        let open = self.layer.open_since();
+        let sought = self.sought.since().into_iter().chain(open).min();
         let subject = &mut self.subject;
         subject.settle_order(held, sought, &mut self.pending, shared);
         self.waits = held.is_some() || sought.is_some() || subject.is_behind();

@@ -361,7 +361,8 @@ impl Subject {
     }
 
     /// What comes next may be older than what came: TCP holds bytes since
-    /// `held`, or frames are searched for, the first ones since `sought`. Where neither is so, what waited is told.
+    /// `held`, or frames are searched for; where they begin is sought, or a message is
+    /// not at its end, since `sought`. Where neither is so, what waited is told.
     #[cold]
     pub(super) fn settle_order(
         &mut self,
@@ -372,12 +373,14 @@ impl Subject {
     ) {
         let stream = self.leg().tcp_stream;
         let Self::Session(session) = self else {
-            return shared.records.hold(stream, sought);
+            let since = held.into_iter().chain(sought).min();
+            return shared.records.hold(stream, since);
         };
         let waits = held.into_iter().chain(session.searching_since()).min();
-        let since = waits.map(|at| session.fall_behind(at));
+        let behind = waits.map(|at| session.fall_behind(at));
+        let since = behind.into_iter().chain(sought).min();
         shared.records.hold(stream, since);
-        if since.is_none() {
+        if behind.is_none() {
             self.catch_up(pending, shared);
         }
     }
