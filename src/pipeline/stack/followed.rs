@@ -146,11 +146,16 @@ impl Followed {
             }
         });
         let swapped = fed && self.settle_fed(shared, finished);
-        self.waits |= shared.options.records && fed && self.layer.open_since().is_some();
+        self.waits |= shared.options.records && fed && self.may_tell_late();
         if self.waits || self.tcp.buffered() > 0 || self.subject.is_behind() {
             self.settle_order(segment.at, shared);
         }
         swapped
+    }
+
+    /// A message is not at its end, or waits for the answer to the handshake.
+    fn may_tell_late(&self) -> bool {
+        self.layer.open_since().is_some() || self.subject.awaits_answer()
     }
 
     /// Bytes that TCP holds since `at`, if it holds any, are told of later, and
@@ -160,7 +165,10 @@ impl Followed {
         let opaque = matches!(self.layer, Layer::Opaque);
         let held = (self.tcp.buffered() > 0 && !opaque).then_some(at);
         let open = self.layer.open_since();
-        let sought = self.sought.since().into_iter().chain(open).min();
+        // What the client sent before the answer is told with it.
+        let early = self.subject.awaits_answer() && self.layer.buffered() > 0;
+        let unread = open.into_iter().chain(early.then_some(at));
+        let sought = self.sought.since().into_iter().chain(unread).min();
         let subject = &mut self.subject;
         subject.settle_order(held, sought, &mut self.pending, shared);
         self.waits = held.is_some() || sought.is_some() || subject.is_behind();
