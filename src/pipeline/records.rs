@@ -8,7 +8,6 @@ use super::Settle;
 use crate::session::{Answered, Exchange, Noted, PongKind, Record, RecordKind, Selector, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
-use crate::websocket::subprotocol::Said;
 use crate::websocket::{Control, Event};
 
 /// Rationale: an acknowledgment is delayed by at most 500 ms (RFC 9293, section
@@ -131,9 +130,9 @@ impl Records {
             return;
         }
         let kind = match event {
-            Event::Said(said) => {
+            Event::Said(_) => {
                 if let Noted::Reply(answered) = noted {
-                    self.on_reply(pending, &said, answered);
+                    self.on_reply(pending, answered);
                 }
                 return;
             }
@@ -220,7 +219,10 @@ impl Records {
     /// Since when frames of this connection are searched for, if they are.
     pub(crate) fn hold(&mut self, tcp_stream: u32, since: Option<PacketRef>) {
         match since {
-            Some(since) => drop(self.holds.insert(tcp_stream, since)),
+            Some(since) => {
+                let known = self.holds.entry(tcp_stream).or_insert(since);
+                *known = since.min(*known);
+            }
             None => drop(self.holds.remove(&tcp_stream)),
         }
     }
@@ -246,10 +248,13 @@ impl Records {
     }
 
     /// A message turned out to be a reply; it is among the newest, if not the last.
-    fn on_reply(&mut self, pending: &Pending, said: &Said, answered: Answered) {
-        let heard = &said.heard;
-        let messages = &pending.messages[heard.direction];
-        let newest = messages.iter().rev().find(|(end, _)| *end == heard.end);
+    /// Its request may have been told of later than it.
+    pub(crate) fn on_reply(&mut self, pending: &Pending, answered: Answered) {
+        let messages = &pending.messages[answered.asker.reverse()];
+        let newest = messages
+            .iter()
+            .rev()
+            .find(|(end, _)| *end == answered.reply_end);
         let slot = newest.and_then(|(_, number)| self.slot(*number));
         if let Some(slot) = slot {
             slot.record.answers.get_or_insert(answered);
@@ -315,9 +320,13 @@ impl Records {
         let number = *self.order.front()?;
         let oldest = self.slots.get(&number)?;
         let held = |since: &PacketRef| *since <= oldest.record.first();
-        let waits = oldest.waits_for_ack || oldest.waits_for_pong || self.holds.values().any(held);
+        let waited = now.saturating_since(oldest.record.first().time) >= self.patience;
+        let waits = !waited && (oldest.waits_for_ack || oldest.waits_for_pong);
+        // Only who watches would rather see lines out of order than none.
+        let impatient = waited && self.patience < PATIENCE;
+        let held = !impatient && self.holds.values().any(held);
         let full = self.slots.len() > self.limit || self.bytes > MOST_BYTES;
-        if waits && !full && now.saturating_since(oldest.record.first().time) < self.patience {
+        if (waits || held) && !full {
             return None;
         }
         self.order.pop_front();

@@ -7,7 +7,7 @@ use super::beats::BeatLedger;
 use super::latency::{Answered, Latency};
 use super::subscriptions::Subscription;
 use crate::stream::{Direction, PacketRef, Sides};
-use crate::websocket::Message;
+use crate::websocket::Opcode;
 use crate::websocket::subprotocol::{Contract, Fact, Fault, Heard, Protocol, Said, Source, Word};
 
 /// Rationale: a report names the most frequent handful.
@@ -24,6 +24,8 @@ pub struct Opening {
     pub accepted: Option<PacketRef>,
     /// It was refused: where, by whom, and what was said.
     pub refused: Option<(PacketRef, Direction, Box<Fault>)>,
+    /// The message that refused it is certain.
+    pub surely_refused: bool,
     /// The first message of each side that is no part of it.
     pub first_other: Sides<Option<PacketRef>>,
 }
@@ -43,6 +45,8 @@ pub struct ErrorGroup {
     pub last: PacketRef,
     /// How many.
     pub count: u64,
+    /// All of them are in messages that are certain.
+    pub certain: bool,
 }
 
 /// What was declared about heartbeats, and what was heard.
@@ -56,6 +60,8 @@ pub struct Promise {
     pub heard: PacketRef,
     /// The longest silence between two of these.
     pub longest: Option<(PacketRef, PacketRef)>,
+    /// The message that declared it is certain.
+    pub certain: bool,
 }
 
 impl Promise {
@@ -109,9 +115,13 @@ pub struct Application {
     pub malformed: Vec<(PacketRef, Direction, u64)>,
     /// All of them.
     pub malformed_count: u64,
+    /// One of them is in a message that is not certain.
+    pub malformed_doubtful: bool,
     /// Text messages.
     pub texts: u64,
     offers: Sides<Option<(Duration, Duration)>>,
+    /// The messages that made them are.
+    offers_certain: bool,
 }
 
 impl Application {
@@ -134,8 +144,10 @@ impl Application {
             last_unread: Sides::default(),
             malformed: Vec::new(),
             malformed_count: 0,
+            malformed_doubtful: false,
             texts: 0,
             offers: Sides::default(),
+            offers_certain: true,
         }
     }
 
@@ -180,6 +192,7 @@ impl Application {
             Fact::OpeningRefused(fault) => {
                 if self.opening.refused.is_none() {
                     self.opening.refused = Some((at, sender, fault.clone()));
+                    self.opening.surely_refused = heard.certain;
                 }
                 self.on_fault(fault, Word::default(), heard);
             }
@@ -207,7 +220,7 @@ impl Application {
                 self.beats[sender].on_beat(None, false, heard);
                 self.hear_beat(heard);
             }
-            Fact::Contract(contract) => self.promise(*contract, at),
+            Fact::Contract(contract) => self.promise(*contract, heard),
             Fact::HeartbeatOffer { sends, wants } => self.on_offer((*sends, *wants), heard),
             Fact::Subscribe { name } => self.subscription(*name).asked = Some(at),
             Fact::Subscribed { name } => self.subscription(*name).granted = Some(at),
@@ -219,6 +232,7 @@ impl Application {
             }
             Fact::Malformed { offset } => {
                 self.malformed_count += 1;
+                self.malformed_doubtful |= !heard.certain;
                 if self.malformed.len() < MALFORMED {
                     self.malformed.push((at, sender, *offset));
                 }
@@ -249,7 +263,8 @@ impl Application {
         }
     }
 
-    fn promise(&mut self, contract: Contract, declared: PacketRef) {
+    fn promise(&mut self, contract: Contract, declaration: &Heard) {
+        let declared = declaration.first;
         // Rationale: one for each side; more would be said again and again.
         if self.promises.len() < 4 {
             self.promises.push(Promise {
@@ -257,6 +272,7 @@ impl Application {
                 declared,
                 heard: declared,
                 longest: None,
+                certain: declaration.certain && self.offers_certain,
             });
         }
     }
@@ -264,6 +280,7 @@ impl Application {
     /// STOMP 1.2, "Heart-beating": each side sends as often as it can and the other wants.
     fn on_offer(&mut self, offer: (Duration, Duration), heard: &Heard) {
         self.offers[heard.direction] = Some(offer);
+        self.offers_certain &= heard.certain;
         let (Some(client), Some(server)) = (self.offers.client, self.offers.server) else {
             return;
         };
@@ -281,7 +298,7 @@ impl Application {
                     deadline: every.saturating_mul(2),
                     any_message: true,
                 };
-                self.promise(contract, heard.first);
+                self.promise(contract, heard);
             }
         }
     }
@@ -303,6 +320,7 @@ impl Application {
             Some(group) => {
                 group.count += 1;
                 group.last = at;
+                group.certain &= heard.certain;
             }
             None if !full => self.errors.push(ErrorGroup {
                 direction,
@@ -311,17 +329,18 @@ impl Application {
                 first: at,
                 last: at,
                 count: 1,
+                certain: heard.certain,
             }),
             None => {}
         }
     }
 
     /// A message of the session, before what it says.
-    pub(super) fn on_message(&mut self, message: &Message) {
-        self.texts += u64::from(message.opcode == crate::websocket::Opcode::Text);
+    pub(super) fn on_message(&mut self, sender: Direction, opcode: Opcode, first: PacketRef) {
+        self.texts += u64::from(opcode == Opcode::Text);
         for promise in &mut self.promises {
-            if promise.contract.any_message && promise.contract.sender == message.direction {
-                promise.hear(message.first);
+            if promise.contract.any_message && promise.contract.sender == sender {
+                promise.hear(first);
             }
         }
     }

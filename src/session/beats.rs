@@ -24,6 +24,8 @@ pub struct Beat {
     pub end: u64,
     /// The acknowledgment of its bytes by the peer's TCP.
     pub acked: Option<PacketRef>,
+    /// That it is a message is certain.
+    pub certain: bool,
 }
 
 /// The heartbeats that one side sent, and what came back.
@@ -82,6 +84,7 @@ impl BeatLedger {
             id,
             end: heard.end,
             acked: None,
+            certain: heard.certain,
         });
     }
 

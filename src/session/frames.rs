@@ -1,6 +1,6 @@
 //! What a session keeps of what the WebSocket layer tells.
 
-use super::{Announced, Application, BreachNote, FrameGap, Noted, Session, StreamEnd};
+use super::{Announced, BreachNote, FrameGap, Noted, Session, StreamEnd};
 use crate::session::FrameConfidence;
 use crate::stream::{Direction, PacketRef};
 use crate::websocket;
@@ -30,13 +30,10 @@ impl Session {
                 } else {
                     self.on_blind(sender, message.available);
                 }
-                if let Some(application) = &mut self.application {
-                    application.on_message(message);
-                }
+                self.on_text_or_binary(message);
             }
             E::Said(said) => {
-                let answered = Application::apply(&mut self.application, said);
-                return answered.map_or(Noted::Nothing, Noted::Reply);
+                return self.on_said(said).map_or(Noted::Nothing, Noted::Reply);
             }
             E::Ping(ping) => {
                 let frame = &ping.frame;

@@ -37,6 +37,8 @@ pub struct Request {
     pub end: u64,
     /// The acknowledgment of its bytes by the peer's TCP.
     pub acked: Option<PacketRef>,
+    /// That it is a message is certain.
+    pub certain: bool,
 }
 
 /// A request and its reply.
@@ -60,6 +62,10 @@ pub struct Answered {
     pub held_up: Duration,
     /// When the answerer's TCP acknowledged the request, where that came before the reply.
     pub acked: Option<PacketRef>,
+    /// Stream offset just after the reply.
+    pub reply_end: u64,
+    /// Both messages are certain.
+    pub certain: bool,
 }
 
 /// The requests of one method and asker.
@@ -127,6 +133,7 @@ impl Latency {
             last: heard.last,
             end: heard.end,
             acked: None,
+            certain: heard.certain,
         };
         let early = self.strays.iter().position(|stray| {
             stray.id == id && stray.replier != asker && stray.heard.first >= request.at
@@ -225,6 +232,8 @@ impl Latency {
             sending: request.last.time.saturating_since(request.at.time),
             held_up: replied.time.saturating_since(heard.first.time),
             acked: request.acked.filter(|acked| *acked <= replied),
+            reply_end: heard.end,
+            certain: request.certain && heard.certain,
         };
         self.answered[asker] += 1;
         let newest = &mut self.last_answered[asker];
@@ -304,6 +313,7 @@ mod tests {
             available: at,
             end: 0,
             whole: true,
+            certain: true,
         }
     }
 

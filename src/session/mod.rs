@@ -22,6 +22,7 @@ mod identity;
 mod jwt;
 mod keepalive;
 mod keyless;
+mod late;
 mod latency;
 mod leg;
 mod legs;
@@ -173,6 +174,8 @@ pub struct Session {
     pub masks: Vec<([u8; 4], PacketRef)>,
     /// What its messages say, where their protocol is known.
     pub application: Option<Box<Application>>,
+    /// Facts that wait until those of before are known.
+    late: Option<Box<late::Late>>,
     /// The newest packet at which bytes of a direction turned out to be missing
     /// or unreadable: what may have been in them came before.
     pub blind: Sides<Option<PacketRef>>,
@@ -238,6 +241,7 @@ impl Session {
             ends: Sides::default(),
             masks: Vec::new(),
             application: None,
+            late: None,
             blind: Sides::default(),
             outline: Outline::default(),
             joined: None,
@@ -266,9 +270,7 @@ impl Session {
         if !ledger.is_untouched() {
             ledger.on_acked(upto, at);
         }
-        if let Some(application) = &mut self.application {
-            application.on_acked(direction, upto, at);
-        }
+        self.on_application_acked(direction, upto, at);
         let lost = self.leg.flow[direction].last_lost;
         self.delivery[direction].on_acked(upto, at, lost);
     }
@@ -288,6 +290,7 @@ impl Session {
 
     /// Nothing more comes. `horizon` is the newest packet of the whole capture.
     pub fn end(&mut self, ended: Ended, horizon: PacketRef) {
+        self.catch_up();
         self.ended = Some(ended);
         self.horizon = horizon;
     }

@@ -6,7 +6,7 @@ use super::quiet::Unsettled;
 use super::search::{Last, Search};
 use super::subprotocol::{Detection, Hint};
 use super::{Event, Parameters, Wants};
-use crate::stream::{Direction, Sides, StreamEvent};
+use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 
 /// Both directions of a WebSocket connection, from the first byte after the
 /// opening handshake on.
@@ -160,6 +160,13 @@ impl Connection {
             StreamEvent::Gap(gap) => self.halves[gap.direction].on_gap(gap, out),
             StreamEvent::End(direction, at) => self.halves[*direction].on_end(*at, out),
         }
+    }
+
+    /// The first packet of a message that is not at its end.
+    pub fn open_since(&self) -> Option<PacketRef> {
+        let halves = self.halves.iter();
+        let open = halves.filter_map(|(_, half)| half.message.as_ref());
+        open.map(|message| message.message.first).min()
     }
 
     /// Bytes of memory held beyond the connection itself: kept payload and

@@ -80,6 +80,7 @@ impl Half {
             return;
         };
         let Some(mut excerpt) = excerpt else {
+            self.listener.on_lost();
             return out(Event::Message(message));
         };
         let heard = Heard {
@@ -91,6 +92,7 @@ impl Half {
             available: message.available,
             end: message.end,
             whole: message.len == excerpt.len() as u64,
+            certain: message.confidence == Confidence::Certain,
         };
         let complete = message.complete;
         out(Event::Message(message));
@@ -154,6 +156,7 @@ impl Half {
         self.cut_off(out);
         self.inflater.lose_context();
         self.inflater.release();
+        self.listener.on_lost();
         out(Event::LostSync {
             direction: self.direction,
             at,

@@ -84,6 +84,7 @@ impl Half {
     pub(super) fn resume(&mut self, found: &Found, out: &mut impl FnMut(Event)) {
         self.state = State::Boundary(None);
         self.certain_from = found.certain_from;
+        self.listener.on_lost();
         (self.adrift, self.found) = (true, true);
         self.scrambled |= found.scrambled;
         self.habits.rhythm = found.rhythm;

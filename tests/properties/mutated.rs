@@ -398,6 +398,7 @@ fn faults(mutation: &Mutation, whole: &Told, told: &Told) -> Vec<String> {
         mutation,
         Mutation::Cut(..) | Mutation::Without(_) | Mutation::OneWay(_)
     ) {
+        faults.extend(told.disorder.clone());
         return faults;
     }
     // What a stream began with before the capture's first packet of it can't be put there later.

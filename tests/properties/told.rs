@@ -60,6 +60,8 @@ pub(crate) struct Told {
     pub(crate) capture: Capture,
     /// The two addresses of each session, the lower one first.
     pub(crate) ends: BTreeMap<u32, Vec<String>>,
+    /// Records that aren't in capture order, or whose request is no earlier one of the other side.
+    pub(crate) disorder: Vec<String>,
     /// Segments of all sessions that were sent again.
     pub(crate) resent: u64,
     /// The most bytes that were held after a packet.
@@ -164,6 +166,7 @@ impl Listener {
         ));
         diagnosis::merge_legs(&mut findings, &sessions);
         Told {
+            disorder: disorder(&records),
             stories,
             findings,
             capture,
@@ -177,6 +180,31 @@ impl Listener {
             most_held: self.most_held,
         }
     }
+}
+
+/// What of the records is out of place.
+fn disorder(records: &[Record]) -> Vec<String> {
+    let mut disorder = Vec::new();
+    for pair in records.windows(2) {
+        if pair[1].first() < pair[0].first() {
+            let own = pair[0].tcp_stream == pair[1].tcp_stream
+                && pair[0].direction() == pair[1].direction();
+            // A Ping inside a message comes before its end.
+            if !own {
+                disorder.push("a record is behind a later one of another side".to_owned());
+            }
+        }
+    }
+    let asked = records.iter().filter_map(|r| Some((r, r.answers?)));
+    for (reply, answered) in asked {
+        if answered.request >= reply.first() || answered.asker == reply.direction() {
+            disorder
+                .push("a message answers itself, a later one or one of its own side".to_owned());
+        }
+    }
+    disorder.sort();
+    disorder.dedup();
+    disorder
 }
 
 fn story<'a>(

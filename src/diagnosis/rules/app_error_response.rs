@@ -44,7 +44,8 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let count = application.error_count;
     let confidence = match application.protocol {
         Protocol::Generic => Confidence::Likely,
-        _ => Confidence::Certain,
+        _ if groups.iter().all(|group| group.certain) => Confidence::Certain,
+        _ => Confidence::Likely,
     };
     let side = most.direction.sender();
     let mut finding = Finding::new(

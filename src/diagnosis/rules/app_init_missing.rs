@@ -4,7 +4,7 @@ use crate::diagnosis::application::may_hide_answer;
 use crate::diagnosis::heartbeat::first_sign_of_the_end;
 use crate::diagnosis::refusal::shown;
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
-use crate::session::{Application, Protocol, Source};
+use crate::session::{Application, Opening, Protocol, Session, Source};
 use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {
@@ -78,6 +78,15 @@ fn failure(case: &Case<'_>, application: &Application) -> Option<Failure> {
     (seen_from_the_start && sure && went_on).then_some(Failure::Missing)
 }
 
+/// Before what is known to be a refusal it may have been accepted.
+fn refused_with(session: &Session, opening: &Opening, side: Direction) -> Confidence {
+    let seen = session.blind[side].is_none() && session.handshake.mid_stream.is_none();
+    match seen && opening.surely_refused {
+        true => Confidence::Certain,
+        false => Confidence::Likely,
+    }
+}
+
 /// What a protocol wants first.
 const fn opener(protocol: Protocol) -> Option<&'static str> {
     match protocol {
@@ -118,13 +127,13 @@ fn finding(case: &Case<'_>, application: &Application, failure: &Failure) -> Opt
             } else {
                 format!("\"{text}\"")
             };
-            let side = side.sender();
+            let who = side.sender();
             (
                 "refused",
-                Confidence::Certain,
+                refused_with(session, opening, *side),
                 *at,
                 "the refusal",
-                format!("the {side} refused to open {protocol}: {said}"),
+                format!("the {who} refused to open {protocol}: {said}"),
             )
         }
         Failure::Unanswered => (

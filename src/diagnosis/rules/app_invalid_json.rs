@@ -48,7 +48,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let mut finding = Finding::new(
         &RULE,
         session,
-        Confidence::Certain,
+        match application.malformed_doubtful {
+            false => Confidence::Certain,
+            true => Confidence::Likely,
+        },
         Evidence::new(*at, format!("message of the {side}, no JSON from byte {offset} on")),
         match count {
             1 => format!("a message of the {side} is not JSON from byte {offset} on; {texts} texts of the session are"),

@@ -51,7 +51,11 @@ fn unanswered(case: &Case<'_>, sender: Direction) -> Option<Finding> {
     let end = first_sign_of_the_end(session, case.closing);
     let waited = end.time.saturating_since(first.at.time);
     let open = case.capture.dropped > 0 || case.closing.kind == Kind::Open;
-    let confidence = match open || application.protocol == Protocol::Generic {
+    // Where one is missing, another's answer may be taken for its own.
+    let lacks = session.blind.client.is_some() || session.blind.server.is_some();
+    let doubtful = lacks || !verdict.unanswered.iter().all(|beat| beat.certain);
+    let guessed = application.protocol == Protocol::Generic;
+    let confidence = match open || doubtful || guessed {
         true => Confidence::Likely,
         false => Confidence::Certain,
     };

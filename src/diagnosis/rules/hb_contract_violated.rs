@@ -62,6 +62,12 @@ fn silence(case: &Case<'_>, promise: &Promise) -> (PacketRef, PacketRef) {
         .unwrap_or(last)
 }
 
+/// The declaration is certain, and nothing is missing that could have taken it back.
+fn declared_for_good(case: &Case<'_>, promise: &Promise) -> bool {
+    let later = |(_, at): (_, &Option<PacketRef>)| at.is_some_and(|at| at >= promise.declared);
+    promise.certain && !case.session.blind.iter().any(later)
+}
+
 fn broken(case: &Case<'_>, promise: &Promise) -> Option<Finding> {
     let (session, contract) = (case.session, &promise.contract);
     let (from, to) = silence(case, promise);
@@ -83,7 +89,8 @@ fn broken(case: &Case<'_>, promise: &Promise) -> Option<Finding> {
         &RULE,
         session,
         match case.capture.dropped {
-            0 => Confidence::Certain,
+            0 if declared_for_good(case, promise) => Confidence::Certain,
+            0 => Confidence::Likely,
             _ => Confidence::Possible,
         },
         Evidence::new(promise.declared, "the declaration"),

@@ -84,7 +84,7 @@ fn slow(case: &Case<'_>, application: &Application) -> Option<Finding> {
     let mut finding = Finding::new(
         &RULE,
         session,
-        Confidence::Certain,
+        surely_paired(session, worst),
         Evidence::new(worst.asked, format!("request, {side} to {peer}: {method}")),
         summary,
     )
@@ -112,6 +112,16 @@ fn slow(case: &Case<'_>, application: &Application) -> Option<Finding> {
     Some(finding.advice(format!(
         "look at what the {peer} did for the slowest requests at that time; `wscope messages` has the time of each reply"
     )))
+}
+
+/// Where something is missing since the request, the reply may be another one's with the same id.
+fn surely_paired(session: &Session, worst: &Answered) -> Confidence {
+    let mut blind = session.blind.iter();
+    let lacks = blind.any(|(_, at)| at.is_some_and(|at| at >= worst.request));
+    match worst.certain && !lacks {
+        true => Confidence::Certain,
+        false => Confidence::Likely,
+    }
 }
 
 /// What the wire says of the slowest exchange.

@@ -64,8 +64,11 @@ fn unanswered(case: &Case<'_>, application: &Application, asker: Direction) -> O
     let overtaken = latency.last_answered[asker].is_some_and(|at| at > first.last);
     let guessed = application.protocol == Protocol::Generic;
     let open = case.closing.kind == Kind::Open || case.capture.dropped > 0;
+    // What took it back may be missing.
+    let lacks = session.blind[asker].is_some_and(|at| at >= first.at);
+    let doubtful = lacks || !missing.iter().all(|request| request.certain);
     let confidence = match (long, overtaken) {
-        (true, _) if !open && !guessed => Confidence::Certain,
+        (true, _) if !open && !guessed && !doubtful => Confidence::Certain,
         (true, _) | (false, true) if !guessed => Confidence::Likely,
         _ => Confidence::Possible,
     };

@@ -213,6 +213,11 @@ impl Encrypted {
         self.tls.buffered() + beside + self.inner.inside.buffered()
     }
 
+    /// The first packet of a message that is not at its end.
+    pub(super) fn open_since(&self) -> Option<PacketRef> {
+        self.inner.inside.open_since()
+    }
+
     /// An acknowledgment of the stream around, in terms of the innermost one.
     pub(super) fn on_acked(&mut self, acked: Acked) -> Acked {
         let early = &mut self.early[acked.direction];

@@ -24,6 +24,8 @@ pub(super) struct Followed {
     pub(super) sought: Sought,
     /// What keys may open though its beginning is missing.
     pub(super) early: Early,
+    /// Something is told later than it came.
+    waits: bool,
     /// Segments that were held against those of other connections.
     pub(super) looked_at: u8,
     /// Bytes that what is above TCP held when it was last handed something: few
@@ -54,6 +56,7 @@ impl Followed {
             sought: Sought::default(),
             early: Early::default(),
             above: 0,
+            waits: false,
         };
         (client, followed)
     }
@@ -143,13 +146,40 @@ impl Followed {
                 early.keep(&event, sought, shared);
             }
         });
-        fed && self.settle_fed(shared, finished)
+        let swapped = fed && self.settle_fed(shared, finished);
+        self.waits |= shared.options.records && fed && self.may_tell_late();
+        if self.waits || self.tcp.buffered() > 0 || self.subject.is_behind() {
+            self.settle_order(segment.at, shared);
+        }
+        swapped
+    }
+
+    /// A message is not at its end, or waits for the answer to the handshake.
+    fn may_tell_late(&self) -> bool {
+        self.layer.open_since().is_some() || self.subject.awaits_answer()
+    }
+
+    /// Bytes that TCP holds since `at`, if it holds any, are told of later, and
+    /// so is what is not known to be frames.
+    #[cold]
+    fn settle_order(&mut self, at: PacketRef, shared: &mut Shared) {
+        let opaque = matches!(self.layer, Layer::Opaque);
+        let held = (self.tcp.buffered() > 0 && !opaque).then_some(at);
+        let open = self.layer.open_since();
+        // What the client sent before the answer is told with it.
+        let early = self.subject.awaits_answer() && self.layer.buffered() > 0;
+        let unread = open.into_iter().chain(early.then_some(at));
+        let sought = self.sought.since().into_iter().chain(unread).min();
+        let subject = &mut self.subject;
+        subject.settle_order(held, sought, &mut self.pending, shared);
+        self.waits = held.is_some() || sought.is_some() || subject.is_behind();
     }
 
     /// What is above TCP was handed something. Returns true if the sides have been exchanged.
     fn settle_fed(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) -> bool {
         let swapped = self.settle_sought(shared, finished);
         self.above = self.layer.buffered() + self.sought.buffered() + self.early.buffered();
+        self.waits |= self.sought.is_open();
         swapped
     }
 
@@ -205,7 +235,9 @@ impl Followed {
                 early.keep(&event, sought, shared);
             }
         });
-        self.settle_fed(shared, finished)
+        let swapped = self.settle_fed(shared, finished);
+        self.settle_order(at, shared);
+        swapped
     }
 
     pub(super) fn on_keys(&mut self, shared: &mut Shared, finished: &mut Vec<Finished>) {
@@ -253,6 +285,7 @@ impl Followed {
             ..
         } = &mut *self;
         layer::finish(layer, subject, pending, shared, finished);
+        subject.catch_up(pending, shared);
         shared.records.end_of_session(&mut self.pending);
         shared.records.hold(self.subject.leg().tcp_stream, None);
         let thorough = self.sought.is_thorough();

@@ -7,7 +7,7 @@ use super::subject::Subject;
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
 use crate::session::{FoundBy, MidStream};
-use crate::stream::{Direction, GapCause, Sides, StreamEvent};
+use crate::stream::{Direction, GapCause, PacketRef, Sides, StreamEvent};
 
 /// The decrypted stream of a connection.
 #[derive(Debug)]
@@ -90,6 +90,12 @@ impl Inside {
 
     pub(super) fn buffered(&self) -> usize {
         self.layer.buffered() + self.sought.buffered()
+    }
+
+    /// The first packet of a message that is not at its end, or of what is looked at for frames.
+    pub(super) fn open_since(&self) -> Option<PacketRef> {
+        let sought = self.sought.since();
+        sought.into_iter().chain(self.layer.open_since()).min()
     }
 
     /// An acknowledgment in terms of the innermost stream.

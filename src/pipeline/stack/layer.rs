@@ -7,7 +7,7 @@ use super::subject::Subject;
 use crate::http;
 use crate::pipeline::records::Pending;
 use crate::pipeline::{Finished, Shared};
-use crate::stream::{Sides, StreamEvent};
+use crate::stream::{PacketRef, Sides, StreamEvent};
 use crate::websocket;
 use crate::{tcp, tls};
 
@@ -93,6 +93,16 @@ impl Layer {
             Self::Tls(encrypted) => encrypted.buffered(),
             Self::WebSocket(websocket) => websocket.buffered(),
             Self::Unknown | Self::Opaque => 0,
+        }
+    }
+
+    /// The first packet of a message that is not at its end.
+    pub(super) fn open_since(&self) -> Option<PacketRef> {
+        match self {
+            Self::WebSocket(websocket) => websocket.open_since(),
+            Self::Tls(encrypted) => encrypted.open_since(),
+            Self::Http(_, Some(above)) => above.open_since(),
+            Self::Http(_, None) | Self::Unknown | Self::Opaque => None,
         }
     }
 

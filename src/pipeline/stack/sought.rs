@@ -140,6 +140,15 @@ impl Sought {
         }
     }
 
+    /// Since when frames are looked for that are not proven yet.
+    pub(super) fn since(&self) -> Option<PacketRef> {
+        match self {
+            Self::Looking(looking) => Some(looking.first),
+            Self::Found(found) => Some(found.first),
+            Self::Idle | Self::Records(_) | Self::Nothing => None,
+        }
+    }
+
     /// Something may still come of it.
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Looking(_) | Self::Found(_) | Self::Records(_))

@@ -360,6 +360,46 @@ impl Subject {
         }
     }
 
+    /// Facts and records of its messages wait for earlier ones.
+    #[inline]
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self, Self::Session(session) if session.is_behind())
+    }
+
+    /// What comes next may be older than what came: TCP holds bytes since
+    /// `held`, or frames are searched for; where they begin is sought, or a message is
+    /// not at its end, since `sought`. Where neither is so, what waited is told.
+    #[cold]
+    pub(super) fn settle_order(
+        &mut self,
+        held: Option<PacketRef>,
+        sought: Option<PacketRef>,
+        pending: &mut Pending,
+        shared: &mut Shared,
+    ) {
+        let stream = self.leg().tcp_stream;
+        let Self::Session(session) = self else {
+            let since = held.into_iter().chain(sought).min();
+            return shared.records.hold(stream, since);
+        };
+        let waits = held.into_iter().chain(session.searching_since()).min();
+        let behind = waits.map(|at| session.fall_behind(at));
+        let since = behind.into_iter().chain(sought).min();
+        shared.records.hold(stream, since);
+        if behind.is_none() {
+            self.catch_up(pending, shared);
+        }
+    }
+
+    /// Tells what waited.
+    pub(super) fn catch_up(&mut self, pending: &mut Pending, shared: &mut Shared) {
+        if let Self::Session(session) = self {
+            for answered in session.catch_up() {
+                shared.records.on_reply(pending, answered);
+            }
+        }
+    }
+
     pub(super) fn on_websocket(
         &mut self,
         event: websocket::Event,
@@ -371,13 +411,7 @@ impl Subject {
             session.on_websocket(&event);
             return;
         }
-        let searching = session.searching;
         let noted = session.on_websocket(&event);
-        if searching != session.searching {
-            let now = session.searching;
-            let since = [now.client, now.server].into_iter().flatten().min();
-            shared.records.hold(session.leg.tcp_stream, since);
-        }
         let limit = shared.options.limits.records;
         let records = &mut shared.records;
         records.on_event(session, event, noted, pending, limit);

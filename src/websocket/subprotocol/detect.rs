@@ -9,7 +9,7 @@ use super::{
     Protocol, Source, actioncable, centrifugo, ddp, engineio, graphql, homeassistant, jsonrpc,
     jupyter, mqtt, nats, ocpp, phoenix, pusher, signalr, sockjs, stomp, wamp,
 };
-use crate::stream::{Direction, Sides};
+use crate::stream::{Direction, PacketRef, Sides};
 use crate::websocket::{Event, Opcode};
 
 /// What the opening handshake tells of the protocol.
@@ -362,17 +362,31 @@ fn settle(
     let held = [client.give_up(), server.give_up()];
     *client = Listener::to(speaker(), protocol, Source::Sniffed);
     *server = Listener::to(speaker(), protocol, Source::Sniffed);
-    let mut all: Vec<Glimpse<'_>> = held
-        .iter()
-        .flatten()
-        .flat_map(|held| held.from(0))
-        .collect();
-    all.sort_by_key(|(heard, _)| heard.first);
-    for (heard, bytes) in all {
-        let listener = match heard.direction {
-            Direction::ClientToServer => &mut *client,
-            Direction::ServerToClient => &mut *server,
-        };
+    let mut all: Vec<(PacketRef, bool, Glimpse<'_>)> = Vec::new();
+    for held in held.iter().flatten() {
+        // A direction's messages stay in its order, whatever order they were captured in.
+        let mut newest = PacketRef::default();
+        for (place, (heard, bytes)) in held.from(0).enumerate() {
+            newest = newest.max(heard.last);
+            all.push((newest, held.lacks_before(place), (heard, bytes)));
+        }
+    }
+    all.sort_by_key(|(at, ..)| *at);
+    let mut listeners = Sides { client, server };
+    for (_, behind_loss, (heard, bytes)) in all {
+        let listener = &mut listeners[heard.direction];
+        if behind_loss {
+            listener.on_lost();
+        }
         listener.listen(heard, bytes, &mut |said| out(Event::Said(said)));
+    }
+    let [client, server] = held;
+    for (direction, held) in [
+        (Direction::ClientToServer, client),
+        (Direction::ServerToClient, server),
+    ] {
+        if held.is_some_and(|held| held.lacks_before(held.len())) {
+            listeners[direction].on_lost();
+        }
     }
 }

@@ -26,6 +26,8 @@ pub struct Heard {
     pub end: u64,
     /// All of it was looked at.
     pub whole: bool,
+    /// That it is a message, and where it begins, is certain.
+    pub certain: bool,
 }
 
 /// A fact and its message.

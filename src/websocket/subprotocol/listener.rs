@@ -49,6 +49,8 @@ pub(super) struct Held {
     messages: Vec<(Heard, Range<usize>)>,
     /// Messages that weren't held, having no room or not being whole.
     pub(super) passed: usize,
+    /// How many messages were held when something was lost behind them, each once.
+    losses: Vec<usize>,
 }
 
 impl Held {
@@ -58,6 +60,11 @@ impl Held {
         messages
             .iter()
             .map(|(heard, range)| (heard, self.bytes.get(range.clone()).unwrap_or_default()))
+    }
+
+    /// Something was lost just before the message at this place, or after the last one.
+    pub(super) fn lacks_before(&self, place: usize) -> bool {
+        self.losses.binary_search(&place).is_ok()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,11 +137,11 @@ impl Listener {
         }
     }
 
-    /// A message can't be read.
+    /// A message can't be read, or nobody knows which ones passed.
     pub(in crate::websocket) fn on_lost(&mut self) {
         match &mut self.state {
             State::Deaf => {}
-            State::Holding(held) => held.passed += 1,
+            State::Holding(held) => held.lose(),
             State::Speaking(speaker, ..) => speaker.lose(),
         }
     }
@@ -158,11 +165,18 @@ impl Listener {
 }
 
 impl Held {
+    /// A message isn't held: what is a stream of bytes can't be read behind it.
+    fn lose(&mut self) {
+        self.passed += 1;
+        if self.losses.last() != Some(&self.messages.len()) {
+            self.losses.push(self.messages.len());
+        }
+    }
+
     fn add(&mut self, heard: &Heard, bytes: &[u8]) {
         let start = self.bytes.len();
         if start.saturating_add(bytes.len()) > HELD {
-            self.passed += 1;
-            return;
+            return self.lose();
         }
         self.bytes.extend_from_slice(bytes);
         self.messages.push((*heard, start..self.bytes.len()));

@@ -69,6 +69,7 @@ impl Talk {
             available: at,
             end: 0,
             whole: kept.len() == message.len(),
+            certain: true,
         };
         let said = &mut self.said;
         listener.on_message(&heard, kept, &mut |event| keep(said, event));
@@ -385,6 +386,21 @@ fn mqtt_after_a_lost_message_is_not_guessed_at() {
     assert_eq!(
         talk.told(),
         ["1 is mqtt (negotiated)", "1 ping", "2 unread"]
+    );
+}
+
+#[test]
+fn mqtt_behind_a_loss_before_it_was_recognised_is_not_guessed_at() {
+    let mut talk = Talk::unknown().binary();
+    talk.listeners.server.on_lost();
+    // What looks like a refusal may be the middle of another packet.
+    let talk = talk.server(b"\x20\x02\x00\x05");
+    let talk = talk.client(b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0");
+    let told = talk.told();
+    assert!(told.iter().any(|fact| fact == "1 unread"), "{told:?}");
+    assert!(
+        !told.iter().any(|fact| fact.contains("refused")),
+        "{told:?}"
     );
 }
 
