@@ -65,7 +65,7 @@ fn the_masks_tell_who_is_the_client() {
     let told = talk(
         Script::new()
             .unseen(|script| script.upgrade().text(ServerToClient, "greeting"))
-            .text(ServerToClient, "the server speaks first"),
+            .text(ServerToClient, r#"{"method":"greeting"}"#),
     )
     .clean_close(ServerToClient)
     .told();
