@@ -140,7 +140,7 @@ impl Handshake {
                     self.not_http = Some((*at, *looks_like));
                 }
             }
-            Event::AnswerLost { at } => self.answer_lost = Some(*at),
+            Event::AnswerLost { at } | Event::AnswerCut { at, .. } => self.answer_lost = Some(*at),
             Event::UpgradeRequested { .. }
             | Event::Exchange
             | Event::Proxied { .. }
