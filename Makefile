@@ -19,9 +19,10 @@ setup:
 # What the tests need besides.
 setup-test: setup
 	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; \
-	for tool in tshark tcpdump; do \
+	for tool in tshark tcpdump openssl; do \
 		command -v $$tool >/dev/null || missing="$$missing $$tool"; \
 	done; \
+	command -v gnutls-cli >/dev/null || missing="$$missing gnutls-bin"; \
 	$(install)
 
 # Installs the packages named in $missing; with sudo only for those who aren't root. A repository that can't be

@@ -17,14 +17,16 @@
 pub(crate) mod hello;
 mod sealed;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnosis::{Finding, Thresholds, diagnose, diagnose_capture, merge_legs};
 use crate::packet::{Endpoint, Flags, IcmpError, Options as TcpOptions, Segment, Seq};
 use crate::pipeline::{Analyzer, Finished, Options};
-use crate::session::{Attempt, Capture, Session};
+use crate::session::{Attempt, Capture, Record, Session};
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::time::Timestamp;
+use crate::websocket::Wants;
 use Direction::{ClientToServer, ServerToClient};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -40,8 +42,6 @@ pub(crate) struct Script {
     /// The last byte of the client's address.
     host: u8,
     next: Sides<u32>,
-    /// Next numbers of the connections that `on_port` left.
-    left: std::collections::BTreeMap<u16, Sides<u32>>,
     ip_id: Sides<u16>,
     ttl: Sides<u8>,
     silent: Sides<bool>,
@@ -65,6 +65,8 @@ pub(crate) struct Script {
     hidden: Sides<bool>,
     /// Segments that are captured in the reverse of the order in which they were sent.
     backwards: Option<Vec<(Segment<'static>, Vec<u8>)>>,
+    /// Where the connections stand that were left for others, by client host and ports.
+    left: BTreeMap<(u8, (u16, u16)), Sides<u32>>,
 }
 
 /// Which connection, and where it stands.
@@ -93,6 +95,8 @@ pub(crate) struct Told {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) capture: Capture,
     pub(crate) findings: Vec<Finding>,
+    /// Messages and control frames, where they were asked for.
+    pub(crate) records: Vec<Record>,
 }
 
 impl Told {
@@ -139,7 +143,6 @@ impl Script {
                 client: 1_000,
                 server: 9_000,
             },
-            left: std::collections::BTreeMap::new(),
             ip_id: Sides {
                 client: 100,
                 server: 500,
@@ -162,6 +165,7 @@ impl Script {
             translated: None,
             hidden: Sides::default(),
             backwards: None,
+            left: BTreeMap::new(),
         }
     }
 
@@ -175,19 +179,38 @@ impl Script {
 
     /// From now on packets are of another connection, from this client port.
     pub(crate) fn at_port(mut self, port: u16) -> Self {
+        self.leave();
         self.ports.0 = port;
-        self.next = Sides {
-            client: 1_000 + u32::from(port),
-            server: 9_000 + u32::from(port),
-        };
+        self.begin();
         self
     }
 
     /// From now on packets are of a connection of this client host, 10.0.0.x (one more from 2 on: that is the server).
     pub(crate) fn at_host(mut self, last: u8) -> Self {
+        self.leave();
         self.host = if last >= 2 { last + 1 } else { last };
-        let port = self.ports.0;
-        self.at_port(port)
+        self.begin();
+        self
+    }
+
+    /// Goes on with the connection of this client host and port where it was left.
+    pub(crate) fn resume(mut self) -> Self {
+        if let Some(next) = self.left.get(&(self.host, self.ports)) {
+            self.next = *next;
+        }
+        self
+    }
+
+    fn leave(&mut self) {
+        self.left.insert((self.host, self.ports), self.next);
+    }
+
+    fn begin(&mut self) {
+        let port = u32::from(self.ports.0);
+        self.next = Sides {
+            client: 1_000 + port,
+            server: 9_000 + port,
+        };
     }
 
     /// From now on packets are of a connection to this server port.
@@ -208,12 +231,9 @@ impl Script {
 
     /// Something happens on the connection from this client port, which goes on where it was left.
     pub(crate) fn on_port(mut self, port: u16, play: impl FnOnce(Self) -> Self) -> Self {
-        self = self.at_port(port);
-        if let Some(next) = self.left.get(&port) {
-            self.next = *next;
-        }
+        self = self.at_port(port).resume();
         let mut this = play(self);
-        this.left.insert(port, this.next);
+        this.leave();
         this
     }
 
@@ -328,7 +348,9 @@ impl Script {
 
     /// Ends the capture and asks all rules.
     pub(crate) fn told(mut self) -> Told {
-        let capture = self.analyzer.finish(&mut self.finished, |_| {});
+        let mut records = Vec::new();
+        let keep = |record| records.push(record);
+        let capture = self.analyzer.finish(&mut self.finished, keep);
         let (mut sessions, mut attempts) = (Vec::new(), Vec::new());
         for finished in self.finished {
             match finished {
@@ -354,7 +376,23 @@ impl Script {
             attempts,
             capture,
             findings,
+            records,
         }
+    }
+
+    /// Keep what a timeline needs; to be asked for first.
+    pub(crate) fn watched(mut self) -> Self {
+        let wants = Wants {
+            payload: Some(512),
+            sha256: false,
+        };
+        self.analyzer = Analyzer::new(Options {
+            records: true,
+            timeline: true,
+            wants,
+            ..Options::default()
+        });
+        self
     }
 
     // --- TCP -------------------------------------------------------------

@@ -121,6 +121,81 @@ fn every_fixture_has_its_expected_outputs() {
     assert!(missing.is_empty(), "{missing:?}; {UPDATE}=1 writes them");
 }
 
+/// The fixtures of which a timeline is kept, with the session that it is of.
+const TIMELINES: [(&str, &str); 11] = [
+    ("handshake-and-clean-close", "s1"),
+    ("handshake-401-retry-same-connection", "s2"),
+    ("drop-server-killed-reset", "s1"),
+    ("drop-firewall-forgets-flow", "s1"),
+    ("drop-backend-behind-proxy", "s1"),
+    ("drop-nginx-idle-timeout", "s1"),
+    ("drop-reset-by-router", "s1"),
+    ("capture-starts-mid-session", "s1"),
+    ("heartbeat-pong-missing", "s1"),
+    ("tls-session-with-key-log", "s1"),
+    ("tls-records-without-keys", "s1"),
+];
+
+/// The timeline of a session as people see it.
+fn timeline(folder: &Path, capture: &str, session: &str) -> String {
+    let keys: &[&str] = match folder.join(KEY_LOG).exists() {
+        true => &["--keys", KEY_LOG],
+        false => &[],
+    };
+    let arguments = [&["show", session, capture], keys].concat();
+    wscope(folder, &arguments).0
+}
+
+#[test]
+fn timelines_read_as_they_are_expected_to() {
+    let mut faults = Vec::new();
+    for (name, session) in TIMELINES {
+        let found = fixtures();
+        let (folder, capture) = found
+            .iter()
+            .find(|(folder, _)| folder.ends_with(name))
+            .expect("the fixture exists");
+        let path = folder.join("expected-show.txt");
+        let printed = timeline(folder, capture, session);
+        if std::env::var_os(UPDATE).is_some_and(|update| update == "1") {
+            fs::write(&path, &printed).expect("fixtures/ can be written");
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        if expected != printed {
+            let difference = first_difference(&expected, &printed);
+            faults.push(format!("{}: {difference}", path.display()));
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "\n{}\nif this is meant: {UPDATE}=1 cargo test --test cli, and read the difference\n",
+        faults.join("\n")
+    );
+}
+
+/// Every session of every fixture: in 80 columns, and of the same rows for scripts.
+#[test]
+fn no_timeline_is_wider_than_80_columns() {
+    let mut wide = Vec::new();
+    let mut count = 0;
+    for (folder, capture) in fixtures() {
+        let report = fs::read_to_string(folder.join("expected.json")).expect("it is written");
+        let report = report.split("--- stderr").next().unwrap_or_default();
+        let report: serde_json::Value = serde_json::from_str(report).expect("it is JSON");
+        let sessions = report["sessions"].as_array().expect("there is a list");
+        for session in sessions.iter().filter_map(|session| session["id"].as_str()) {
+            count += 1;
+            for line in timeline(&folder, capture, session).lines() {
+                if line.chars().count() > 80 {
+                    wide.push(format!("{}: {session}: {line}", folder.display()));
+                }
+            }
+        }
+    }
+    assert!(count > 40, "{count}");
+    assert!(wide.is_empty(), "\n{}\n", wide.join("\n"));
+}
+
 /// The README's first screen is what the program prints, but for the file's name.
 #[test]
 fn the_readme_shows_real_output() {
@@ -200,7 +275,7 @@ fn talk_of_secrets() -> Conversation {
 }
 
 /// Everything that reads a capture and prints of it.
-const PRINTS: [&[&str]; 7] = [
+const PRINTS: [&[&str]; 13] = [
     &["analyze"],
     &["analyze", "--verbose"],
     &["analyze", "--color", "always"],
@@ -208,6 +283,12 @@ const PRINTS: [&[&str]; 7] = [
     &["analyze", "--format", "jsonl"],
     &["messages", "--control"],
     &["messages", "--control", "--format", "jsonl", "--sha256"],
+    &["show", "s1"],
+    &["show", "s2", "--all", "--verbose"],
+    &["show", "s1", "--format", "json"],
+    &["show", "s2", "--format", "json"],
+    &["show", "s1", "--format", "jsonl", "--all"],
+    &["show", "0", "--format", "jsonl", "--verbose"],
 ];
 
 #[test]
@@ -243,4 +324,9 @@ fn secrets_are_shown_to_those_who_ask() {
     );
     assert!(stdout.contains("token=urlhunter77"), "{stdout}");
     assert!(control.contains("bad token urlhunter77"), "{control}");
+    let (timeline, _) = wscope(
+        directory.path(),
+        &["show", "s1", "a.pcap", "--show-secrets", "--all"],
+    );
+    assert!(timeline.contains("token=urlhunter77"), "{timeline}");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The recordings beside the checkout; `None` (aloud) where they are missing.
 fn shared(folder: &str) -> Option<PathBuf> {
@@ -149,4 +149,43 @@ fn sessions_that_a_proxy_carried_end_as_they_did() {
     assert_eq!(ends(&endings.join("proxy_idle.pcap")), vec![dropped; 4]);
     // Bytes of a raw socket, without an opening handshake.
     assert!(ends(&endings.join("kill.pcap")).is_empty());
+}
+
+/// Python's asyncio and Chromium, each over TLS 1.3 and 1.2, are shown a certificate that they don't take.
+#[test]
+fn each_way_to_refuse_a_certificate_is_told_with_its_confidence() {
+    let Some(folder) = shared("endings") else {
+        return;
+    };
+    let report = report(&folder.join("tlsfail.pcap"));
+    let findings = report["findings"].as_array().expect("a list");
+    let loud = findings.iter().filter(|found| found["severity"] != "info");
+    let mut told: Vec<Value> = loud
+        .map(|found| {
+            let evidence = found["evidence"].as_array().into_iter().flatten();
+            let packets: Vec<&Value> = evidence.map(|one| &one["packet"]).collect();
+            let [id, kind, confidence] =
+                [&found["id"], &found["data"]["kind"], &found["confidence"]];
+            json!([id, kind, confidence, packets])
+        })
+        .collect();
+    told.sort_by_key(|found| found[3][0].as_u64());
+    // The server's flight with the certificate, and what the client did then.
+    let wanted = [
+        json!(["tls-client-rejected-cert", "silent", "possible", [6, 8]]),
+        json!(["tls-client-rejected-cert", "silent", "possible", [16, 18]]),
+        json!([
+            "tls-client-rejected-cert",
+            "sealed-alert",
+            "likely",
+            [31, 33]
+        ]),
+        json!([
+            "tls-client-rejected-cert",
+            "certificate_unknown",
+            "certain",
+            [36, 38]
+        ]),
+    ];
+    assert_eq!(told, wanted);
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::select::SelectArgs;
+use crate::session::Wanted;
 
 /// Says from a packet capture why a WebSocket session broke, who broke it and what to do.
 #[derive(Debug, Parser)]
@@ -25,6 +26,7 @@ Examples:
                                           these sessions only
   wscope big.pcap --from 14:05 --to 14:10   what was alive then (UTC)
   wscope messages drop.pcap --control     every message, Ping, Pong and Close
+  wscope show s3 drop.pcap                the timeline of one session
   wscope explain close-1006-peer-rst      what a finding means and what to do
 
 Exit codes: 0 nothing at or above --fail-on, 1 something, 2 could not run."
@@ -63,6 +65,19 @@ Examples:
   wscope messages chat.pcap --session s3 --from 14:05 --to 14:06
   wscope messages chat.pcap --format jsonl --sha256 --no-payload")]
     Messages(MessagesArgs),
+    /// The timeline of one session, with both ends' readyState
+    ///
+    /// TCP, TLS and proxies, the opening handshake, messages, Pings with their times, silences and what covered them,
+    /// what was sent again or lost, how it closed, on every leg of a proxy, and the findings at the packets that
+    /// prove them. Of a long session what is alike is counted in one line; --all shows each row.
+    #[command(after_help = "\
+Examples:
+  wscope show s3 drop.pcap
+  wscope show 17 drop.pcap                   the session on tcp.stream 17
+  wscope show s3 drop.pcap --from 14:05 --all
+  wscope show s3 wss.pcap --keys keys.log --no-payload
+  wscope show s3 drop.pcap --format jsonl | jq 'select(.event == \"silence\")'")]
+    Show(ShowArgs),
     /// What a finding means, what causes it, how to tell the causes apart, what to do
     #[command(after_help = "\
 Examples:
@@ -165,6 +180,31 @@ pub(super) struct MessagesArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The session: s3, or 3 for Wireshark's tcp.stream
+    #[arg(value_name = "SESSION")]
+    pub(super) wanted: Wanted,
+
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = TimelineFormat::Text, value_name = "FORMAT")]
+    pub(super) format: TimelineFormat,
+
+    /// Each row, rather than counting those that are alike
+    #[arg(long)]
+    pub(super) all: bool,
+
+    /// Leave out the payload
+    #[arg(long)]
+    pub(super) no_payload: bool,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(super) struct ExplainArgs {
     /// The finding; without it, all are listed
     #[arg(value_name = "FINDING-ID")]
@@ -181,6 +221,13 @@ pub(super) enum ReportFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LineFormat {
     Text,
+    Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TimelineFormat {
+    Text,
+    Json,
     Jsonl,
 }
 

@@ -14,6 +14,7 @@ mod moment;
 mod opening;
 mod output;
 mod select;
+mod show;
 mod timers;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command() {
         Command::Analyze(args) => analyze::run(&args),
         Command::Messages(args) => messages::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
     };
     match outcome {

@@ -92,11 +92,7 @@ impl SelectArgs {
         let Some(wanted) = self.session.iter().find(missing) else {
             return Ok(());
         };
-        let there = match sessions {
-            [] => "no WebSocket session".to_owned(),
-            [_] => "1 session: s1".to_owned(),
-            many => format!("{} sessions: s1 to s{0}", many.len()),
-        };
+        let there = there_is(sessions);
         let until = if self.to.is_some() { " until --to" } else { "" };
         match wanted {
             Wanted::Session(id) => {
@@ -110,8 +106,17 @@ impl SelectArgs {
     }
 }
 
+/// `3 sessions: s1 to s3`.
+pub(super) fn there_is(sessions: &[Session]) -> String {
+    match sessions {
+        [] => "no WebSocket session".to_owned(),
+        [_] => "1 session: s1".to_owned(),
+        many => format!("{} sessions: s1 to s{0}", many.len()),
+    }
+}
+
 /// On which streams there are sessions: the first few.
-fn streams(sessions: &[Session]) -> String {
+pub(super) fn streams(sessions: &[Session]) -> String {
     let mut numbers: Vec<u32> = sessions.iter().map(|s| s.leg.tcp_stream).collect();
     numbers.sort_unstable();
     numbers.dedup();

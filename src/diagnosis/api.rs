@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::heartbeat::said_so;
-use super::{Kind, Provenance, Terminator, reset_provenance};
+use super::{Kind, Provenance, Terminator, reset_provenance, vanished};
 use crate::session::{Breach, CloseFrame};
 use crate::session::{Ended, Session};
 use crate::stream::Direction;
@@ -98,7 +98,7 @@ pub(super) fn sees(session: &Session, kind: Kind, end: Option<&Terminator>) -> S
 
 /// The client doesn't take the 101: it breaks the rules, or it lacks the
 /// subprotocol without which some don't go on.
-pub(in crate::diagnosis) fn refuses_answer(session: &Session) -> bool {
+pub fn refuses_answer(session: &Session) -> bool {
     let handshake = &session.handshake;
     let client = ClientKind::of(session);
     // Measured: aiohttp takes what it didn't ask for.
@@ -170,15 +170,16 @@ fn seen_by(session: &Session, kind: Kind, end: Option<&Terminator>, own: Directi
     if !matches!(kind, Kind::Abnormal | Kind::Clean | Kind::Half) {
         return None;
     }
-    // A reset that a device forged reaches the side it is sent to; its claimed
-    // sender learns nothing of it.
-    let unaware = end.is_some_and(|end| {
+    // A reset that a device forged, or sent in the name of who it has forgotten,
+    // reaches the side it is sent to; its claimed sender learns nothing of it.
+    let forged = end.is_some_and(|end| {
         end.direction == own
             && end.reset.is_some_and(|reset| {
                 reset_provenance(session, &reset).verdict == Provenance::Middlebox
             })
-            && !ends_for(session, own)
     });
+    let forgotten = vanished(session).is_some_and(|gone| gone.reset && gone.side == own);
+    let unaware = (forged || forgotten) && !ends_for(session, own);
     // The peer's Close frame may have passed unseen.
     (end.is_some() && !unaware && !may_hide_close(session, peer)).then_some(1006)
 }

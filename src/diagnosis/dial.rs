@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{Attempt, MoreAttempts, Session};
+use crate::session::{Attempt, Capture, MoreAttempts, Session};
 
 /// Rationale: a handful of clients can be looked at one by one; with more, what they dial is to blame.
 const CLIENTS: usize = 3;
@@ -279,7 +279,7 @@ impl Dial<'_> {
     /// where the capture holds nothing else that speaks; otherwise it may be
     /// anybody's connection.
     pub(super) fn severity(&self, overview: &Overview<'_>, rule: &Rule) -> Severity {
-        if self.tied || nothing_else(overview) {
+        if self.tied || nothing_else(overview.sessions, overview.attempts, overview.capture) {
             rule.severity
         } else {
             Severity::Info
@@ -332,13 +332,12 @@ fn asks_for_http_1(attempt: &Attempt) -> bool {
 }
 
 /// The capture holds nothing but failed connections, so they are what it is about.
-pub(super) fn nothing_else(overview: &Overview<'_>) -> bool {
-    let capture = overview.capture;
+pub(super) fn nothing_else(sessions: &[Session], attempts: &[Attempt], capture: &Capture) -> bool {
     let counted: u64 = capture.more_attempts.iter().map(|more| more.count).sum();
-    let failed = whole(overview.attempts.len())
+    let failed = whole(attempts.len())
         .saturating_add(counted)
         .saturating_add(capture.attempts_beyond);
-    overview.sessions.is_empty()
+    sessions.is_empty()
         && capture.http_exchanges == 0
         && capture.tcp_connections
             <= failed

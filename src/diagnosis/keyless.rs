@@ -21,6 +21,9 @@ struct Unanswered {
 fn unanswered(attempt: &Attempt, overview: &Overview<'_>) -> Option<Unanswered> {
     let leg = &attempt.leg;
     let request = attempt.unanswered?;
+    if leg.client_refused().is_some() {
+        return None; // That is the answer: `tls-alert`.
+    }
     let (payload, acked) = leg.last_delivered.client?;
     let (by, end) = first_end(leg).filter(|(_, at)| *at > request)?;
     let waited = end.time.saturating_since(request.time);

@@ -5,6 +5,7 @@
 pub mod api;
 mod application;
 mod breach;
+mod client_certificate;
 pub mod closing;
 mod codes;
 mod dial;
@@ -19,6 +20,7 @@ mod lacks;
 mod legs;
 mod path;
 mod path_mtu;
+mod patterns;
 mod provenance;
 mod refusal;
 mod responder;
@@ -31,6 +33,7 @@ mod thresholds;
 pub mod timeouts;
 mod timing;
 mod tls;
+mod token;
 mod tunnel;
 mod violation;
 mod wording;
@@ -45,6 +48,8 @@ pub use legs::{
     HeadChanges, client_leg, confidence_of, head_changes, joined, merge_legs, not_passed_on,
     pings_passed, server_leg, stories,
 };
+pub use path::{Vanished, vanished};
+pub use patterns::Patterns;
 pub use provenance::{Provenance, reset_provenance};
 pub use refusal::{Family, Refusal, Stripped, refusal_of};
 pub use responder::{Responder, responder_of};
@@ -85,10 +90,12 @@ pub fn diagnose_capture(
     capture: &Capture,
     thresholds: &Thresholds,
 ) -> Vec<Finding> {
+    let patterns = Patterns::of(sessions, attempts, capture);
     let overview = Overview {
         sessions,
         attempts,
         capture,
+        patterns: &patterns,
         thresholds,
     };
     let mut findings = Vec::new();

@@ -153,6 +153,44 @@ fn expired_for(session: &Session, sender: Direction, timeouts: &Timeouts) -> Opt
     })
 }
 
+/// A side of which nothing tells any more whether it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vanished {
+    /// Which.
+    pub side: Direction,
+    /// The packet from which on that can't be told.
+    pub since: PacketRef,
+    /// Its last packet.
+    pub heard: Option<PacketRef>,
+    /// A reset came in its name: from its host, or from a device that has forgotten the flow.
+    pub reset: bool,
+}
+
+/// The side that went silent while the other kept sending, or in whose name a
+/// reset came that may be a device's which has forgotten the flow.
+pub fn vanished(session: &Session) -> Option<Vanished> {
+    let leg = &session.leg;
+    // Which timer it was tells how sure, and no more.
+    let expired = expired(session, Timeouts::built_in());
+    if let Some((expired, reset)) = expired.and_then(|expired| Some((expired, expired.reset?))) {
+        let side = expired.sender.reverse();
+        let heard = leg.last_delivered[expired.sender].map(|(_, acked)| acked);
+        return Some(Vanished {
+            side,
+            since: reset,
+            heard: heard.max(leg.last_payload[side]),
+            reset: true,
+        });
+    }
+    let dead = dead_path(session).filter(|dead| !dead.one_way())?;
+    Some(Vanished {
+        side: dead.sender.reverse(),
+        since: dead.first,
+        heard: dead.heard,
+        reset: false,
+    })
+}
+
 /// What `Server` and `Via` say of intermediaries that answer in their own name.
 /// Rationale: names of proxies that can't also be the WebSocket's endpoint.
 const PROXIES: [(&str, &str); 14] = [

@@ -1,6 +1,6 @@
 //! A rule: the one place that knows a finding's id, severity, meaning and check.
 
-use super::{Closing, Finding, Severity, Thresholds};
+use super::{Closing, Finding, Patterns, Severity, Thresholds};
 use crate::session::{Attempt, Capture, Session};
 
 /// One finding of the catalogue.
@@ -50,6 +50,8 @@ pub struct Overview<'a> {
     pub attempts: &'a [Attempt],
     /// The capture.
     pub capture: &'a Capture,
+    /// What many sessions and attempts show together.
+    pub patterns: &'a Patterns<'a>,
     /// The numbers that opinions depend on.
     pub thresholds: &'a Thresholds,
 }

@@ -1,7 +1,7 @@
 //! What the TLS handshake of a connection came to, for the rules about it.
 
 use super::wording::span;
-use crate::session::{AlertSeen, Attempt, CertificateProblem, Leg, Tls};
+use crate::session::{Alert, AlertSeen, Attempt, CertificateProblem, Leg, Tls};
 use crate::stream::{Direction, PacketRef};
 use crate::time::Timestamp;
 
@@ -17,19 +17,32 @@ pub(super) struct Rejection {
 }
 
 /// How a client leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Left {
     /// An alert that can be read and that is about the certificate.
-    Told(AlertSeen),
+    Told(Alert),
     /// A record of the size of an alert.
     Sealed,
     /// The end of TCP.
     Silently,
+    /// The end of TCP, when the handshake was complete and nothing had been said in it.
+    Late,
 }
 
 /// Alerts about a certificate (RFC 8446, section 6.2).
 pub(super) fn is_about_certificate(description: u8) -> bool {
     matches!(description, 42..=46 | 48)
+}
+
+/// The fatal alert that ended this connection.
+///
+/// What a side sends behind the other's end only answers that end: OpenSSL says
+/// `decode_error` to whoever hangs up in the handshake.
+pub(super) fn ending_alert(leg: &Leg) -> Option<&AlertSeen> {
+    let seen = leg.tls.as_deref()?.fatal()?;
+    let peer = seen.direction.reverse();
+    let late = ends(leg).any(|(who, at)| who == peer && at < seen.at);
+    (!late).then_some(seen)
 }
 
 /// Whether this connection's client refused the server's certificate.
@@ -38,20 +51,23 @@ pub(super) fn rejection(attempt: &Attempt) -> Option<Rejection> {
     let tls = leg.tls.as_deref()?;
     let shown = tls.shown_certificate()?;
     let rejection = |how, at| Some(Rejection { shown, how, at });
-    if let Some(alert) = tls.fatal() {
+    if let Some(alert) = ending_alert(leg) {
         let about = alert.direction == Direction::ClientToServer
             && is_about_certificate(alert.alert.description);
         return about
-            .then(|| rejection(Left::Told(*alert), alert.at))
+            .then(|| rejection(Left::Told(alert.alert), alert.at))
             .flatten();
     }
-    if tls.has_finished(Direction::ClientToServer)
-        || !has_all_of(leg, Direction::ClientToServer)
-        || tls.close_notify.client.is_some()
-    {
+    if !has_all_of(leg, Direction::ClientToServer) || tls.close_notify.client.is_some() {
         return None;
     }
     let end = client_left(leg).filter(|at| *at >= shown)?;
+    if tls.has_finished(Direction::ClientToServer) {
+        return attempt
+            .is_left_at_once()
+            .then(|| rejection(Left::Late, end))
+            .flatten();
+    }
     match tls.sealed.client.alert {
         Some(at) => rejection(Left::Sealed, at),
         None => rejection(Left::Silently, end),
@@ -75,12 +91,17 @@ pub(super) fn client_left(leg: &Leg) -> Option<PacketRef> {
 
 /// The first FIN or reset.
 pub(super) fn first_end(leg: &Leg) -> Option<(Direction, PacketRef)> {
+    ends(leg).min_by_key(|(_, at)| *at)
+}
+
+/// FINs and the resets that their receivers would accept.
+fn ends(leg: &Leg) -> impl Iterator<Item = (Direction, PacketRef)> {
     let fins = Direction::BOTH
         .into_iter()
         .filter_map(|side| leg.fin[side].map(|at| (side, at)));
     let resets = leg.resets.iter().filter(|reset| reset.in_window);
     let resets = resets.map(|reset| (reset.direction, reset.at));
-    fins.chain(resets).min_by_key(|(_, at)| *at)
+    fins.chain(resets)
 }
 
 /// A problem of the certificate in words: `expired 3 days before`.

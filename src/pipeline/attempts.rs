@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Finished;
-use crate::session::{Attempt, Capture, MoreAttempts};
+use crate::session::{Attempt, Capture, Dialled, MoreAttempts};
 
 /// Rationale: a finding shows the first few and tells how many there were.
 const KEPT_OF_A_PAIR: u64 = 16;
@@ -13,6 +13,8 @@ const KEPT_OF_A_PAIR: u64 = 16;
 const KEPT: usize = 4_096;
 /// Rationale: the counts of as many pairs again are 200 KB.
 const COUNTED: usize = 4_096;
+/// Rationale: a retry every 100 ms for two hours; 112 bytes each, so 7 MB.
+const DIALLED: usize = 65_536;
 
 /// How many attempts of each client host and server port have ended.
 #[derive(Debug, Default)]
@@ -48,6 +50,16 @@ impl Attempts {
             self.kept += 1;
             finished.push(Finished::Attempt(attempt));
             return;
+        }
+        if capture.dialled.len() < DIALLED && attempt.same_as.is_none() {
+            capture.dialled.push(Dialled {
+                client,
+                server,
+                first: attempt.leg.first,
+                last: attempt.leg.last_packet_any(),
+                never_opened: attempt.never_opened(),
+                answered: attempt.is_answered(),
+            });
         }
         match seen
             .place

@@ -45,6 +45,8 @@ pub struct Options {
     pub records: bool,
     /// How long a record may wait for its acknowledgment or its Pong.
     pub settle: Settle,
+    /// Keep what a timeline needs of the sessions whose records are asked for.
+    pub timeline: bool,
     /// What to keep of messages; nothing unless somebody asked.
     pub wants: Wants,
 }

@@ -95,6 +95,12 @@ impl Records {
         self.selector = (!selector.is_empty()).then_some(selector);
     }
 
+    /// Records of this session are asked for, as far as its numbers tell.
+    pub(crate) fn takes(&self, session: &Session) -> bool {
+        let selector = self.selector.as_ref();
+        selector.is_none_or(|selector| selector.admits(session, &[]))
+    }
+
     /// Asked once a session, when its opening handshake is over.
     fn is_asked_for(&self, session: &Session, pending: &mut Pending) -> bool {
         let Some(selector) = &self.selector else {

@@ -302,7 +302,7 @@ fn preview(payload: &[u8], opcode: Opcode, room: usize) -> String {
 /// `text` without anything that a terminal would obey, cut to `room` columns.
 pub(super) fn shown(text: &str, room: usize) -> String {
     let harmless = |c: char| {
-        let bidi = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        let bidi = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
         if c.is_control() || bidi { '·' } else { c }
     };
     let fits = text.chars().nth(room).is_none();

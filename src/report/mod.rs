@@ -7,6 +7,7 @@ mod explanation;
 mod json;
 mod messages;
 mod selected;
+mod show;
 mod text;
 mod when;
 mod wrap;
@@ -17,6 +18,7 @@ use std::io::{self, Write};
 pub use explanation::{explain_rule, list_rules};
 pub use messages::{MessageFormat, Messages};
 pub use selected::{Seen, Selected};
+pub use show::{Gathered, Show, ShowFormat};
 pub use when::rfc3339;
 
 use crate::diagnosis::{

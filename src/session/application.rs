@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use super::beats::BeatLedger;
 use super::latency::{Answered, Latency};
+use super::subscriptions::Subscription;
 use crate::stream::{Direction, PacketRef, Sides};
 use crate::websocket::Message;
 use crate::websocket::subprotocol::{Contract, Fact, Fault, Heard, Protocol, Said, Source, Word};
 
 /// Rationale: a report names the most frequent handful.
 const ERRORS: usize = 32;
-/// Rationale: a page subscribes to some dozens.
-const SUBSCRIPTIONS: usize = 256;
 /// Rationale: a report names the first few.
 const MALFORMED: usize = 16;
 
@@ -44,23 +43,6 @@ pub struct ErrorGroup {
     pub last: PacketRef,
     /// How many.
     pub count: u64,
-}
-
-/// A subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subscription {
-    /// To what, or its id.
-    pub name: Word,
-    /// Who asked for it.
-    pub asked: Option<PacketRef>,
-    /// Where it was granted.
-    pub granted: Option<PacketRef>,
-    /// Where it ended.
-    pub ended: Option<PacketRef>,
-    /// What came for it.
-    pub pushes: u64,
-    /// The newest of that.
-    pub last_push: Option<PacketRef>,
 }
 
 /// What was declared about heartbeats, and what was heard.
@@ -204,6 +186,9 @@ impl Application {
             Fact::Request { id, method } => return self.latency.on_request(*id, *method, heard),
             Fact::Reply { id, fault } => {
                 let answered = self.latency.on_reply(*id, fault.is_some(), heard);
+                if let Some(answered) = &answered {
+                    self.on_joined(answered.method, fault.is_some(), at);
+                }
                 if let Some(fault) = fault {
                     let method = answered.map(|answered| answered.method);
                     self.on_fault(fault, method.unwrap_or_default(), heard);
@@ -329,40 +314,6 @@ impl Application {
             }),
             None => {}
         }
-    }
-
-    fn on_push(&mut self, name: Word, at: PacketRef) {
-        self.pushes += 1;
-        let known = self
-            .subscriptions
-            .iter_mut()
-            .find(|known| known.name == name);
-        if let Some(known) = known {
-            known.pushes += 1;
-            known.last_push = Some(at);
-        }
-    }
-
-    fn subscription(&mut self, name: Word) -> &mut Subscription {
-        let all = &mut self.subscriptions;
-        let known = all
-            .iter()
-            .rposition(|known| known.name == name && known.ended.is_none());
-        let place = known.unwrap_or_else(|| {
-            // A later one takes the place of the last.
-            all.truncate(SUBSCRIPTIONS - 1);
-            all.push(Subscription {
-                name,
-                asked: None,
-                granted: None,
-                ended: None,
-                pushes: 0,
-                last_push: None,
-            });
-            all.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "found, or pushed just now")]
-        &mut all[place]
     }
 
     /// A message of the session, before what it says.

@@ -1,8 +1,10 @@
 //! A TCP connection on which nothing said WebSocket: worth a word only if it failed.
 
-use super::{Keyless, Leg, SameAs, Tls, TunnelRequests};
+use super::tls::TLS13;
+use super::{Keyless, Leg, SameAs, SealedRecord, Tls, TunnelRequests, version_name};
 use crate::http::Lookalike;
 use crate::stream::{Direction, PacketRef, Sides};
+use crate::tls::ContentType;
 
 /// A connection without an opening handshake.
 #[derive(Clone, Debug)]
@@ -52,6 +54,11 @@ impl Attempt {
         self.leg.syn_count.client > 0 && self.leg.syn_count.server == 0 && !self.leg.has_payload()
     }
 
+    /// Somebody answered, if only to refuse it.
+    pub fn is_answered(&self) -> bool {
+        self.leg.last_packet.server.is_some() || !self.leg.unreachable.is_empty()
+    }
+
     /// Bytes of the server to a client that speaks TLS; only the first ones count.
     pub fn on_answer_to_tls(&mut self, bytes: &[u8], at: PacketRef) {
         let asked = matches!(self.looks_like.client, Some((Lookalike::TlsHandshake, _)));
@@ -91,6 +98,27 @@ impl Attempt {
             || alerts
             || (client_speaks_tls && !server_answers_tls)
             || self.leg.tls.as_deref().is_some_and(is_tls_worth_telling)
+            || self.is_left_at_once()
+            || self.leg.client_refused().is_some()
+    }
+
+    /// TLS up to 1.2 was complete, the client ended TCP without another word,
+    /// and the certificate shows why it may have.
+    ///
+    /// Node looks at the certificate when the handshake is complete. Who only
+    /// tries a port says as little, but most of those send close_notify.
+    pub fn is_left_at_once(&self) -> bool {
+        let leg = &self.leg;
+        let Some(tls) = leg.tls.as_deref() else {
+            return false;
+        };
+        let finished = tls.finished.client.or(tls.sealed.client.first);
+        let data = |record: &SealedRecord| record.content == ContentType::ApplicationData;
+        leg.fin.client.is_some()
+            && tls.version() != Some(version_name(TLS13))
+            && tls.shows_reason_to_refuse()
+            && leg.last_payload.client <= finished
+            && !tls.sealed_records.in_order().iter().any(data)
     }
 }
 

@@ -168,6 +168,23 @@ pub struct MoreAttempts {
     pub count: u64,
 }
 
+/// One of those: when, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialled {
+    /// The client's host.
+    pub client: IpAddr,
+    /// What it dialled.
+    pub server: SocketAddr,
+    /// The first packet.
+    pub first: PacketRef,
+    /// The newest packet.
+    pub last: PacketRef,
+    /// Nobody took the connection.
+    pub never_opened: bool,
+    /// Somebody answered, if only to refuse it.
+    pub answered: bool,
+}
+
 /// All that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capture {
@@ -241,6 +258,8 @@ pub struct Capture {
     pub clocks: Clocks,
     /// Failed connections that are only counted: of hosts that fail again and again.
     pub more_attempts: Vec<MoreAttempts>,
+    /// When those were made: the first 65,536.
+    pub dialled: Vec<Dialled>,
     /// Failed connections that are in no count by host: there are too many hosts.
     pub attempts_beyond: u64,
     /// Connections let go to stay within the limits.

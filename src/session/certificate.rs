@@ -31,6 +31,11 @@ impl CertificateProblem {
             Self::EndsSoon => "ends-soon",
         }
     }
+
+    /// A client refuses it for that; what ends in two weeks it still takes.
+    pub fn is_refused(self) -> bool {
+        self != Self::EndsSoon
+    }
 }
 
 impl Tls {
@@ -56,6 +61,14 @@ impl Tls {
             problems.push(CertificateProblem::EndsSoon);
         }
         problems
+    }
+
+    /// Something is wrong with the server's certificate, or no authority stands behind it.
+    pub fn shows_reason_to_refuse(&self) -> bool {
+        let chain = self.certificates.server.as_ref();
+        let alone = chain.map(|(chain, _)| chain.as_slice());
+        matches!(alone, Some([alone]) if alone.self_issued)
+            || self.certificate_problems().iter().any(|p| p.is_refused())
     }
 }
 

@@ -51,6 +51,10 @@ impl Delivery {
         if self.waiting.len() == WAITING {
             self.waiting.pop_front();
         }
+        if self.waiting.is_empty() {
+            // Back to the first place, which is in the cache.
+            self.waiting.clear();
+        }
         self.waiting.push_back((end, last));
     }
 

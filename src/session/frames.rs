@@ -1,6 +1,6 @@
 //! What a session keeps of what the WebSocket layer tells.
 
-use super::{Application, BreachNote, FrameGap, Noted, Session, StreamEnd};
+use super::{Announced, Application, BreachNote, FrameGap, Noted, Session, StreamEnd};
 use crate::session::FrameConfidence;
 use crate::stream::{Direction, PacketRef};
 use crate::websocket;
@@ -12,6 +12,9 @@ impl Session {
     /// Takes a fact of the WebSocket layer.
     pub fn on_websocket(&mut self, event: &websocket::Event) -> Noted {
         use websocket::Event as E;
+        if let Some(timeline) = &mut self.leg.timeline {
+            timeline.on_websocket(event);
+        }
         match event {
             E::Frame(frame) => self.on_frame(frame),
             E::Message(message) => {
@@ -145,8 +148,12 @@ impl Session {
         self.queue[sender].on_frame(frame);
         if !frame.opcode.is_control() {
             let largest = &mut self.largest_announced[sender];
-            if largest.is_none_or(|(len, _)| frame.payload_len > len) {
-                *largest = Some((frame.payload_len, frame.at));
+            if largest.is_none_or(|known| frame.payload_len > known.len) {
+                *largest = Some(Announced {
+                    len: frame.payload_len,
+                    at: frame.at,
+                    before: largest.map(|known| (known.len, known.at)),
+                });
             }
         }
         if let (Direction::ClientToServer, Some(key)) = (sender, frame.mask)

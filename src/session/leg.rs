@@ -126,6 +126,8 @@ pub struct Leg {
     pub unreachable: Vec<Unreachable>,
     /// What TLS showed, where it is spoken.
     pub tls: Option<Box<super::Tls>>,
+    /// What a timeline shows of it, where somebody asked for one.
+    pub timeline: Option<Box<super::Timeline>>,
 }
 
 impl Leg {
@@ -174,6 +176,7 @@ impl Leg {
             missing: Vec::new(),
             unreachable: Vec::new(),
             tls: None,
+            timeline: None,
         }
     }
 

@@ -8,14 +8,18 @@ mod beats;
 mod cadence;
 mod capture;
 mod certificate;
+mod client_certificate;
 mod clock;
 mod counts;
+mod credential;
 mod crossing;
 mod delivery;
 mod distribution;
 mod flow;
 mod frames;
 mod handshake;
+mod identity;
+mod jwt;
 mod keepalive;
 mod keyless;
 mod latency;
@@ -34,32 +38,38 @@ mod selector;
 mod signs;
 mod stalls;
 mod story;
+mod subscriptions;
+mod timeline;
 mod tls;
 mod translated;
 mod tunnel;
 mod unseen;
 
-pub use application::{Application, ErrorGroup, Opening, Promise, Subscription};
+pub use application::{Application, ErrorGroup, Opening, Promise};
 pub use attempt::Attempt;
 pub use beats::{Beat, BeatLedger};
 pub use cadence::{Cadence, Pause};
 pub use capture::{
-    Capture, CaptureFile, Damage, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
+    Capture, CaptureFile, Damage, Dialled, Filtered, GapTotal, Lead, MoreAttempts, Tally, TlsTotals,
 };
 pub use certificate::CertificateProblem;
+pub use client_certificate::{ClientCertificate, ClientRefused};
 pub use clock::{ClockStep, Clocks, Skew};
 pub use counts::{FrameCounts, MessageCounts};
+pub use credential::{Credential, Place, TokenDamage, credentials_of};
 pub use crossing::Crossed;
 pub use delivery::{Delivery, HeldUp};
 pub use distribution::Distribution;
 pub use flow::{Flow, HeldBack, KeepAlives, Recovery, SteadyRate};
 pub use handshake::{EarlyData, FoundBy, Handshake, MidStream};
+pub use identity::Identity;
+pub use jwt::{Jwt, JwtDamage};
 pub use keepalive::{Exchange, Interval, Ping, PingLedger, PongKind};
 pub use keyless::{Beats, Keyless};
 pub use latency::{Answered, Latency, Method, Request as Asked};
 pub use leg::{Leg, Orientation, Unreachable};
 pub use legs::join_legs;
-pub use notes::{BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
+pub use notes::{Announced, BreachNote, FrameGap, Noted, Resyncs, StreamEnd};
 pub use queue::{Behind, Queue};
 pub use rare::Rare;
 pub use record::{Record, RecordKind};
@@ -68,9 +78,14 @@ pub use sealed::{SealedRecord, SealedRecords};
 pub use selector::{Condition, Key, Selector, Wanted};
 pub use stalls::{Silence, Unacked, ZeroWindow};
 pub use story::{Joined, Origin, Outline, Party, Proof, Role, Sign, SignKind, Story, StoryLeg};
+pub use subscriptions::Subscription;
+pub use timeline::{ClosedWindow, Probes, SILENCE, SentAgain, Span, Timeline, Turn, TurnKind};
 pub use tls::{AlertSeen, Chosen, Sealed, Tls, version_name};
 pub use translated::{FarSide, SameAs};
 pub use tunnel::{OpenedTunnel, OpenedTunnels, TunnelRequest, TunnelRequests};
+
+#[cfg(test)]
+pub(crate) use jwt::tests::token as jwt_for_tests;
 
 // The layers' words for what they noticed are the session's too: diagnosis and
 // report take them from here and know no layer.
@@ -115,8 +130,8 @@ pub struct Session {
     pub last_frame: Sides<Option<(Opcode, PacketRef)>>,
     /// The newest whole data message of each sender.
     pub last_message: Sides<Option<PacketRef>>,
-    /// The largest payload that a data frame's header announced, and where.
-    pub largest_announced: Sides<Option<(u64, PacketRef)>>,
+    /// The largest payload that a data frame's header announced.
+    pub largest_announced: Sides<Option<Announced>>,
     /// Fragmented messages: the most fragments of one.
     pub most_fragments: Sides<u32>,
     /// The first 64 breaches of RFC 6455 and 7692.

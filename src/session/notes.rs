@@ -45,6 +45,17 @@ pub struct StreamEnd {
     pub inside_frame: Option<(u64, u64)>,
 }
 
+/// The largest payload that a data frame of one side announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Bytes, as the frame's header says.
+    pub len: u64,
+    /// The packet with the header.
+    pub at: PacketRef,
+    /// The largest before it, and its packet.
+    pub before: Option<(u64, PacketRef)>,
+}
+
 /// Missing bytes, as the WebSocket layer met them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameGap {

@@ -198,7 +198,7 @@ pub fn secrets_of(target: &str, headers: &[(String, String)]) -> Vec<String> {
 }
 
 /// The value that `%2B` and its like stand for (RFC 3986, section 2.1); `None` where nothing is encoded.
-fn percent_decoded(value: &str) -> Option<String> {
+pub(super) fn percent_decoded(value: &str) -> Option<String> {
     let mut parts = value.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {

@@ -30,6 +30,9 @@ impl Leg {
 
     /// Takes a fact of TCP.
     pub fn apply(&mut self, event: &Event) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.on_tcp(event);
+        }
         match *event {
             Event::Syn {
                 direction, at, mss, ..
@@ -267,6 +270,9 @@ impl Leg {
         self.zero_window.swap();
         self.fin.swap();
         self.sent_after_reset.swap();
+        if let Some(timeline) = &mut self.timeline {
+            timeline.swap_sides();
+        }
         let conflicts = self.conflicts.iter_mut().map(|(direction, _)| direction);
         let resets = self.resets.iter_mut().map(|reset| &mut reset.direction);
         let gaps = self.gaps.iter_mut().map(|gap| &mut gap.direction);

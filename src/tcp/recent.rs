@@ -26,6 +26,9 @@ const ID_STEP: u16 = 1_024;
 pub(super) struct Recent {
     /// Grows as segments come: most connections of a scan never have a second one.
     traces: Vec<Trace>,
+    /// Of each what it begins with and acknowledges, in a word: for most segments these
+    /// show that it is none of them, and the traces aren't touched.
+    places: [u32; KEPT],
     next: usize,
     /// The latest TSval of this sender.
     stamp: Option<u32>,
@@ -37,6 +40,11 @@ pub(super) struct Recent {
     doubled: bool,
     /// What is left of older segments with payload; of all, once one was captured twice.
     older: Option<Box<FaintTraces>>,
+}
+
+/// Where a segment stands in both streams.
+fn place_of(segment: &Segment<'_>) -> u32 {
+    segment.seq.0.rotate_left(16) ^ segment.ack.0
 }
 
 impl Recent {
@@ -66,6 +74,9 @@ impl Recent {
                 }
                 self.traces.push(trace);
             }
+        }
+        if let Some(place) = self.places.get_mut(self.next % KEPT) {
+            *place = place_of(segment);
         }
         self.next = self.next.wrapping_add(1);
         self.reset |= segment.flags.rst();
@@ -120,8 +131,11 @@ impl Recent {
         segment: &Segment<'_>,
         around: &Surroundings,
     ) -> Option<PacketRef> {
-        let first = self.traces.iter().find(|t| {
-            t.seq == segment.seq.0
+        let place = place_of(segment);
+        let mut there = self.traces.iter().zip(&self.places);
+        let first = there.find(|(t, other)| {
+            **other == place
+                && t.seq == segment.seq.0
                 && t.ack == segment.ack.0
                 && t.flags == segment.flags.0
                 && t.len == segment.wire_len
@@ -130,7 +144,7 @@ impl Recent {
                 && t.may_hold_the_same(segment)
                 && t.is_near(segment, around)
         });
-        first.map(|t| t.at)
+        first.map(|(t, _)| t.at)
     }
 
     /// The same bytes, cut into segments in another way: a network card splits

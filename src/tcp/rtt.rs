@@ -39,6 +39,8 @@ impl InFlight {
         // Rationale: most connections have one in flight.
         if self.segments.is_empty() {
             self.segments.reserve_exact(1);
+            // Back to the first place, which is in the cache.
+            self.segments.clear();
         }
         self.segments.push_back(Flight {
             end,

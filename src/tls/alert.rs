@@ -1,7 +1,7 @@
 //! Alerts (RFC 8446, section 6).
 
 /// What one side says about the end, or about a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Alert {
     /// 1 is a warning, 2 fatal; TLS 1.3 goes by the description alone.
     pub level: u8,

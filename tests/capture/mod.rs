@@ -25,6 +25,8 @@ pub(crate) const NETLINK: u32 = 253;
 /// One TCP connection after the other between the same two hosts, a packet a millisecond.
 pub(crate) struct Conversation {
     packets: Vec<Vec<u8>>,
+    /// When the first was captured, in seconds since 1970.
+    began_s: u32,
     /// When each packet was captured, in milliseconds after the first.
     times: Vec<u32>,
     now_ms: u32,
@@ -37,11 +39,18 @@ impl Conversation {
     pub(crate) fn new() -> Self {
         Self {
             packets: Vec::new(),
+            began_s: 1_700_000_000,
             times: Vec::new(),
             now_ms: 0,
             client_port: 40_000,
             next: [0, 0],
         }
+    }
+
+    /// The capture begins at this second since 1970.
+    pub(crate) fn began_at(mut self, second: u32) -> Self {
+        self.began_s = second;
+        self
     }
 
     /// The three segments that open a connection, from the next port.
@@ -172,7 +181,7 @@ impl Conversation {
         let mut file: Vec<u8> = header.into_iter().flat_map(u32::to_le_bytes).collect();
         for (packet, ms) in self.packets.iter().zip(&self.times) {
             let len = u32::try_from(packet.len()).expect("a small packet");
-            let (seconds, micros) = (1_700_000_000 + ms / 1_000, ms % 1_000 * 1_000);
+            let (seconds, micros) = (self.began_s + ms / 1_000, ms % 1_000 * 1_000);
             file.extend(
                 [seconds, micros, len, len]
                     .into_iter()

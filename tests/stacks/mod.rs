@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::capture::{Conversation, Sender};
 
@@ -125,17 +125,19 @@ impl Relay {
         Self { port, wire }
     }
 
-    /// Waits until nothing has crossed for a while.
+    /// Waits until nothing has crossed for a while, at most five seconds for the first.
     pub(crate) fn settle(&self) {
         let len = || self.wire.lock().expect("no panic").len();
+        for _ in 0..500 {
+            if len() > 0 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
         let (mut before, mut quiet) = (len(), 0);
         while quiet < 15 {
             thread::sleep(Duration::from_millis(10));
-            quiet = if len() == before && before > 0 {
-                quiet + 1
-            } else {
-                0
-            };
+            quiet = if len() == before { quiet + 1 } else { 0 };
             before = len();
         }
     }
@@ -171,9 +173,9 @@ fn carry(sender: Sender, mut from: TcpStream, mut to: TcpStream, wire: &Mutex<Wi
     }
 }
 
-/// As a capture, a packet for what was read at once.
-pub(crate) fn as_pcap(wire: &Wire) -> Vec<u8> {
-    let mut talk = Conversation::new().connect();
+/// As a capture that begins at this second since 1970, a packet for what was read at once.
+pub(crate) fn as_pcap(wire: &Wire, second: u32) -> Vec<u8> {
+    let mut talk = Conversation::new().began_at(second).connect();
     let mut over = false;
     for (sender, sent) in wire {
         talk = match sent {
@@ -201,6 +203,13 @@ pub(crate) fn openssl(directory: &Path, arguments: &str) {
         .expect("openssl runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "openssl {arguments}: {said}");
+}
+
+/// When a file was written, in seconds since 1970.
+pub(crate) fn written_at(path: &Path) -> u32 {
+    let written = fs::metadata(path).and_then(|file| file.modified());
+    let age = written.expect("a file").duration_since(UNIX_EPOCH);
+    u32::try_from(age.expect("after 1970").as_secs()).expect("before 2106")
 }
 
 /// An RSA key in both forms and a certificate for ws.test, signed by itself.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::diagnosis::lacks::unless_unpaired;
+use crate::diagnosis::token;
 use crate::diagnosis::{
     Check, Confidence, Evidence, Finding, Overview, Refusal, Rule, Severity, Value, refusal_of,
 };
@@ -120,7 +121,15 @@ fn finding(session: &Session, last_word: bool) -> Option<Finding> {
         format!("the upgrade request: {carried}"),
     );
     let summary = format!("the upgrade was refused with {what}; {carried}");
+    // Where another finding names the fault of the credential, this one only keeps the status.
+    let fault = token::refused(session).and_then(|no| token::fault(session, &no));
+    let severity = if fault.is_some() {
+        Severity::Info
+    } else {
+        RULE.severity
+    };
     let finding = Finding::new(&RULE, session, confidence, request, summary)
+        .severity(severity)
         .evidence(response.first, format!("the answer: {}", response.status))
         .data("status", Value::Count(u64::from(response.status)))
         .data("credential", Value::Text(place.to_owned()));

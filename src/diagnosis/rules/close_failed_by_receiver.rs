@@ -1,6 +1,6 @@
 //! `close-failed-by-receiver`: a side failed the connection for a frame that it got.
 
-use super::close_illegal;
+use super::{app_message_too_big, close_illegal};
 use crate::diagnosis::{Case, Check, Confidence, Evidence, Finding, Rule, Severity, Value};
 use crate::session::redact::{Secrets, secrets_of};
 use crate::session::{Breach, CloseFrame};
@@ -12,20 +12,20 @@ pub(super) static RULE: Rule = Rule {
     summary: "one side failed the connection because of a frame that it got",
     explain: "\
 ## What it means
-A side received a frame that it can't accept, and ended the session with a Close frame that says so: 1002, 1003, 1007, 1009 or 1010. Its own
+A side received a frame that it can't accept, and ended the session with a Close frame that says so: 1002, 1003, 1007 or 1010. Its own
 application usually sees 1006, although a Close frame with a precise code is on the wire.
 
 ## What usually causes it
 - 1002: a frame that breaks the protocol: mask, reserved bits, opcode, fragmentation.
 - 1007: text that isn't UTF-8, or a compressed message that doesn't inflate.
-- 1009: a message above the receiver's limit (1 MiB for Python websockets, 100 MiB for ws, 4 MiB for aiohttp, 64 KiB for many Java servers).
+- 1009: a message above the receiver's limit; `app-message-too-big` says more of it.
 - 1003, 1010: data or an extension that the receiver doesn't take.
 
 ## How to tell them apart
 The finding points to the offending frame; the breach itself has a finding of its own (`pv-*`, `cmp-*`). The reason in the Close frame often names it too.
 
 ## What to do
-Mend the sender of the offending frame, or what stands between. It is not the network. For 1009 split the message or raise the limit.
+Mend the sender of the offending frame, or what stands between. It is not the network.
 
 ## References
 RFC 6455, sections 7.1.7 and 7.4.1.
@@ -33,18 +33,13 @@ RFC 6455, sections 7.1.7 and 7.4.1.
     checks: &[Check::Session(check)],
 };
 
-/// Rationale: the smallest limit in the field is that of gorilla's chat example, ...
-const SMALLEST_LIMIT: u64 = 512;
-/// ... and the smallest default is that of Tomcat's buffers.
-const COMMON_LIMIT: u64 = 8_192;
-
 /// The Close frame of this side is explained by what it got.
 pub(super) fn explains(case: &Case<'_>, receiver: Direction) -> bool {
     case.session.close[receiver].as_ref().is_some_and(|close| {
         fails(close)
-            .and_then(|code| objection(case, receiver, close, code))
+            .and_then(|_| objection(case, receiver, close))
             .is_some_and(|objection| objection.confidence >= Confidence::Likely)
-    })
+    }) || app_message_too_big::explains(case, receiver)
 }
 
 /// The code with which a side fails a connection.
@@ -69,18 +64,13 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let Some(code) = fails(close) else {
             continue;
         };
-        if let Some(objection) = objection(case, receiver, close, code) {
+        if let Some(objection) = objection(case, receiver, close) {
             findings.push(found(case, receiver, close, code, &objection));
         }
     }
 }
 
-fn objection(
-    case: &Case<'_>,
-    receiver: Direction,
-    close: &CloseFrame,
-    code: u16,
-) -> Option<Objection> {
+fn objection(case: &Case<'_>, receiver: Direction, close: &CloseFrame) -> Option<Objection> {
     let session = case.session;
     let (sender, at) = (receiver.reverse(), close.control.frame.at);
     // Where the answer is to an illegal Close frame, that finding tells all.
@@ -97,7 +87,13 @@ fn objection(
     let breach = session.breaches.iter().rfind(|note| {
         note.direction == sender && note.at <= at && note.breach != Breach::TruncatedFrame
     });
-    if let Some(note) = breach.filter(|_| code != 1009) {
+    // A size is objected to for itself (`app-message-too-big`), unless it is no size.
+    let of_size = close.code == Some(1009);
+    let breach = breach.filter(|note| !of_size || note.breach == Breach::LengthTopBit);
+    if of_size && breach.is_none() {
+        return None;
+    }
+    if let Some(note) = breach {
         let what = format!(
             "the {} sent {} ({})",
             sender.sender(),
@@ -107,21 +103,6 @@ fn objection(
         let confidence = Confidence::Certain;
         return Some(Objection {
             at: note.at,
-            what,
-            confidence,
-        });
-    }
-    if code == 1009 {
-        let (len, at) = session.largest_announced[sender]
-            .filter(|(len, announced)| *announced <= at && *len >= SMALLEST_LIMIT)?;
-        let what = format!("the largest frame of the {}: {len} bytes", sender.sender());
-        let confidence = if len >= COMMON_LIMIT {
-            Confidence::Likely
-        } else {
-            Confidence::Possible
-        };
-        return Some(Objection {
-            at,
             what,
             confidence,
         });
@@ -233,19 +214,6 @@ mod tests {
         let ends = "the server sent a reserved opcode (opcode 3)";
         assert!(finding.summary.ends_with(ends), "{}", finding.summary);
         assert!(finding.causes.is_empty(), "the summary has it already");
-    }
-
-    #[test]
-    fn a_large_message_before_1009_is_likely_its_cause() {
-        let told = Script::new()
-            .upgrade()
-            .text(ClientToServer, &"x".repeat(70_000))
-            .close(ServerToClient, 1009, "")
-            .told();
-        assert_eq!(
-            told.only("close-failed-by-receiver").confidence.name(),
-            "likely"
-        );
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn slow(case: &Case<'_>, pinger: Direction) -> Option<Finding> {
             span(tcp)
         ),
     )
-    .evidence_if(acked, "TCP acknowledges it")
+    .evidence_if(acked, "TCP acknowledges the Ping")
     .evidence(worst.pong, "its Pong");
     for other in ledger
         .slowest

@@ -3,8 +3,16 @@
 mod app_error_response;
 mod app_init_missing;
 mod app_invalid_json;
+mod app_message_too_big;
+mod app_resubscribe_missing;
+mod app_silent_subscription;
+mod auth_error_message;
+mod auth_expiry_kill;
 mod auth_origin_rejected;
 mod auth_rejected;
+mod auth_retry_same_token;
+mod auth_token_expired;
+mod auth_token_malformed;
 mod cap_clock;
 mod cap_duplicates;
 mod cap_mid_session;
@@ -81,6 +89,17 @@ mod net_loss;
 mod net_mtu_blackhole;
 mod net_rst_injected;
 mod net_stall;
+mod pattern_blame;
+mod pattern_connection_leak;
+mod pattern_duplicate_connections;
+mod pattern_mass_disconnect;
+mod pattern_network_change;
+mod pattern_no_backoff;
+mod pattern_periodic_disconnect;
+mod pattern_reconnect_loop;
+mod pattern_reconnect_storm;
+mod pattern_uneven_backends;
+mod pattern_ungraceful_shutdown;
 mod pv_fragmentation;
 mod pv_http_in_stream;
 mod pv_length;
@@ -145,6 +164,9 @@ pub static ALL: &[&Rule] = &[
     &app_error_response::RULE,
     &app_init_missing::RULE,
     &app_invalid_json::RULE,
+    &app_message_too_big::RULE,
+    &app_resubscribe_missing::RULE,
+    &app_silent_subscription::RULE,
     &hb_interval_risky::RULE,
     &hb_pong_anomaly::RULE,
     &lat_nagle_delack::RULE,
@@ -174,6 +196,11 @@ pub static ALL: &[&Rule] = &[
     &cmp_cost::RULE,
     &cmp_context_unavailable::RULE,
     &auth_rejected::RULE,
+    &auth_token_expired::RULE,
+    &auth_token_malformed::RULE,
+    &auth_retry_same_token::RULE,
+    &auth_error_message::RULE,
+    &auth_expiry_kill::RULE,
     &auth_origin_rejected::RULE,
     &cap_mid_session::RULE,
     &cap_packet_loss::RULE,
@@ -196,6 +223,17 @@ pub static ALL: &[&Rule] = &[
     &cap_truncated_file::RULE,
     &tls_no_response::RULE,
     &tls_legacy_version::RULE,
+    &pattern_reconnect_loop::RULE,
+    &pattern_reconnect_storm::RULE,
+    &pattern_no_backoff::RULE,
+    &pattern_mass_disconnect::RULE,
+    &pattern_ungraceful_shutdown::RULE,
+    &pattern_periodic_disconnect::RULE,
+    &pattern_connection_leak::RULE,
+    &pattern_duplicate_connections::RULE,
+    &pattern_uneven_backends::RULE,
+    &pattern_blame::RULE,
+    &pattern_network_change::RULE,
     &lat_gap::RULE,
     &net_stall::RULE,
     &net_bandwidth_limited::RULE,

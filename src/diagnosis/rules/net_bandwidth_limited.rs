@@ -93,7 +93,7 @@ fn found(case: &Case<'_>, sender: Direction, steady: &SteadyRate) -> Finding {
         format!("the steady rate begins, {side} to {peer}"),
     );
     Finding::new(&RULE, case.session, confidence, first, summary)
-        .evidence(steady.span.1, "and ends")
+        .evidence(steady.span.1, "the steady rate ends")
         .data("sender", Value::Text(side.to_owned()))
         .data("bytes", Value::Count(steady.bytes))
         .data("bytes_per_second", Value::Count(per_second))

@@ -65,7 +65,10 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let first = Evidence::new(first, format!("sent again after a loss, {side} to {peer}"));
     let last = flow[worst].resent.last().copied();
     let mut finding = Finding::new(&RULE, case.session, confidence, first, summary)
-        .evidence_if(last.filter(|_| flow[worst].lost > 1), "and once more")
+        .evidence_if(
+            last.filter(|_| flow[worst].lost > 1),
+            "lost and sent again once more",
+        )
         .data("lost_client", Value::Count(flow.client.lost))
         .data("lost_server", Value::Count(flow.server.lost))
         .data(

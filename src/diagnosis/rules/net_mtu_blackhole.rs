@@ -55,7 +55,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let first = Evidence::new(hole.first, format!("long data, {side} to {peer}"));
     let mut finding = Finding::new(&RULE, case.session, confidence, first, summary)
         .evidence(hole.again.0, "sent again for the first time")
-        .evidence(hole.again.1, "and for the last time")
+        .evidence(hole.again.1, "sent again for the last time")
         .evidence_if(hole.mended, "acknowledged, in shorter pieces")
         .evidence_if(
             hole.asked.map(|asked| asked.at),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::diagnosis::client_certificate;
 use crate::diagnosis::dial::{Dial, dials};
-use crate::diagnosis::tls::{check_command, rejection};
+use crate::diagnosis::tls::{check_command, ending_alert, rejection};
 use crate::diagnosis::wording::times;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Kind, Overview, Rule, Severity, Value,
@@ -25,6 +26,8 @@ for the most part; in TLS 1.3 those after the ServerHello may be encrypted and n
 - `protocol_version` (70): no common version; one side is very old or allows too little.
 - `unrecognized_name` (112): the server serves no such name (SNI).
 - `certificate_required` (116), `bad_certificate` and the like from the server: it wants a client certificate (mutual TLS).
+- `data.kind` `client-certificate-missing`, `client-certificate-refused`: nobody could read the alert. In TLS 1.3 without keys a server that
+  asked for a client certificate answered the client's empty list, or its certificate, with one record of the size of an alert only.
 - `certificate_unknown`, `unknown_ca`, `certificate_expired`, `bad_certificate` from the client: see `tls-client-rejected-cert`; then this
   finding is only information.
 - `no_application_protocol` (120): the client offers no protocol (ALPN) that the server speaks; WebSocket needs `http/1.1`.
@@ -39,12 +42,20 @@ Compare what the ClientHello offers with the server's settings. `close_notify` i
 ## References
 RFC 8446, section 6; RFC 5246, section 7.2.
 ",
-    checks: &[Check::Session(check), Check::Capture(check_attempts)],
+    checks: &[
+        Check::Session(check),
+        Check::Capture(check_attempts),
+        Check::Capture(unread),
+    ],
 };
+
+fn unread(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
+    client_certificate::refused(overview, &RULE, findings);
+}
 
 fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let session = case.session;
-    let Some(seen) = session.leg.tls.as_ref().and_then(|tls| tls.fatal()) else {
+    let Some(seen) = ending_alert(&session.leg) else {
         return;
     };
     // What comes behind both Close frames harms nobody.
@@ -60,7 +71,7 @@ fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
 fn alert_of(attempt: &Attempt) -> Option<&AlertSeen> {
     let tls = attempt.leg.tls.as_deref()?;
     tls.client_hello.as_ref()?;
-    tls.fatal()
+    ending_alert(&attempt.leg)
 }
 
 fn key(seen: &AlertSeen) -> (bool, u8) {
@@ -283,5 +294,28 @@ mod tests {
     fn close_notify_and_warnings_are_no_failure() {
         assert!(answered(&[1, 0]).told().of("tls-alert").is_empty());
         assert!(answered(&[1, 112]).told().of("tls-alert").is_empty());
+    }
+
+    #[test]
+    fn an_alert_behind_the_other_sides_end_only_answers_that() {
+        let hello = || {
+            Script::new()
+                .handshake()
+                .bytes(ClientToServer, &client_hello())
+        };
+        let decode_error = record(21, &[2, 50]);
+        let told = hello()
+            .fin(ServerToClient)
+            .bytes(ClientToServer, &decode_error)
+            .fin(ClientToServer)
+            .told();
+        assert!(told.of("tls-alert").is_empty());
+        told.only("tls-no-response");
+        let told = hello()
+            .fin(ClientToServer)
+            .bytes(ServerToClient, &decode_error)
+            .fin(ServerToClient)
+            .told();
+        assert!(told.of("tls-alert").is_empty());
     }
 }

@@ -1,12 +1,14 @@
 //! `tls-cert-problem`: the server's certificate is expired, not yet valid, for another name, or ends soon.
 
+use std::collections::BTreeSet;
+
 use crate::diagnosis::dial::{Dial, dials};
 use crate::diagnosis::tls::{check_command, problem_in_words, rejection};
 use crate::diagnosis::wording::times;
 use crate::diagnosis::{
     Case, Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value,
 };
-use crate::session::{CertificateProblem, Leg, Tls};
+use crate::session::{Attempt, CertificateProblem, Leg, Tls};
 use crate::stream::Direction;
 
 pub(super) static RULE: Rule = Rule {
@@ -62,11 +64,16 @@ fn gravest(tls: &Tls) -> Option<(CertificateProblem, Evidence, String)> {
 }
 
 fn check_attempts(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    let problem = |tls: &Tls| tls.certificate_problems().first().copied();
-    for dial in dials(overview, |attempt| {
-        attempt.leg.tls.as_deref().and_then(problem).is_some()
-    }) {
-        findings.extend(of_dial(&dial, overview));
+    let problem = |attempt: &Attempt| {
+        let tls = attempt.leg.tls.as_deref()?;
+        tls.certificate_problems().first().copied()
+    };
+    let problems: BTreeSet<CertificateProblem> =
+        overview.attempts.iter().filter_map(problem).collect();
+    for of_problem in problems {
+        for dial in dials(overview, |attempt| problem(attempt) == Some(of_problem)) {
+            findings.extend(of_dial(&dial, overview));
+        }
     }
 }
 

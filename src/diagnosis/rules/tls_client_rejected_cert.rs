@@ -1,10 +1,12 @@
 //! `tls-client-rejected-cert`: the client left when it had seen the server's certificate.
 
+use std::collections::BTreeSet;
+
 use crate::diagnosis::dial::{Dial, dials};
 use crate::diagnosis::tls::{Left, check_command, problem_in_words, rejection};
 use crate::diagnosis::wording::{span, times};
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
-use crate::session::{CertificateProblem, Tls};
+use crate::session::{Attempt, CertificateProblem, Leg, Tls};
 
 pub(super) static RULE: Rule = Rule {
     id: "tls-client-rejected-cert",
@@ -14,7 +16,8 @@ pub(super) static RULE: Rule = Rule {
 ## What it means
 The server sent its half of the TLS handshake with its certificate, and the client never completed its own: it sent an alert about the
 certificate, or one record of the size of an alert (`data.kind` `sealed-alert`: browsers encrypt it in TLS 1.3), or simply ended TCP
-(`silent`: Python's asyncio and Node do so). A browser's page learns nothing but `error` and a close event with 1006.
+(`silent`: Python's asyncio and Node do so). Node looks at the certificate last: in TLS 1.2 it completes the handshake and then hangs up
+(`late`; told only where the certificate shows a reason). A browser's page learns nothing but `error` and a close event with 1006.
 
 ## What usually causes it
 - The certificate has expired, or isn't valid yet, or one of the two clocks is wrong.
@@ -26,7 +29,8 @@ certificate, or one record of the size of an alert (`data.kind` `sealed-alert`: 
 - `certificate_expired`, `unknown_ca`, `bad_certificate`: the alert names the reason. Browsers mostly send `certificate_unknown` for all of them.
 - In TLS 1.2 the certificate is in the clear and `data.problems` says what is wrong with it. In TLS 1.3 that takes keys; `data.unchecked`
   names what could not be looked at.
-- The issuer differs between clients of the same host: something intercepts.
+- The issuer differs between clients of the same host (`data.issuer`, `data.other_issuer`): something intercepts, or the host has two
+  certificates.
 - An alert-sized record or a bare end may also be a client that was closed while it connected: then nothing is wrong with the certificate,
   and other connections of the same client get through.
 
@@ -41,28 +45,40 @@ RFC 8446, sections 4.4.2 and 6.2; RFC 5280; RFC 9525.
 };
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    for dial in dials(overview, |attempt| rejection(attempt).is_some()) {
-        findings.extend(of_dial(&dial, overview));
+    let manners: BTreeSet<Manner> = overview.attempts.iter().filter_map(manner).collect();
+    for of_manner in manners {
+        let fits = |attempt: &Attempt| manner(attempt) == Some(of_manner);
+        for dial in dials(overview, fits) {
+            findings.extend(of_dial(&dial, overview));
+        }
     }
 }
 
+/// What clients have in common that left in the same way: what they said, if
+/// anything, and whether the certificate shows a reason.
+type Manner = (Left, bool);
+
+fn manner(attempt: &Attempt) -> Option<Manner> {
+    let rejected = rejection(attempt)?;
+    let problems = attempt.leg.tls.as_deref()?.certificate_problems();
+    Some((rejected.how, problems.iter().any(|p| p.is_refused())))
+}
+
 fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
-    // Of several attempts the one that says most.
-    let rejections = dial.attempts.iter();
-    let rejections = rejections.filter_map(|attempt| Some((*attempt, rejection(attempt)?)));
-    let (attempt, rejected) = rejections.min_by_key(|(_, rejected)| match rejected.how {
-        Left::Told(_) => 0,
-        Left::Sealed => 1,
-        Left::Silently => 2,
-    })?;
+    let attempt = dial.first;
+    let rejected = rejection(attempt)?;
     let leg = &attempt.leg;
     let tls = leg.tls.as_deref()?;
     let problems: Vec<_> = tls.certificate_problems();
     let readable = tls.certificate().is_some();
+    let of_silence = match problems.iter().any(|p| p.is_refused()) {
+        true => Confidence::Likely,
+        false => Confidence::Possible,
+    };
     let (kind, what, confidence) = match rejected.how {
         Left::Told(alert) => (
-            alert.alert.name(),
-            format!("with the TLS alert {}", alert.alert.name()),
+            alert.name(),
+            format!("with the TLS alert {}", alert.name()),
             Confidence::Certain,
         ),
         Left::Sealed => (
@@ -70,10 +86,12 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
             "with an encrypted record of the size of an alert".to_owned(),
             Confidence::Likely,
         ),
-        Left::Silently if refusable(&problems) => {
-            ("silent", "without a word".to_owned(), Confidence::Likely)
-        }
-        Left::Silently => ("silent", "without a word".to_owned(), Confidence::Possible),
+        Left::Silently => ("silent", "without a word".to_owned(), of_silence),
+        Left::Late => (
+            "late",
+            "without a word once the handshake was complete".to_owned(),
+            of_silence,
+        ),
     };
     let waited = rejected.at.time.saturating_since(rejected.shown.time);
     let again = match dial.count {
@@ -95,9 +113,10 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         },
     );
     let end = match rejected.how {
-        Left::Told(alert) => format!("alert {}, client to server", alert.alert.name()),
+        Left::Told(alert) => format!("alert {}, client to server", alert.name()),
         Left::Sealed => "the client's only encrypted record, no Finished".to_owned(),
         Left::Silently => "the client ends TCP, no Finished before it".to_owned(),
+        Left::Late => "the client ends TCP, nothing but its Finished before it".to_owned(),
     };
     let mut finding = dial
         .finding(overview, &RULE, attempt, confidence, first, summary)
@@ -107,7 +126,7 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         finding = finding.data("server_name", Value::Text(name.to_owned()));
     }
     finding = if readable {
-        of_fields(finding, tls, &problems)
+        of_fields(intercepted(finding, leg, overview), tls, &problems)
     } else {
         let fields = ["validity", "names", "chain"].map(str::to_owned).to_vec();
         finding
@@ -118,11 +137,11 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
             )
     };
     finding = match rejected.how {
-        Left::Told(alert) => match reason(alert.alert.description) {
+        Left::Told(alert) => match reason(alert.description) {
             Some(why) => finding.cause(Confidence::Likely, why),
             None => finding,
         },
-        Left::Sealed | Left::Silently => finding.cause(
+        Left::Sealed | Left::Silently | Left::Late => finding.cause(
             Confidence::Possible,
             "the client was closed while it connected, and has nothing against the certificate",
         ),
@@ -133,16 +152,47 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
     )))
 }
 
-/// A client refuses what ends today, but not what ends in two weeks.
-fn refusable(problems: &[CertificateProblem]) -> bool {
-    problems
-        .iter()
-        .any(|problem| *problem != CertificateProblem::EndsSoon)
+/// Who signed it, where another client of the same host was shown a certificate
+/// that somebody else signed.
+fn intercepted(finding: Finding, leg: &Leg, overview: &Overview<'_>) -> Finding {
+    let issuer = |leg: &Leg| {
+        let (leaf, _) = leg.tls.as_deref()?.certificate()?;
+        Some(leaf.issuer.clone())
+    };
+    let name = |leg: &Leg| {
+        let name = leg.tls.as_deref()?.server_name()?;
+        Some(name.to_ascii_lowercase())
+    };
+    let Some(own) = issuer(leg) else {
+        return finding;
+    };
+    let same_host = |other: &&Leg| match (name(leg), name(other)) {
+        (Some(own), Some(other)) => own == other,
+        (None, None) => other.server == leg.server,
+        _ => false,
+    };
+    let sessions = overview.sessions.iter().map(|session| &*session.leg);
+    let attempts = overview.attempts.iter().map(|attempt| &attempt.leg);
+    let other = sessions
+        .chain(attempts)
+        .filter(|other| other.client.ip() != leg.client.ip())
+        .filter(same_host)
+        .find_map(|other| issuer(other).filter(|issuer| *issuer != own));
+    match other {
+        None => finding,
+        Some(other) => finding
+            .data("issuer", Value::Text(own))
+            .data("other_issuer", Value::Text(other))
+            .cause(
+                Confidence::Possible,
+                "something in between shows a certificate of its own: another client of the same host was shown one that somebody else signed",
+            ),
+    }
 }
 
 /// What the certificate itself shows.
 fn of_fields(mut finding: Finding, tls: &Tls, problems: &[CertificateProblem]) -> Finding {
-    for problem in problems.iter().filter(|p| refusable(&[**p])) {
+    for problem in problems.iter().filter(|p| p.is_refused()) {
         finding = finding.cause(Confidence::Likely, problem_in_words(*problem, tls));
     }
     let mut names: Vec<String> = problems.iter().map(|p| p.name().to_owned()).collect();
@@ -179,8 +229,12 @@ fn reason(description: u8) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use crate::diagnosis::{Finding, Thresholds, diagnose_capture};
     use crate::script::Script;
     use crate::script::hello::{client_hello, record, server_hello};
+    use crate::session::{Certificate, Leg};
     use crate::stream::Direction::{ClientToServer, ServerToClient};
 
     /// TLS 1.3 up to the server's protected flight.
@@ -232,6 +286,35 @@ mod tests {
     }
 
     #[test]
+    fn clients_that_leave_in_different_ways_are_told_apart() {
+        let told = shown()
+            .fin(ClientToServer)
+            .fin(ServerToClient)
+            .at_port(40_001)
+            .handshake()
+            .bytes(ClientToServer, &client_hello())
+            .bytes(ServerToClient, &server_hello(0x0304))
+            .bytes(ServerToClient, &record(23, &[7; 900]))
+            .bytes(ClientToServer, &record(21, &[2, 48]))
+            .fin(ClientToServer)
+            .told();
+        let found = told.of("tls-client-rejected-cert");
+        let confidence: Vec<_> = found.iter().map(|f| f.confidence.name()).collect();
+        assert_eq!(confidence, ["certain", "possible"]);
+    }
+
+    #[test]
+    fn what_the_server_says_behind_the_clients_end_is_not_why_it_left() {
+        let told = shown()
+            .fin(ClientToServer)
+            .bytes(ServerToClient, &record(21, &[2, 50]))
+            .fin(ServerToClient)
+            .told();
+        told.only("tls-client-rejected-cert");
+        assert!(told.of("tls-alert").is_empty());
+    }
+
+    #[test]
     fn a_client_that_finishes_takes_the_certificate() {
         let told = shown()
             .bytes(ClientToServer, &record(23, &[7; 53]))
@@ -245,5 +328,47 @@ mod tests {
     fn a_server_that_leaves_first_is_no_refusal() {
         let told = shown().fin(ServerToClient).fin(ClientToServer).told();
         assert!(told.of("tls-client-rejected-cert").is_empty());
+    }
+
+    /// Why a client refused a certificate that `one` signed, where another client of the host was shown one of `other`.
+    fn told_beside(other: &str) -> Finding {
+        let mut told = shown()
+            .fin(ClientToServer)
+            .at_host(9)
+            .at_port(40_001)
+            .upgrade()
+            .told();
+        let certify = |leg: &mut Leg, issuer: &str| {
+            let at = leg.first;
+            let leaf = Certificate {
+                subject: "CN=a.test".to_owned(),
+                issuer: issuer.to_owned(),
+                names: vec!["a.test".to_owned()],
+                not_before: at.time,
+                not_after: at.time.saturating_add(Duration::from_secs(86_400 * 90)),
+                self_issued: false,
+                authority: false,
+            };
+            let tls = leg.tls.get_or_insert_default();
+            tls.certificates.server = Some((vec![leaf], at));
+        };
+        certify(&mut told.attempts[0].leg, "CN=one");
+        certify(&mut told.sessions[0].leg, other);
+        let all = diagnose_capture(
+            &told.sessions,
+            &told.attempts,
+            &told.capture,
+            &Thresholds::default(),
+        );
+        let ours = |finding: &Finding| finding.rule.id == super::RULE.id;
+        all.into_iter().find(ours).expect("a refusal")
+    }
+
+    #[test]
+    fn an_issuer_that_other_clients_are_not_shown_may_intercept() {
+        let other =
+            |finding: &Finding| finding.data.iter().any(|(name, _)| *name == "other_issuer");
+        assert!(other(&told_beside("CN=two")));
+        assert!(!other(&told_beside("CN=one")));
     }
 }

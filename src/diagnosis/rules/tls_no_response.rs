@@ -8,6 +8,7 @@ use crate::diagnosis::tls::{check_command, first_end, has_all_of};
 use crate::diagnosis::wording::{span, times};
 use crate::diagnosis::{Check, Confidence, Evidence, Finding, Overview, Rule, Severity, Value};
 use crate::session::Attempt;
+use crate::stream::Direction::{ClientToServer, ServerToClient};
 use crate::stream::{Direction, PacketRef};
 
 pub(super) static RULE: Rule = Rule {
@@ -51,7 +52,7 @@ fn unanswered(attempt: &Attempt, overview: &Overview<'_>) -> Option<Unanswered> 
     let leg = &attempt.leg;
     let tls = leg.tls.as_deref()?;
     let (_, hello) = tls.client_hello.as_ref()?;
-    let seen = has_all_of(leg, Direction::ServerToClient) && leg.last_packet.server >= Some(*hello);
+    let seen = has_all_of(leg, ServerToClient) && leg.last_packet.server >= Some(*hello);
     let spoke = leg.last_payload.server >= Some(*hello);
     if spoke || !seen || plain_answer(attempt, overview).is_some() {
         return None;
@@ -60,9 +61,9 @@ fn unanswered(attempt: &Attempt, overview: &Overview<'_>) -> Option<Unanswered> 
     let until = end.map_or(attempt.horizon, |(_, at)| at);
     let waited = until.time.saturating_since(hello.time);
     let enough = match end {
-        Some((Direction::ServerToClient, _)) => true,
+        Some((ServerToClient, _)) => true,
         // Earlier, it is the client that had no patience.
-        Some((Direction::ClientToServer, _)) => waited >= overview.thresholds.slow_handshake,
+        Some((ClientToServer, _)) => waited >= overview.thresholds.slow_handshake,
         None => waited >= overview.thresholds.no_response,
     };
     enough.then_some(Unanswered {
@@ -73,8 +74,19 @@ fn unanswered(attempt: &Attempt, overview: &Overview<'_>) -> Option<Unanswered> 
 }
 
 fn check(overview: &Overview<'_>, findings: &mut Vec<Finding>) {
-    for dial in dials(overview, |attempt| unanswered(attempt, overview).is_some()) {
-        findings.extend(of_dial(&dial, overview));
+    // Who hung up is what tells the causes apart.
+    for end in [ServerToClient, ClientToServer]
+        .map(Some)
+        .into_iter()
+        .chain([None])
+    {
+        let fits = |attempt: &Attempt| {
+            let unanswered = unanswered(attempt, overview);
+            unanswered.is_some_and(|told| told.end.map(|(who, _)| who) == end)
+        };
+        for dial in dials(overview, fits) {
+            findings.extend(of_dial(&dial, overview));
+        }
     }
 }
 
@@ -86,12 +98,12 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
         count => format!(", {}", times(usize::try_from(count).unwrap_or(usize::MAX))),
     };
     let (kind, how) = match end {
-        Some((Direction::ServerToClient, _)) => ("hung-up", "the server ended the connection"),
-        Some((Direction::ClientToServer, _)) => ("client-gave-up", "then the client gave up"),
+        Some((ServerToClient, _)) => ("hung-up", "the server ended the connection"),
+        Some((ClientToServer, _)) => ("client-gave-up", "then the client gave up"),
         None => ("silent", "and the capture ends"),
     };
     let confidence = match end {
-        Some((Direction::ServerToClient, _)) => Confidence::Likely,
+        Some((ServerToClient, _)) => Confidence::Likely,
         _ if waited >= overview.thresholds.no_response => Confidence::Likely,
         _ => Confidence::Possible,
     };
@@ -131,6 +143,7 @@ fn of_dial(dial: &Dial<'_>, overview: &Overview<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use crate::diagnosis::{Finding, Value};
     use crate::script::Script;
     use crate::script::hello::client_hello;
     use crate::stream::Direction::{ClientToServer, ServerToClient};
@@ -154,6 +167,29 @@ mod tests {
     fn a_server_that_hangs_up_on_a_client_hello_is_told() {
         let told = asked().fin(ServerToClient).fin(ClientToServer).told();
         assert_eq!(told.only("tls-no-response").confidence.name(), "likely");
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_and_one_that_is_silent_are_told_apart() {
+        let told = asked()
+            .fin(ServerToClient)
+            .fin(ClientToServer)
+            .at_port(40_001)
+            .handshake()
+            .bytes(ClientToServer, &client_hello())
+            .wait_s(6.0)
+            .fin(ClientToServer)
+            .told();
+        let kind = |finding: &&Finding| {
+            finding
+                .data
+                .iter()
+                .find(|(name, _)| *name == "kind")
+                .cloned()
+        };
+        let kinds: Vec<_> = told.of("tls-no-response").iter().filter_map(kind).collect();
+        let kind = |text: &str| ("kind", Value::Text(text.to_owned()));
+        assert_eq!(kinds, [kind("hung-up"), kind("client-gave-up")]);
     }
 
     #[test]

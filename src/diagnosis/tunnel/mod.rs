@@ -39,7 +39,7 @@ fn failures<'a>(
     overview: &Overview<'a>,
     fits: impl Fn(&Attempt, &TunnelRequest) -> bool,
 ) -> Vec<Failure<'a>> {
-    let alone = nothing_else(overview);
+    let alone = nothing_else(overview.sessions, overview.attempts, overview.capture);
     let mut found: Vec<(Key<'a>, Failure<'a>)> = Vec::new();
     for attempt in overview.attempts {
         let Some(request) = attempt.connects.last() else {

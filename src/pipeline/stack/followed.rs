@@ -41,6 +41,7 @@ impl Followed {
         };
         let mut leg = Leg::new(shared.next_stream, client.into(), server.into(), segment.at);
         leg.orientation = orientation;
+        leg.timeline = shared.options.timeline.then(Box::default);
         shared.next_stream += 1;
         shared.capture.tcp_connections += 1;
         let followed = Self {

@@ -153,6 +153,12 @@ impl Subject {
         finished: &mut Vec<Finished>,
     ) {
         let first = session.handshake.request.first;
+        let mut session = session;
+        if shared.options.timeline {
+            let timeline = &mut session.leg.timeline;
+            let kept = timeline.take().unwrap_or_default();
+            session.leg.timeline = shared.records.takes(&session).then_some(kept);
+        }
         let new = Self::Session(Box::new(session));
         if let Self::Session(mut before) = std::mem::replace(self, new) {
             shared.records.hold(before.leg.tcp_stream, None);

@@ -8,7 +8,7 @@ use crate::diagnosis::{Evidence, Finding, Rule, Subject, Value};
 use crate::report::Report;
 use crate::report::when::{ms, rfc3339};
 
-pub(super) fn finding(finding: &Finding, report: &Report) -> Json {
+pub(in crate::report) fn finding(finding: &Finding, report: &Report) -> Json {
     let session = match finding.subject {
         Subject::Session(id) => Some(format!("s{id}")),
         Subject::Connection { .. } | Subject::Capture => None,

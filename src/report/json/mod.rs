@@ -16,9 +16,10 @@ use super::when::rfc3339;
 use super::{Report, Selected};
 use crate::diagnosis::stories;
 use crate::session::{Capture, Filtered};
-use finding::{finding, rules};
+pub(super) use finding::finding;
+use finding::rules;
 use gathered::Gathered;
-use session::session;
+pub(super) use session::session;
 
 /// Adding fields keeps the number; renaming or removing one needs a new one.
 const SCHEMA: u32 = 1;

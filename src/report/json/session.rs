@@ -15,7 +15,7 @@ use crate::session::{
 };
 use crate::stream::{Direction, Sides};
 
-pub(super) fn session(reported: &Reported<'_>, report: &Report) -> Json {
+pub(in crate::report) fn session(reported: &Reported<'_>, report: &Report) -> Json {
     let Reported {
         session,
         closing,

@@ -21,11 +21,11 @@ impl Style {
         }
     }
 
-    pub(super) fn bold(self, text: &str) -> String {
+    pub(in crate::report) fn bold(self, text: &str) -> String {
         self.paint(Ansi::new().bold(), text)
     }
 
-    pub(super) fn severity(self, severity: Severity) -> String {
+    pub(in crate::report) fn severity(self, severity: Severity) -> String {
         let (word, color) = match severity {
             Severity::Error => ("ERROR", AnsiColor::Red),
             Severity::Warn => ("WARN ", AnsiColor::Yellow),

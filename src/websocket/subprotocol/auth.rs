@@ -36,6 +36,10 @@ const PLAIN: [&str; 11] = [
     "permission denied",
     "access denied",
 ];
+/// What a message that is an error calls itself.
+const FAILED: [&str; 7] = [
+    "error", "fail", "invalid", "denied", "reject", "expired", "revoked",
+];
 /// Numbers that HTTP and protocols modelled on it use.
 const CODES: [&str; 4] = ["401", "403", "4401", "4403"];
 
@@ -87,6 +91,42 @@ impl Fault {
     }
 }
 
+/// What a message of no known protocol says to a peer that isn't let in: an
+/// object with an error in it, or one that calls itself one.
+pub(super) fn in_object(bytes: &[u8]) -> Option<Box<Fault>> {
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    let [error, errors, kind, event, status] =
+        pick(bytes, ["error", "errors", "type", "event", "status"]).values;
+    let carried = [error, errors]
+        .into_iter()
+        .flatten()
+        .find(|value| matches!(value, Value::Text(_) | Value::Object(_) | Value::Array(_)));
+    let own = || {
+        let mut names = [kind, event, status].into_iter().flatten();
+        let (own, denied) = names.find_map(|name| {
+            let name = unescaped(name.text()?)
+                .to_ascii_lowercase()
+                .replace(['_', '-', '.', ':'], " ");
+            let failed = FAILED.iter().any(|word| name.contains(word));
+            let denied = is_refusal(&name) || failed && name.contains("auth");
+            (failed || denied).then_some((Fault::of_object(bytes), denied))
+        })?;
+        let mut own = own;
+        own.auth |= denied;
+        Some(own)
+    };
+    let fault = match (carried, error) {
+        // An empty one is none.
+        (Some(Value::Text(b"")), _) => None,
+        (Some(value), _) => Some(Fault::of_json(value)),
+        (None, Some(Value::True)) => Some(Fault::of_object(bytes)),
+        (None, _) => own(),
+    };
+    fault.filter(|fault| fault.auth)
+}
+
 /// The text says that the peer isn't let in.
 pub(super) fn is_refusal(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
@@ -136,6 +176,35 @@ mod tests {
             assert!(!is_refusal(text), "{text}");
         }
         assert!(Fault::new(b"403", "").auth);
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_messages_of_no_known_protocol() {
+        let told = |text: &str| in_object(text.as_bytes()).map(|fault| fault.text);
+        assert_eq!(
+            told(r#"{"error": "Invalid token provided"}"#).as_deref(),
+            Some("Invalid token provided")
+        );
+        for text in [
+            r#"{"type":"error","code":401,"message":"who are you?"}"#,
+            r#"{"event":"auth_failed","reason":"signature"}"#,
+            r#"{"status":"error","message":"Session authentication failed"}"#,
+            r#"{"error":{"code":"E1","message":"jwt expired"}}"#,
+            r#"{"error":true,"message":"token expired"}"#,
+        ] {
+            assert!(told(text).is_some(), "{text}");
+        }
+        for text in [
+            r#"{"error":null,"message":"token expired"}"#,
+            r#"{"error":"","token":"invalid"}"#,
+            r#"{"error":"unknown symbol"}"#,
+            r#"{"type":"chat","message":"my token is invalid"}"#,
+            r#"{"type":"auth_ok"}"#,
+            r#"["error","token expired"]"#,
+            "unauthorized",
+        ] {
+            assert_eq!(told(text), None, "{text}");
+        }
     }
 
     #[test]

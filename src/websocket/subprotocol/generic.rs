@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::auth;
 use super::fact::{Fact, Fault, Heard};
 use super::json::{Value, members, pick};
 use super::speaker::Out;
@@ -107,7 +108,7 @@ impl Generic {
             });
         }
         if self.requests.is_none() && self.replies.is_none() {
-            return;
+            return refusal(heard, bytes, out);
         }
         let mut request = None;
         let mut reply = None;
@@ -126,9 +127,20 @@ impl Generic {
             let method = kind(bytes).map(Word::of).unwrap_or_default();
             out(Fact::Request { id, method });
         }
-        if reply.is_none() && self.replies.is_some() && !heard.whole {
-            out(Fact::Unread);
+        match reply {
+            None if self.replies.is_some() && !heard.whole => out(Fact::Unread),
+            None => refusal(heard, bytes, out),
+            Some(_) => {}
         }
+    }
+}
+
+/// Of errors that answer nothing only those are told that are about who the client is.
+fn refusal(heard: &Heard, bytes: &[u8], out: &mut Out<'_>) {
+    if heard.direction == Direction::ServerToClient
+        && let Some(fault) = auth::in_object(bytes)
+    {
+        out(Fact::Error(fault));
     }
 }
 
@@ -204,7 +216,7 @@ pub(super) type Glimpse<'a> = (&'a Heard, &'a [u8]);
 /// What there is to be read in each direction, if anything.
 pub(super) fn find(said: &Sides<Vec<Glimpse<'_>>>) -> Option<Sides<Generic>> {
     let mut found: Sides<Generic> = Sides::default();
-    let mut any = beats(said);
+    let mut any = beats(said) || refuses(&said.server);
     let listed = Sides {
         client: listed(&said.client),
         server: listed(&said.server),
@@ -218,6 +230,15 @@ pub(super) fn find(said: &Sides<Vec<Glimpse<'_>>>) -> Option<Sides<Generic>> {
         }
     }
     any.then_some(found)
+}
+
+/// Rationale: who isn't let in hears so at once; later the word stands in what people say.
+const FIRST: usize = 5;
+
+/// The server begins by not letting the client in.
+fn refuses(said: &[Glimpse<'_>]) -> bool {
+    let mut first = said.iter().take(FIRST);
+    first.any(|(_, bytes)| auth::in_object(bytes).is_some())
 }
 
 /// At least two heartbeats, and one of them is no answer.

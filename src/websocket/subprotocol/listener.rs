@@ -21,9 +21,9 @@ const LOOKED_AT: usize = 16 << 10;
 const BEGINNING: usize = 1 << 10;
 /// What is held of a direction while it isn't known what is spoken.
 ///
-/// Rationale: 60 messages of a hundred bytes, or 20 of three hundred. Sessions that say
-/// little hold it as long as they last, so that 100,000 of them take 1.2 GB at the worst.
-const HELD: usize = 6 << 10;
+/// Rationale: ids have to come back some twenty times, and a message of JSON has some
+/// hundred bytes. Sessions that say little hold theirs as long as they last.
+const HELD: usize = 16 << 10;
 
 /// What listens to one direction.
 #[derive(Debug, Default)]

@@ -56,6 +56,11 @@ impl Word {
         String::from_utf8_lossy(self.bytes())
     }
 
+    /// It may be but the beginning of a longer text.
+    pub const fn may_be_cut(&self) -> bool {
+        self.len as usize >= ROOM
+    }
+
     /// Nothing.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
