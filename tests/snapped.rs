@@ -1,5 +1,6 @@
 //! What a snap length leaves of recordings: every frame that is reported is one of the whole file's.
 
+#![allow(clippy::indexing_slicing, clippy::cast_possible_truncation)] // Of files of our own.
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
