@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use super::cut::CutSwitch;
 use super::excerpt::Excerpt;
 use super::half::{Half, Phase, Question};
 use super::socks::Dialogue;
@@ -46,6 +47,8 @@ pub struct Connection {
     pub(super) cut_until: Sides<Option<u64>>,
     /// The same as it was when it cut a 101.
     pub(super) behind_cut_switch: Sides<Option<u64>>,
+    /// An opening handshake of which the snap length left the beginnings.
+    pub(super) cut_switch: Option<Box<CutSwitch>>,
 }
 
 /// What the connection speaks.

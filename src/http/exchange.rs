@@ -26,6 +26,7 @@ impl Connection {
         let Some(head) = parse::request(bytes, &mut room) else {
             return self.refuse_head(ClientToServer, place, out);
         };
+        self.cut_switch = None;
         let half = &mut self.halves.client;
         half.begun = true;
         half.phase = phase_of(Some(Body::of_request(&head)));
@@ -242,7 +243,7 @@ fn names_another_protocol(response: &Response, request: &Request) -> bool {
     })
 }
 
-fn owned_request(head: &Head<'_, '_, RequestLine<'_>>, place: Place) -> Request {
+pub(super) fn owned_request(head: &Head<'_, '_, RequestLine<'_>>, place: Place) -> Request {
     Request {
         first: place.first,
         last: place.last,

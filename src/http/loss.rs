@@ -25,7 +25,13 @@ impl Connection {
             Phase::Search | Phase::Ignored => {}
             // What was chosen, or where the tunnel begins, is lost.
             Phase::Socks => self.become_opaque(),
-            Phase::Start if gap.cause == GapCause::BeganMidStream => self.lose_step(direction, out),
+            Phase::Start if gap.cause == GapCause::BeganMidStream => {
+                if direction == ServerToClient && self.awaits_upgrade() {
+                    // The server's first bytes come behind its answer.
+                    self.answer_gap = Some(*gap);
+                }
+                self.lose_step(direction, out);
+            }
             Phase::Start | Phase::Head => self.lose_head_to(gap, out),
             Phase::Body(Body::Length(left)) => match gap.len {
                 Some(len) if len < left => {
@@ -55,6 +61,7 @@ impl Connection {
 
     /// A gap took a head, or a part of it.
     fn lose_head_to(&mut self, gap: &Gap, out: &mut impl FnMut(Output<'_>)) {
+        self.note_cut_head(gap);
         if gap.direction == ServerToClient && self.mode == Mode::Http {
             let status = parse::status_of(self.halves.server.gather.bytes());
             if status == Some(101) && self.cut_until.server.is_some() {
@@ -110,6 +117,9 @@ impl Connection {
 
     /// Looks for a head at the start of a chunk; how many bytes are none.
     pub(super) fn search(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(Output<'_>)) -> usize {
+        if self.open_behind_cut_switch(chunk, out) {
+            return 0;
+        }
         let found = match chunk.direction {
             ClientToServer => parse::begins_like_request(chunk.bytes),
             ServerToClient => parse::begins_like_response(chunk.bytes),

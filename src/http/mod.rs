@@ -5,6 +5,7 @@ mod body;
 mod breach;
 mod connect;
 mod connection;
+mod cut;
 mod excerpt;
 mod exchange;
 mod extension;
@@ -36,7 +37,7 @@ pub use upgrade::{
 #[cfg(test)]
 mod tests;
 
-use crate::stream::{Direction, PacketRef, StreamEvent};
+use crate::stream::{Direction, PacketRef, Sides, StreamEvent};
 
 /// What the HTTP layer noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,15 @@ pub enum Event {
     AnswerLost {
         /// The packet that showed that it is missing.
         at: PacketRef,
+    },
+    /// The snap length cut the request and the 101 to it, and what follows may
+    /// be frames: both directions go on as [`Output::Stream`]. Comes behind an
+    /// [`Event::UpgradeRequested`] with as much as is known of the request.
+    AnswerCut {
+        /// The packet with the 101.
+        at: PacketRef,
+        /// Where the streams go on behind both heads.
+        behind: Sides<Option<u64>>,
     },
     /// A PROXY protocol header came before the first request.
     Proxied {

@@ -98,6 +98,7 @@ fn word(event: &Event) -> String {
         Event::Upgraded { breaches, .. } => format!("upgraded{}", kinds(breaches)),
         Event::EarlyData { len, .. } => format!("early {len}"),
         Event::AnswerLost { .. } => "answer lost".to_owned(),
+        Event::AnswerCut { .. } => "answer cut".to_owned(),
         Event::Proxied { header, .. } => format!("proxied {:?}", header.source),
         Event::ConnectRequested { request } => format!("connect {}", request.target),
         Event::ConnectRefused { response } => format!("no tunnel {}", response.status),
@@ -993,4 +994,43 @@ fn an_answer_from_before_a_request_behind_a_gap_is_another_ones() {
             "upgraded"
         ]
     );
+}
+
+/// An opening handshake of which the snap length left `left` bytes a head, and what came behind it.
+fn cut_handshake(left: usize, behind: &[u8]) -> Seen {
+    let cut = |sender: Direction, head: &str| {
+        let rest = u64::try_from(head.len() - left).unwrap();
+        [
+            Says(sender, head.as_bytes()[..left].to_vec()),
+            Loses(sender, Some(rest), GapCause::SnapLength),
+        ]
+    };
+    let mut lines = Vec::from(cut(ClientToServer, ASK));
+    lines.extend(cut(ServerToClient, ACCEPT));
+    lines.push(server(behind));
+    play(&lines)
+}
+
+#[test]
+fn a_handshake_that_the_snap_length_cut_is_one_where_frames_follow() {
+    let seen = cut_handshake(30, &[0x81, 2, b'h', b'i']);
+    assert!(seen.words.contains(&"answer cut".to_owned()), "{seen:?}");
+    assert_eq!(seen.frames.server, [0x81, 2, b'h', b'i']);
+    // HTTP/2's SETTINGS, and a request of which the target isn't whole.
+    let other = cut_handshake(30, &[0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    let short = cut_handshake(8, &[0x81, 2, b'h', b'i']);
+    for seen in [other, short] {
+        assert!(!seen.words.contains(&"answer cut".to_owned()), "{seen:?}");
+    }
+}
+
+#[test]
+fn frames_of_a_server_that_was_not_seen_before_follow_a_lost_answer() {
+    let seen = play(&[
+        client(ASK),
+        Loses(ServerToClient, None, GapCause::BeganMidStream),
+        server([0x81, 2, b'h', b'i']),
+    ]);
+    assert!(seen.words.contains(&"answer lost".to_owned()), "{seen:?}");
+    assert_eq!(seen.frames.server, [0x81, 2, b'h', b'i']);
 }

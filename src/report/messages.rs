@@ -124,8 +124,11 @@ impl Messages {
         put: &mut impl FnMut(&str, Json) -> Option<Json>,
     ) {
         put("opcode", json!(message.opcode.name()));
-        put("length", json!(message.len));
-        put("wire_length", json!(message.wire_len));
+        put("length", json!(message.whole_len));
+        put("wire_length", json!(message.whole_wire_len));
+        if message.whole_wire_len.is_none() {
+            put("wire_length_seen", json!(message.wire_len));
+        }
         put("compressed", json!(message.compressed));
         put("fragments", json!(message.fragments));
         put("complete", json!(message.complete));
@@ -193,7 +196,7 @@ impl Messages {
     fn what(&self, record: &Record) -> String {
         match &record.kind {
             RecordKind::Message(message) => {
-                let mut text = format!("{} {} B", message.opcode.name(), message.len);
+                let mut text = format!("{} {}", message.opcode.name(), length(message));
                 if message.compressed {
                     text.push_str(" deflated");
                 }
@@ -229,6 +232,15 @@ impl Messages {
 }
 
 /// What its header announced, and whether all of it was captured.
+/// How long a message is; of one of which that isn't known, what is.
+fn length(message: &Message) -> String {
+    match (message.whole_len, message.whole_wire_len) {
+        (Some(len), _) => format!("{len} B"),
+        (None, Some(wire)) => format!("of unknown length ({wire} B on the wire)"),
+        (None, None) => format!("of at least {} B on the wire", message.wire_len),
+    }
+}
+
 fn size(control: &Control) -> String {
     let missing = if control.complete { "" } else { " INCOMPLETE" };
     format!("{} B{missing}", control.frame.payload_len)

@@ -66,7 +66,7 @@ pub struct MessageCounts {
     pub bytes: u64,
     /// Bytes of their frames, headers included.
     pub wire_bytes: u64,
-    /// Compressed messages, their uncompressed and their frames' bytes.
+    /// Compressed messages that were inflated, their uncompressed and their frames' bytes.
     pub compressed: (u64, u64, u64),
     /// The largest complete message, uncompressed.
     pub largest: u64,
@@ -82,7 +82,7 @@ impl MessageCounts {
         } else {
             self.incomplete += 1;
         }
-        if message.compressed {
+        if message.compressed && message.complete {
             let (count, bytes, wire) = self.compressed;
             self.compressed = (
                 count + 1,
@@ -90,5 +90,47 @@ impl MessageCounts {
                 wire.saturating_add(message.wire_len),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::{Direction, PacketRef};
+    use crate::websocket::{Confidence, Opcode};
+
+    #[test]
+    fn what_was_not_inflated_is_no_cost_of_compression() {
+        let at = PacketRef::default();
+        let inflated = Message {
+            direction: Direction::ServerToClient,
+            opcode: Opcode::Text,
+            len: 50,
+            wire_len: 20,
+            whole_len: Some(50),
+            whole_wire_len: Some(20),
+            compressed: true,
+            fragments: 1,
+            complete: true,
+            confidence: Confidence::Certain,
+            first: at,
+            begun: at,
+            last: at,
+            available: at,
+            end: 20,
+            breaches: Vec::new(),
+            sha256: None,
+            payload: None,
+        };
+        let unread = Message {
+            len: 0,
+            complete: false,
+            ..inflated.clone()
+        };
+        let mut counts = MessageCounts::default();
+        counts.add(&inflated);
+        counts.add(&unread);
+        assert_eq!(counts.compressed, (1, 50, 20));
+        assert_eq!((counts.count, counts.incomplete), (2, 1));
     }
 }

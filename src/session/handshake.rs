@@ -69,6 +69,8 @@ pub struct Handshake {
     pub not_http: Option<(PacketRef, crate::http::Lookalike)>,
     /// The answer is missing from the capture, and frames follow; the packet that shows it.
     pub answer_lost: Option<PacketRef>,
+    /// The snap length cut the request: fields that aren't there may have been.
+    pub request_cut: bool,
     /// Segments that may cross the answer on their way.
     pub(super) crossing: Option<Box<Crossing>>,
 }
@@ -88,6 +90,7 @@ impl Handshake {
             early_data: None,
             not_http: None,
             answer_lost: None,
+            request_cut: false,
             crossing: None,
         }
     }
@@ -141,6 +144,9 @@ impl Handshake {
                 }
             }
             Event::AnswerLost { at } => self.answer_lost = Some(*at),
+            Event::AnswerCut { at, .. } => {
+                (self.answer_lost, self.request_cut) = (Some(*at), true);
+            }
             Event::UpgradeRequested { .. }
             | Event::Exchange
             | Event::Proxied { .. }

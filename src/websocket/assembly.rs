@@ -66,6 +66,12 @@ pub(super) struct Assembly {
     excerpt_room: usize,
     /// Its bytes may be anything.
     opaque: bool,
+    /// What its headers announce: bytes of payload, and of whole frames.
+    announced: (u64, u64),
+    /// Its first fragment was seen.
+    begun: bool,
+    /// Its latest fragment is its last.
+    ended: bool,
     content: Content,
 }
 
@@ -103,6 +109,8 @@ impl Assembly {
             opcode: frame.opcode,
             len: 0,
             wire_len: 0,
+            whole_len: None,
+            whole_wire_len: None,
             compressed: reading != Reading::Plain,
             fragments: 0,
             complete: reading != Reading::Unreadable,
@@ -126,6 +134,9 @@ impl Assembly {
             excerpt: None,
             excerpt_room: 0,
             opaque,
+            announced: (0, 0),
+            begun: frame.opcode != Opcode::Continuation,
+            ended: false,
             content: Content::of(frame.opcode, opaque, wants),
         }
     }
@@ -142,6 +153,13 @@ impl Assembly {
         self.message.fragments = self.message.fragments.saturating_add(1);
         self.message.end = frame.end();
         self.last_frame = frame.offset;
+        let (payload, wire) = self.announced;
+        let size = u64::from(frame.header_len).saturating_add(frame.payload_len);
+        self.announced = (
+            payload.saturating_add(frame.payload_len),
+            wire.saturating_add(size),
+        );
+        self.ended = frame.fin;
         self.passed(u64::from(frame.header_len));
         self.arrived(arrival);
     }
@@ -267,6 +285,18 @@ impl Assembly {
         if self.reading == Reading::Failed {
             self.cut();
             self.message.payload = None;
+        }
+        if self.begun && self.ended {
+            let (payload, wire) = self.announced;
+            let inflated = self.message.complete.then_some(self.message.len);
+            self.message.whole_wire_len = Some(wire);
+            self.message.whole_len = match self.message.compressed {
+                true => inflated,
+                false => Some(payload),
+            };
+        } else if self.message.complete {
+            self.message.whole_len = Some(self.message.len);
+            self.message.whole_wire_len = Some(self.message.wire_len);
         }
         if self.message.complete {
             let digest = self.content.sha256.take();

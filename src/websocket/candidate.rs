@@ -2,8 +2,8 @@
 //! what speaks for it.
 
 use super::evidence::{
-    ANYWHERE, BEHIND_SWITCH, Expected, HIT_SHORT, LINK, hit, is_dull, is_legal, is_middle, size,
-    text_bits,
+    ANYWHERE, BEHIND_SWITCH, Expected, HIT_SHORT, LINK, hit, is_dull, is_legal, is_middle,
+    is_periodic, size, text_bits,
 };
 use super::frame::Header;
 use super::{Confidence, Opcode};
@@ -40,6 +40,8 @@ pub(super) struct Rhythm {
     segments: u32,
     chance: i32,
     nesting: i32,
+    /// What the latest began with.
+    latest: Option<Header>,
 }
 
 /// A place in the stream.
@@ -77,7 +79,11 @@ pub(super) struct Candidate {
     scrambled: bool,
     /// A frame of uncompressed binary data is among them.
     binary: bool,
+    /// Its latest frame was read into bytes that repeat themselves.
+    periodic: bool,
     frames: u64,
+    /// The first frame.
+    first: Header,
     fragments: Fragments,
     closed: bool,
     /// The first frame that is likely whatever this direction sends.
@@ -92,7 +98,7 @@ impl Candidate {
     pub(super) fn begin(
         header: &Header,
         site: Site,
-        sample: &[u8],
+        bytes: &[u8],
         expected: Expected,
     ) -> Option<Self> {
         let mut this = Self {
@@ -102,15 +108,20 @@ impl Candidate {
             nesting: if site.aligned { hit(size(header)) } else { 0 },
             scrambled: expected.masked && expected.keys_vary,
             binary: expected.binary,
+            periodic: false,
             frames: 0,
+            first: *header,
             fragments: Fragments::Unknown,
             closed: false,
             likely_from: None,
             header: *header,
             site,
         };
-        this.take(header, site, sample, expected, false)
-            .then_some(this)
+        let fits = this.take(header, site, bytes, expected, false);
+        if this.periodic {
+            this.nesting = 0;
+        }
+        fits.then_some(this)
     }
 
     /// The next frame of the chain: false where it can't be one.
@@ -118,7 +129,7 @@ impl Candidate {
         &mut self,
         header: &Header,
         site: Site,
-        sample: &[u8],
+        bytes: &[u8],
         expected: Expected,
     ) -> bool {
         let before = self.site;
@@ -135,14 +146,16 @@ impl Candidate {
             == (header.opcode, header.fin, header.payload_len);
         let dull = same && is_dull(header, expected);
         // A length of two bytes before each message is what such fragments look like, too.
-        if site.aligned && !is_middle(header) && !dull {
+        let masked_alike = same && same_key && header.mask.is_some();
+        let constant = masked_alike || is_periodic(bytes);
+        if site.aligned && !is_middle(header) && !dull && !constant {
             let mean = site.offset.saturating_sub(self.start) / self.frames.max(1);
             let short = site.short_before == Some(before.offset) && before.aligned;
             let bits = hit(mean).max(if short { HIT_SHORT } else { 0 });
             self.chance = self.chance.saturating_add(bits);
             self.nesting = self.nesting.saturating_add(bits);
         }
-        self.take(header, site, sample, expected, same && same_key)
+        self.take(header, site, bytes, expected, same && same_key)
     }
 
     /// It begins behind the opening handshake: what can't be there at first is no frame.
@@ -208,11 +221,29 @@ impl Candidate {
         (&self.header, self.site)
     }
 
-    /// Adds what speaks for it to what the segments before it told.
-    pub(super) const fn add_to(&self, rhythm: &mut Rhythm) {
+    /// Adds what speaks for it to what the segments before it told. Each may be
+    /// the middle of one large frame: what repeats the one before, and what
+    /// begins no message or leaves one open, tells nothing.
+    pub(super) fn add_to(&self, rhythm: &mut Rhythm) {
+        let alike = self.repeats(*rhythm);
+        rhythm.latest = Some(self.first);
+        if alike || self.is_loose() {
+            return;
+        }
         rhythm.segments = rhythm.segments.saturating_add(1);
         rhythm.chance = rhythm.chance.saturating_add(self.chance);
         rhythm.nesting = rhythm.nesting.saturating_add(self.nesting);
+    }
+
+    /// It shows one frame, and that looks like the one with which the segment before began.
+    fn repeats(&self, rhythm: Rhythm) -> bool {
+        self.frames == 1 && rhythm.latest == Some(self.first)
+    }
+
+    /// Its first frame is part of a message of which nothing else was seen.
+    fn is_loose(&self) -> bool {
+        let alone = self.frames == 1 && self.first.opcode.is_data();
+        alone && (!self.first.fin || self.first.opcode == Opcode::Continuation)
     }
 
     /// Its frames lie in one segment of a sender of this rhythm, and nothing
@@ -220,7 +251,11 @@ impl Candidate {
     pub(super) fn is_in_rhythm(&self, rhythm: Rhythm) -> bool {
         let proven = rhythm.chance >= CERTAIN.0 && (self.scrambled || rhythm.nesting >= CERTAIN.1);
         let broken = i32::try_from(rhythm.segments.max(1).ilog2()).unwrap_or(0);
-        proven && self.is_likely_from_its_start() && self.chance.saturating_add(broken) >= IN_RHYTHM
+        let told = self.chance >= LINK && !self.is_loose() && !self.repeats(rhythm);
+        proven
+            && told
+            && self.is_likely_from_its_start()
+            && self.chance.saturating_add(broken) >= IN_RHYTHM
     }
 
     /// The frames that count too little by themselves are likely, once the
@@ -235,21 +270,24 @@ impl Candidate {
         &mut self,
         header: &Header,
         site: Site,
-        sample: &[u8],
+        bytes: &[u8],
         expected: Expected,
         repeated: bool,
     ) -> bool {
         let fits = is_legal(header, expected) && self.is_in_order(header);
+        let sample = bytes.get(usize::from(header.len)..).unwrap_or_default();
         let Some(text) = text_bits(header, sample).filter(|_| fits) else {
             return false;
         };
+        self.periodic = is_periodic(bytes);
         let own_key = match header.mask {
+            _ if self.periodic => false,
             Some(key) => key != [0; 4] && (self.frames == 0 || self.header.mask != Some(key)),
             None => false,
         };
         self.scrambled &= own_key;
         let empty = header.opcode.is_data() && header.payload_len == 0;
-        let link = match (empty || is_middle(header), repeated) {
+        let link = match (empty || is_middle(header) || self.periodic, repeated) {
             (true, _) => 0,
             (false, true) if header.mask.is_some() || is_dull(header, expected) => 0,
             (false, true) => 1,

@@ -40,6 +40,18 @@ impl Connection {
         }
     }
 
+    /// A connection of whose opening handshake too little was captured to know
+    /// what was agreed on: frames begin at these offsets, or one began before and goes on there.
+    pub fn behind(offsets: Sides<Option<u64>>, wants: Wants) -> Self {
+        let mut this = Self::mid_stream(wants);
+        for (direction, offset) in offsets.iter() {
+            if let Some(offset) = *offset {
+                this.search_from(direction, offset);
+            }
+        }
+        this
+    }
+
     /// Takes the next bytes, gap or end of one direction and hands what shows
     /// in it to `out`, in stream order.
     pub fn on_stream(&mut self, event: &StreamEvent<'_>, out: &mut impl FnMut(Event)) {

@@ -31,6 +31,9 @@
 //! begins: any protocol of small records of equal form looks like that. And
 //! what unmasked frames prove is likely at most, until the other side is seen to mask.
 //!
+//! Constant content is worth nothing either, nor is where it begins: bytes that
+//! repeat themselves make one chain that never breaks, or none.
+//!
 //! Of a chain that goes on into the true one, what comes later says nothing on
 //! its first frames. So each frame counts only what speaks for it and for those before it.
 
@@ -44,6 +47,11 @@ use super::mask::unmask;
 ///
 /// Rationale: [`TEXT_MOST`] bits of text need 32 characters.
 pub(super) const SAMPLE: usize = 32;
+
+/// Bytes after which constant content begins anew, at most.
+///
+/// Rationale: samples of sound, pixels and numbers have up to 8 bytes.
+const MAX_PERIOD: usize = 8;
 
 /// Bits that a header is worth.
 pub(super) const LINK: i32 = 5;
@@ -65,8 +73,9 @@ pub(super) const HIT_SHORT: i32 = 4;
 /// chance and against nesting: what is spoken is known, and frames begin there
 /// but where one came in the packet of the 101 and was longer than that.
 ///
-/// Rationale: few servers speak first, and fewer in the same packet.
-pub(super) const BEHIND_SWITCH: i32 = 12;
+/// Rationale: few servers speak first, and fewer in the same packet; with one
+/// header that fits, it is likely.
+pub(super) const BEHIND_SWITCH: i32 = 16;
 
 /// Bits of a Close frame with which the stream ends: nothing may follow one
 /// (RFC 6455, section 5.5.1), and its length is exactly what is left.
@@ -117,6 +126,16 @@ pub(super) fn is_middle(header: &Header) -> bool {
 pub(super) fn is_dull(header: &Header, expected: Expected) -> bool {
     let small = header.payload_len <= MAX_CONTROL as u64;
     !expected.known && header.mask.is_none() && header.opcode != Opcode::Text && small
+}
+
+/// Bytes that repeat themselves: a header that is read into them is one that
+/// every other place of them would show too.
+pub(super) fn is_periodic(bytes: &[u8]) -> bool {
+    let repeats = |period: usize| {
+        let ahead = bytes.iter().skip(period);
+        bytes.iter().zip(ahead).all(|(one, other)| one == other)
+    };
+    (1..=MAX_PERIOD).any(|period| bytes.len() >= period.saturating_mul(3) && repeats(period))
 }
 
 /// Legal whatever came before.

@@ -16,6 +16,11 @@ pub struct Message {
     pub len: u64,
     /// Bytes of all its frames, headers included; of a frame that was cut off, those that passed.
     pub wire_len: u64,
+    /// How long it is, uncompressed, as far as the headers or its bytes tell:
+    /// `None` where fragments are missing or what is compressed wasn't inflated.
+    pub whole_len: Option<u64>,
+    /// The same of all its frames, headers included.
+    pub whole_wire_len: Option<u64>,
     /// RSV1 was set and permessage-deflate agreed on.
     pub compressed: bool,
     /// How many frames it came in.

@@ -277,10 +277,10 @@ fn is_short(bytes: &[u8]) -> bool {
     })
 }
 
+/// The header, and of its payload what is looked at.
 fn sample(bytes: &[u8], header_len: usize, payload_len: u64) -> &[u8] {
     let len = usize::try_from(payload_len).map_or(SAMPLE, |len| len.min(SAMPLE));
-    let payload = bytes.get(header_len..).unwrap_or_default();
-    payload.get(..len).unwrap_or(payload)
+    bytes.get(..header_len.saturating_add(len)).unwrap_or(bytes)
 }
 
 fn stronger(one: Option<Candidate>, other: Option<Candidate>) -> Option<Candidate> {

@@ -57,6 +57,10 @@ pub(super) fn on_http(
                 let websocket = Box::new(websocket::Connection::new(parameters));
                 *above = Some(Box::new(Layer::WebSocket(websocket)));
             }
+            if let http::Event::AnswerCut { behind, .. } = &event {
+                let websocket = websocket::Connection::behind(*behind, shared.options.wants);
+                *above = Some(Box::new(Layer::WebSocket(Box::new(websocket))));
+            }
             subject.on_http(&event, shared);
         }
     }

@@ -44,7 +44,7 @@ pub(in crate::report) fn session(reported: &Reported<'_>, report: &Report) -> Js
         "subprotocol": agreement.subprotocol.as_deref().map(|name| {
             secrets.text(&secrets.subprotocol(name), &session.handshake.secrets()).into_owned()
         }),
-        "offered_subprotocols": session.handshake.seen_request().map(|_| {
+        "offered_subprotocols": session.handshake.seen_request().filter(|_| !session.handshake.request_cut).map(|_| {
             secrets.subprotocols(session.handshake.offered_subprotocols())
         }),
         // What an answer that wasn't captured settled isn't known.

@@ -268,6 +268,8 @@ fn hello_is_answered() {
         opcode: Opcode::Text,
         len: 5,
         wire_len: 11,
+        whole_len: Some(5),
+        whole_wire_len: Some(11),
         compressed: false,
         fragments: 1,
         complete: true,
@@ -1167,4 +1169,37 @@ proptest! {
             }
         }
     }
+}
+
+/// What is known of the lengths of the only message.
+fn lengths(talk: &Talk) -> (Option<u64>, Option<u64>) {
+    let message = &talk.messages()[0];
+    assert!(!message.complete);
+    (message.whole_len, message.whole_wire_len)
+}
+
+#[test]
+fn a_frame_that_was_cut_off_is_as_long_as_its_header_says() {
+    let mut talk = Talk::plain();
+    talk.server(&bare(FIN | BINARY, &[7; 300])[..40]).finish();
+    assert_eq!(lengths(&talk), (Some(300), Some(304)));
+    let mut talk = Talk::plain();
+    talk.server(&bare(FIN | BINARY, &[7; 300])[..40]);
+    talk.lose(ServerToClient, Some(900)).finish();
+    assert_eq!(lengths(&talk), (Some(300), Some(304)));
+}
+
+#[test]
+fn how_long_a_message_is_whose_last_fragment_is_missing_nobody_knows() {
+    let mut talk = Talk::plain();
+    talk.server(&bare(BINARY, &[7; 300])).finish();
+    assert_eq!(lengths(&talk), (None, None));
+}
+
+#[test]
+fn how_much_a_cut_compressed_message_would_be_nobody_knows() {
+    let mut talk = Talk::compressed(Deflate::default());
+    talk.server(&bare(FIN | 0x40 | TEXT, &[7; 100])[..40])
+        .finish();
+    assert_eq!(lengths(&talk), (None, Some(102)));
 }

@@ -443,3 +443,17 @@ fn another_protocol_behind_a_cut_switch_is_nothing() {
         assert_eq!(stranger.recognition.finish(), Recognised::Nothing);
     }
 }
+
+#[test]
+fn constant_content_is_no_frames() {
+    for sender in Direction::BOTH {
+        for byte in [0x01, 0x42, 0x81, 0x82, 0x89, 0x8a, 0xc1] {
+            let mut stranger = Stranger::new();
+            for _ in 0..60 {
+                stranger.send(sender, &[byte; 1448]);
+            }
+            let answer = stranger.recognition.finish();
+            assert_eq!(answer, Recognised::Nothing, "{byte:#x} {sender:?}");
+        }
+    }
+}

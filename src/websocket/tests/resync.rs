@@ -451,3 +451,30 @@ fn a_header_at_the_end_of_a_huge_segment_is_kept() {
     assert_eq!((wrong, talk.breaches()), (0, vec![]));
     assert!(!talk.messages().is_empty());
 }
+
+/// Segments of which the snap length left the beginning, behind frames that are sure.
+fn cut_segments(segment: &[u8], rest: u64) -> Talk {
+    let mut talk = coalesced_and_cut(ServerToClient);
+    for _ in 0..300 {
+        talk.server(segment)
+            .lose_as(ServerToClient, Some(rest), GapCause::SnapLength);
+    }
+    talk
+}
+
+#[test]
+fn cut_segments_of_a_large_frame_of_one_byte_are_no_frames() {
+    let before = coalesced_and_cut(ServerToClient).frames().len();
+    for segment in [&[0x42; 30][..], &[0x82; 30], &[0x01; 30]] {
+        let talk = cut_segments(segment, 1418);
+        assert!(talk.frames().len() <= before + 1, "{:?}", &segment[..2]);
+    }
+}
+
+#[test]
+fn cut_records_of_equal_form_are_no_frames() {
+    // A continuation of 96 bytes that continues nothing, in a segment of 172.
+    let before = coalesced_and_cut(ServerToClient).frames().len();
+    let talk = cut_segments(&[0x80, 0x60, 0, 1, 0, 9, 4, 3, 2, 1, 8, 8], 160);
+    assert!(talk.frames().len() <= before + 1);
+}
