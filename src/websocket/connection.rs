@@ -174,11 +174,16 @@ impl Connection {
         }
     }
 
-    /// The first packet of a message that is not at its end.
+    /// The first packet of what is told late: of a message that is not at its end, or of
+    /// frames that are sought behind a 101.
     pub fn open_since(&self) -> Option<PacketRef> {
         let halves = self.halves.iter();
-        let open = halves.filter_map(|(_, half)| half.message.as_ref());
-        open.map(|message| message.message.first).min()
+        let open = halves.flat_map(|(_, half)| {
+            let message = half.message.as_ref();
+            let begun = message.map(|message| message.message.first);
+            begun.into_iter().chain(half.sought_since())
+        });
+        open.min()
     }
 
     /// Bytes of memory held beyond the connection itself: kept payload and

@@ -172,6 +172,14 @@ impl Half {
         !self.found && matches!(self.state, State::Searching(_))
     }
 
+    /// Since when frames are sought behind a 101 whose head was cut.
+    pub(super) fn sought_since(&self) -> Option<PacketRef> {
+        match &self.state {
+            State::Searching(search) if search.beginning.is_some() => search.first,
+            _ => None,
+        }
+    }
+
     /// The other direction is proven and said this.
     pub(super) fn search_answer(&mut self, said: &Said, out: &mut impl FnMut(Event)) {
         if let State::Searching(search) = &mut self.state

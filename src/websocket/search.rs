@@ -50,7 +50,8 @@ pub(super) struct Search {
     pub(super) tail: Vec<u8>,
     pub(super) at: u64,
     pub(super) segments: Segments,
-    /// The latest packet that told anything.
+    /// The first packet that carried bytes, and the latest that told anything.
+    pub(super) first: Option<PacketRef>,
     pub(super) latest: Option<PacketRef>,
     /// Bytes that came.
     pub(super) looked: u64,
@@ -78,6 +79,7 @@ impl Search {
             tail: Vec::new(),
             at: 0,
             segments: Segments::default(),
+            first: None,
             latest: None,
             looked: torn,
             closely: u64::MAX,
@@ -104,6 +106,7 @@ impl Search {
         }
         self.end = chunk.offset.saturating_add(chunk.bytes.len() as u64);
         self.segments.on_chunk(chunk);
+        self.first.get_or_insert(chunk.seen);
         self.latest = self.latest.max(Some(chunk.seen));
         self.looked = self.looked.saturating_add(chunk.bytes.len() as u64);
         if self.is_skimming() && self.skim_over(chunk) {

@@ -186,7 +186,9 @@ impl Listener {
 fn disorder(records: &[Record]) -> Vec<String> {
     let mut disorder = Vec::new();
     for pair in records.windows(2) {
-        if pair[1].first() < pair[0].first() {
+        let earlier = pair[1].first() < pair[0].first();
+        // Where the packets of a file run back in time, their own order is the capture's too.
+        if earlier && pair[1].first().number < pair[0].first().number {
             let own = pair[0].tcp_stream == pair[1].tcp_stream
                 && pair[0].direction() == pair[1].direction();
             // A Ping inside a message comes before its end.

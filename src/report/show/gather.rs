@@ -138,6 +138,8 @@ mod tests {
             opcode: Opcode::Text,
             len: 5,
             wire_len: 7,
+            whole_len: Some(5),
+            whole_wire_len: Some(7),
             compressed: false,
             fragments: 1,
             complete,
