@@ -56,9 +56,14 @@ impl Leg {
             Event::Spurious { direction, .. } => self.flow[direction].on_spurious(),
             Event::Bin { direction, bin } => self.flow[direction].on_bin(&bin),
             Event::OutOfOrder { direction, .. } => self.out_of_order[direction] += 1,
-            Event::Duplicate { at, .. } => {
+            Event::Duplicate { direction, at, .. } => {
                 self.duplicates += 1;
                 self.first_duplicate.get_or_insert(at);
+                // Nobody was heard again: the second copy of a packet is no sign of life.
+                if self.last_packet[direction] == Some(at) && self.heard_before[direction].is_some()
+                {
+                    self.last_packet[direction] = self.heard_before[direction];
+                }
             }
             // A matter of the capture's clocks.
             Event::AckedEarly { .. } => {}
