@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use capture::{Directory, Sender};
-use stacks::{Program, Relay, Sent, Wire, certificate, free_port, has};
+use stacks::{Program, Relay, Sent, Wire, certificate, free_port, has, openssl};
 use wscope::source::read_key_log;
 use wscope::stream::{Chunk, Direction, PacketRef, Secret, StreamEvent};
 use wscope::time::Timestamp;
@@ -324,6 +324,57 @@ fn a_private_key_opens_sessions_that_resume_one_it_opened() {
         assert!(heard.has(|event| matches!(event, Event::ServerHello { resumed: true, .. })));
         heard.is_all_of(LINES, name);
     }
+}
+
+/// A session of `openssl` without its id: only its ticket names it.
+fn without_session_id(directory: &Path) {
+    openssl(
+        directory,
+        "sess_id -in session -outform DER -out session.der",
+    );
+    let der = fs::read(directory.join("session.der")).expect("a session");
+    // SEQUENCE, with a length of two bytes: version, TLS version, suite, id, ...
+    let (head, session) = der.split_at(4);
+    assert_eq!(head[..2], [0x30, 0x82]);
+    let (before, rest) = session.split_at(3 + 4 + 4);
+    assert_eq!(rest[..2], [0x04, 0x20], "an id of 32 bytes");
+    let edited = [before, &[0x04, 0x00], &rest[34..]].concat();
+    let len = u16::try_from(edited.len()).expect("a short session");
+    let edited = [&[0x30, 0x82], &len.to_be_bytes()[..], &edited].concat();
+    fs::write(directory.join("session.der"), edited).expect("a file");
+    openssl(
+        directory,
+        "sess_id -inform DER -in session.der -out session",
+    );
+}
+
+/// OpenSSL's server goes on with it; its client would only with an id, and says so in an alert.
+#[test]
+fn a_ticket_without_a_session_id_shows_in_the_servers_answer_that_it_resumes() {
+    if !has_openssl() {
+        return;
+    }
+    let mut endpoint = Endpoint::new("stacks-resumed-no-id", "");
+    let flags = "-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256";
+    let first = endpoint.talk(&format!("{flags} -sess_out session"), LINES);
+    without_session_id(endpoint.directory.path());
+    let second = endpoint.talk(&format!("{flags} -sess_in session"), &[]);
+    let keys = keys_of(&endpoint.key_log());
+    let resumed = |event: &Event| matches!(event, Event::Resumed { .. });
+    let heard = listen(&first, &keys);
+    heard.is_all_of(LINES, "the first");
+    assert!(!heard.has(resumed));
+    let heard = listen(&second, &keys);
+    assert!(heard.has(resumed), "{:#?}", heard.facts);
+    // Neither hello tells.
+    assert!(heard.has(|event| matches!(event, Event::ServerHello { resumed: false, .. })));
+    assert!(!heard.has(|event| matches!(event, Event::Certificate { .. })));
+    let finished = |event: &Event| {
+        let server = Direction::ServerToClient;
+        matches!(event, Event::Finished { direction, .. } if *direction == server)
+    };
+    assert!(heard.has(finished), "{:#?}", heard.facts);
+    assert_eq!(heard.reasons(), []);
 }
 
 // --- what may happen in a connection ------------------------------------
