@@ -637,7 +637,7 @@ fn acknowledgments_of_records_are_those_of_their_messages() {
 // --- secrets ------------------------------------------------------------
 
 /// Everything that reads a capture and prints of it.
-const PRINTS: [&[&str]; 7] = [
+const PRINTS: [&[&str]; 8] = [
     &["analyze"],
     &["analyze", "--verbose"],
     &["analyze", "--show-secrets"],
@@ -645,6 +645,7 @@ const PRINTS: [&[&str]; 7] = [
     &["analyze", "--format", "jsonl"],
     &["messages", "--control"],
     &["messages", "--control", "--format", "jsonl", "--sha256"],
+    &["show", "s1", "--all", "--show-secrets"],
 ];
 
 /// A secret as it might be printed: hexadecimal, and as `Debug` shows bytes.
