@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::fs;
 use std::io::{Cursor, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -476,15 +477,7 @@ fn content(message: &Value) -> String {
 
 /// A pcap without one of its packets.
 fn without(pcap: &[u8], lost: usize) -> Vec<u8> {
-    let (mut file, mut rest, mut number) = (pcap[..24].to_vec(), &pcap[24..], 0);
-    for (_, _, packet) in packets(pcap) {
-        let (record, after) = rest.split_at(16 + packet.len());
-        if number != lost {
-            file.extend(record);
-        }
-        (rest, number) = (after, number + 1);
-    }
-    file
+    without_all(pcap, lost..lost + 1)
 }
 
 #[test]
@@ -547,6 +540,69 @@ fn lost_session_tickets_cost_no_message() {
     assert_eq!(report["capture"]["gaps"][0]["bytes"], 510);
 }
 
+/// A pcap without some of its packets.
+fn without_all(pcap: &[u8], lost: Range<usize>) -> Vec<u8> {
+    let (mut file, mut rest) = (pcap[..24].to_vec(), &pcap[24..]);
+    for (number, (_, _, packet)) in packets(pcap).into_iter().enumerate() {
+        let (record, after) = rest.split_at(16 + packet.len());
+        if !lost.contains(&number) {
+            file.extend(record);
+        }
+        rest = after;
+    }
+    file
+}
+
+/// What was said after the cut is what the whole capture has there; nothing else is told.
+fn finds_later_messages(directory: &Directory, pcap: &[u8], lost: Range<usize>, what: &str) {
+    let list = ["messages", "--control", "--sha256", "--format", "jsonl"];
+    let list = [&list[..], &["--keys", "keys.log", "a.pcap"]].concat();
+    let lines = || -> Vec<Value> {
+        let lines = wscope(directory.path(), &list, b"").stdout;
+        lines.lines().map(json).collect()
+    };
+    directory.file("a.pcap", pcap);
+    let later = |message: &Value| {
+        let packet = message["packet"].as_u64().expect("a packet");
+        usize::try_from(packet).expect("a small number") > lost.end
+    };
+    let all = lines();
+    let wanted: Vec<String> = all.iter().filter(|m| later(m)).map(content).collect();
+    assert!(wanted.len() > 3 && wanted.len() < all.len(), "{what}");
+    directory.file("a.pcap", &without_all(pcap, lost.clone()));
+    let found: Vec<String> = lines().iter().map(content).collect();
+    // Each side in its order; which of the two was first is another matter.
+    for side in ["\"client\"", "\"server\""] {
+        let of_side = |all: &[String]| -> Vec<String> {
+            let of_side = all.iter().filter(|message| message.starts_with(side));
+            of_side.cloned().collect()
+        };
+        same(&of_side(&found), &of_side(&wanted), what);
+    }
+    let flags = ["a.pcap", "--keys", "keys.log", "--format", "json"];
+    let report = json(&wscope(directory.path(), &flags, b"").stdout);
+    let session = &report["sessions"][0];
+    assert_eq!(session["handshake"]["outcome"], "not-captured", "{what}");
+    assert_eq!(session["tls"]["decrypted"], true, "{what}");
+    assert_eq!(report["sessions"][1], Value::Null, "{what}");
+    let loud = |finding: &&Value| finding["severity"] == "error";
+    let findings = report["findings"].as_array().expect("a list");
+    assert_eq!(findings.iter().find(loud), None, "{what}");
+}
+
+#[test]
+fn frames_are_found_inside_records_whose_first_were_not_captured() {
+    let pcap = fs::read(fixture("capture.pcap")).expect("the fixture");
+    let directory = Directory::new("tls-frames-inside");
+    let key_log = fs::read(fixture("keys.log")).expect("its key log");
+    directory.file("keys.log", &key_log);
+    // From the upgrade to the first message; everything before it.
+    for lost in [12..20, 0..20] {
+        let what = format!("the fixture without {lost:?}");
+        finds_later_messages(&directory, &pcap, lost, &what);
+    }
+}
+
 #[test]
 fn acknowledgments_of_records_are_those_of_their_messages() {
     let directory = Directory::new("tls-acknowledged");
@@ -581,7 +637,7 @@ fn acknowledgments_of_records_are_those_of_their_messages() {
 // --- secrets ------------------------------------------------------------
 
 /// Everything that reads a capture and prints of it.
-const PRINTS: [&[&str]; 7] = [
+const PRINTS: [&[&str]; 8] = [
     &["analyze"],
     &["analyze", "--verbose"],
     &["analyze", "--show-secrets"],
@@ -589,6 +645,7 @@ const PRINTS: [&[&str]; 7] = [
     &["analyze", "--format", "jsonl"],
     &["messages", "--control"],
     &["messages", "--control", "--format", "jsonl", "--sha256"],
+    &["show", "s1", "--all", "--show-secrets"],
 ];
 
 /// A secret as it might be printed: hexadecimal, and as `Debug` shows bytes.

@@ -5,12 +5,13 @@ mod capture;
 mod stacks;
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use capture::{Directory, Sender};
-use stacks::{Program, Relay, Sent, Wire, certificate, free_port, has};
+use stacks::{Program, Relay, Sent, Wire, certificate, free_port, has, openssl};
 use wscope::source::read_key_log;
-use wscope::stream::{Chunk, Direction, PacketRef, Secret, StreamEvent};
+use wscope::stream::{Chunk, Direction, Gap, GapCause, PacketRef, Secret, StreamEvent};
 use wscope::time::Timestamp;
 use wscope::tls::{Connection, Event, Keys, Output, PrivateKey, Undecrypted};
 
@@ -149,7 +150,15 @@ impl Heard {
     }
 }
 
+/// What is missing of one piece of the wire: of its bytes, these.
+type Lost = (usize, Range<usize>);
+
 fn listen(wire: &Wire, keys: &Keys) -> Heard {
+    listen_without(wire, &[], keys)
+}
+
+/// `lost` pieces weren't captured.
+fn listen_without(wire: &Wire, lost: &[Lost], keys: &Keys) -> Heard {
     let mut heard = Heard::default();
     let mut tls = Connection::new(1 << 20);
     let mut learned = Vec::new();
@@ -172,18 +181,41 @@ fn listen(wire: &Wire, keys: &Keys) -> Heard {
             number: number as u64 + 1,
             ..PacketRef::default()
         };
-        let event = match sent {
-            Sent::Bytes(bytes) => StreamEvent::Chunk(Chunk {
+        let chunk = |bytes| {
+            StreamEvent::Chunk(Chunk {
                 direction,
                 offset: 0,
                 bytes,
                 seen: at,
                 released: at,
-            }),
-            Sent::Fin | Sent::Reset => StreamEvent::End(direction, at),
+            })
         };
-        tls.on_stream(&event, keys, &mut take);
-        learned.extend(tls.take_learned());
+        let missing = |len: usize| {
+            StreamEvent::Gap(Gap {
+                direction,
+                offset: 0,
+                len: Some(len as u64),
+                cause: GapCause::NotCaptured,
+                at,
+            })
+        };
+        let hole = lost.iter().find(|(piece, _)| *piece == number);
+        let events = match (sent, hole) {
+            (Sent::Bytes(bytes), None) => vec![chunk(&bytes[..])],
+            (Sent::Bytes(bytes), Some((_, hole))) => {
+                let (before, after) = (&bytes[..hole.start], &bytes[hole.end..]);
+                let mut events = vec![chunk(before), missing(hole.len()), chunk(after)];
+                events.retain(
+                    |event| !matches!(event, StreamEvent::Chunk(chunk) if chunk.bytes.is_empty()),
+                );
+                events
+            }
+            (Sent::Fin | Sent::Reset, _) => vec![StreamEvent::End(direction, at)],
+        };
+        for event in events {
+            tls.on_stream(&event, keys, &mut take);
+            learned.extend(tls.take_learned());
+        }
     }
     tls.finish(&mut take);
     heard.learned = learned;
@@ -262,6 +294,88 @@ fn every_version_and_kind_of_suite_is_read_with_a_key_log() {
     }
 }
 
+// --- what is lost -------------------------------------------------------
+
+/// Each line a record, and each record a piece of the wire.
+const MANY: &[Line] = &[
+    (Client, "one of the client\n"),
+    (Server, "one of the server\n"),
+    (Client, "two of the client\n"),
+    (Server, "two of the server\n"),
+    (Client, "three of the client\n"),
+    (Server, "three of the server\n"),
+    (Client, "four of the client\n"),
+    (Server, "four of the server\n"),
+];
+
+/// The places on the wire of the records of this side's lines.
+fn places(wire: &Wire, by: Sender, lines: usize) -> Vec<usize> {
+    // Behind them are only alerts, which TLS 1.3 wraps: two bytes, a type and a tag.
+    let of_data = |bytes: &[u8]| bytes[0] == 23 && bytes.len() > 5 + 2 + 1 + 16;
+    let records = wire.iter().enumerate().filter(|(_, (sender, sent))| {
+        *sender == by && matches!(sent, Sent::Bytes(bytes) if of_data(bytes))
+    });
+    let mut places: Vec<usize> = records.map(|(place, _)| place).collect();
+    places.split_off(places.len() - lines)
+}
+
+#[test]
+fn records_after_lost_ones_are_read_with_every_kind_of_cipher() {
+    if !has_openssl() {
+        return;
+    }
+    let kinds = [
+        "-tls1 -cipher AES128-SHA:@SECLEVEL=0",
+        "-tls1_1 -cipher AES128-SHA:@SECLEVEL=0",
+        "-tls1_2 -cipher ECDHE-RSA-AES128-SHA256",
+        "-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256",
+        "-tls1_2 -cipher ECDHE-RSA-CHACHA20-POLY1305",
+        "-tls1_2 -cipher AES128-CCM",
+        "-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256",
+        "-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256",
+    ];
+    let mut endpoint = Endpoint::new("stacks-lost", "-cipher ALL:@SECLEVEL=0 -num_tickets 0");
+    for kind in kinds {
+        let wire = endpoint.talk(kind, MANY);
+        let keys = keys_of(&endpoint.key_log());
+        listen(&wire, &keys).is_all_of(MANY, kind);
+        for by in [Client, Server] {
+            let lines: Vec<&str> = MANY
+                .iter()
+                .filter(|(of, _)| *of == by)
+                .map(|(_, line)| *line)
+                .collect();
+            let places = places(&wire, by, lines.len());
+            let len = |place: usize| match &wire[place].1 {
+                Sent::Bytes(bytes) => bytes.len(),
+                _ => 0,
+            };
+            let [_, two, three, _] = places[..] else {
+                panic!("{kind}: {places:?}");
+            };
+            for lost in [
+                vec![(two, 0..len(two))],
+                vec![(two, 0..len(two)), (three, 0..len(three))],
+                // The end of a record, its beginning, and something of its middle.
+                vec![(two, 9..len(two))],
+                vec![(two, 0..9)],
+                vec![(two, 9..12)],
+                vec![(two, 9..len(two)), (three, 0..9)],
+            ] {
+                let heard = listen_without(&wire, &lost, &keys);
+                let what = format!("{kind} without {lost:?}: {:#?}", heard.facts);
+                let gone = |place: &usize| lost.iter().any(|(piece, _)| piece == place);
+                let kept = places.iter().zip(&lines).filter(|(place, _)| !gone(place));
+                let kept: String = kept.map(|(_, line)| *line).collect();
+                assert_eq!(heard.text(by), kept, "{what}");
+                let other = if matches!(by, Client) { Server } else { Client };
+                assert_eq!(heard.text(other), said(MANY, other), "{what}");
+                assert!(heard.gaps > 0, "{what}");
+            }
+        }
+    }
+}
+
 // --- private keys -------------------------------------------------------
 
 #[test]
@@ -324,6 +438,57 @@ fn a_private_key_opens_sessions_that_resume_one_it_opened() {
         assert!(heard.has(|event| matches!(event, Event::ServerHello { resumed: true, .. })));
         heard.is_all_of(LINES, name);
     }
+}
+
+/// A session of `openssl` without its id: only its ticket names it.
+fn without_session_id(directory: &Path) {
+    openssl(
+        directory,
+        "sess_id -in session -outform DER -out session.der",
+    );
+    let der = fs::read(directory.join("session.der")).expect("a session");
+    // SEQUENCE, with a length of two bytes: version, TLS version, suite, id, ...
+    let (head, session) = der.split_at(4);
+    assert_eq!(head[..2], [0x30, 0x82]);
+    let (before, rest) = session.split_at(3 + 4 + 4);
+    assert_eq!(rest[..2], [0x04, 0x20], "an id of 32 bytes");
+    let edited = [before, &[0x04, 0x00], &rest[34..]].concat();
+    let len = u16::try_from(edited.len()).expect("a short session");
+    let edited = [&[0x30, 0x82], &len.to_be_bytes()[..], &edited].concat();
+    fs::write(directory.join("session.der"), edited).expect("a file");
+    openssl(
+        directory,
+        "sess_id -inform DER -in session.der -out session",
+    );
+}
+
+/// OpenSSL's server goes on with it; its client would only with an id, and says so in an alert.
+#[test]
+fn a_ticket_without_a_session_id_shows_in_the_servers_answer_that_it_resumes() {
+    if !has_openssl() {
+        return;
+    }
+    let mut endpoint = Endpoint::new("stacks-resumed-no-id", "");
+    let flags = "-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256";
+    let first = endpoint.talk(&format!("{flags} -sess_out session"), LINES);
+    without_session_id(endpoint.directory.path());
+    let second = endpoint.talk(&format!("{flags} -sess_in session"), &[]);
+    let keys = keys_of(&endpoint.key_log());
+    let resumed = |event: &Event| matches!(event, Event::Resumed { .. });
+    let heard = listen(&first, &keys);
+    heard.is_all_of(LINES, "the first");
+    assert!(!heard.has(resumed));
+    let heard = listen(&second, &keys);
+    assert!(heard.has(resumed), "{:#?}", heard.facts);
+    // Neither hello tells.
+    assert!(heard.has(|event| matches!(event, Event::ServerHello { resumed: false, .. })));
+    assert!(!heard.has(|event| matches!(event, Event::Certificate { .. })));
+    let finished = |event: &Event| {
+        let server = Direction::ServerToClient;
+        matches!(event, Event::Finished { direction, .. } if *direction == server)
+    };
+    assert!(heard.has(finished), "{:#?}", heard.facts);
+    assert_eq!(heard.reasons(), []);
 }
 
 // --- what may happen in a connection ------------------------------------

@@ -23,7 +23,8 @@ known. With CBC suites lengths are rounded, so nothing is inferred; nor where HT
 Each connection has one of these reasons; `data` counts them.
 - `no-key`: no secret for its client random is in a key log given with `--keys` or inside the capture.
 - `no-client-hello`: the connection began before the capture did. The ClientHello names the keys; without it all that are given are tried,
-  which needs the ServerHello or, in TLS 1.3, one of the first 65,536 records of each side. None opened it.
+  which needs the ServerHello or, in TLS 1.3, one of the first 65,536 records of each side. None opened it. CCM suites aren't tried
+  from the middle, nor the keys after a KeyUpdate that came before the capture began.
 - `gap`: packets of the handshake are missing that decide on the keys.
 - `wrong-key`: there are secrets for this connection, but they open nothing: the log is damaged, or has only part of its secrets.
 - `unsupported-suite`: a cipher suite or version that isn't read.
