@@ -47,6 +47,7 @@ fn forget_places(value: &mut Value) {
                 "packet",
                 "request_packet",
                 "response_packet",
+                "reply_packet",
                 "first_packet",
                 "last_packet",
                 "lost_sync",
